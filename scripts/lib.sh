@@ -1,0 +1,249 @@
+# shellcheck shell=bash
+# What scripts/demo and scripts/test share: telling what is being done, finding or installing what the build needs,
+# and the build itself.
+#
+# The caller has set `set -euo pipefail`. Nothing here touches a PostgreSQL cluster that exists: packages are installed
+# so that they make none (install_packages), and every server that runs for a test is one of our own.
+
+# The oldest PostgreSQL the extension is built for.
+readonly oldest_postgres=15
+
+# The tree this script belongs to, wherever it was called from.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+readonly root
+
+say() { printf '==> %s\n' "$*"; }
+note() { printf '    %s\n' "$*"; }
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# yes, or no with --no-install: then what is missing is the user's to install.
+install=yes
+
+# Commands to run when the script ends, however it ends, last one first.
+exit_commands=()
+at_exit() { exit_commands+=("$1"); }
+run_exit_commands() {
+    local index
+    for ((index = ${#exit_commands[@]} - 1; index >= 0; index--)); do
+        eval "${exit_commands[index]}" || true
+    done
+    exit_commands=()
+}
+trap run_exit_commands EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# as_root COMMAND...: as it is for root, through sudo for everyone else.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "this needs root, and there is no sudo: $*"
+    fi
+}
+
+# --- packages ---------------------------------------------------------------------------------------------------------
+
+uses_apt() { command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; }
+
+package_installed() {
+    [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# apt_get ARGUMENTS...: asks nothing, and restarts no service of the machine (needrestart, on Ubuntu).
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get --quiet --yes "$@"; }
+
+# The newest PostgreSQL server on this machine that the extension can be built for, as a major version; else nothing.
+installed_postgres() {
+    local server major newest=
+    for server in /usr/lib/postgresql/*/bin/postgres; do
+        [ -x "$server" ] || continue
+        major=${server#/usr/lib/postgresql/}
+        major=${major%%/*}
+        if [[ $major =~ ^[0-9]+$ ]] && ((major >= oldest_postgres && major > ${newest:-0})); then newest=$major; fi
+    done
+    printf '%s\n' "$newest"
+}
+
+# The major version that the distribution's package `postgresql` stands for; nothing while apt knows no packages.
+distribution_postgres() {
+    apt-cache depends postgresql 2>/dev/null | sed -n 's/^ *Depends: postgresql-\([0-9][0-9]*\)$/\1/p'
+}
+
+# choose_postgres: sets PG_CONFIG, and postgres_packages to what it takes to have that server and build for it.
+#
+# PG_CONFIG from the environment wins: a server of the user's own, whose packages are none of our business. Else the
+# newest server that is installed, else the distribution's.
+choose_postgres() {
+    local major
+    postgres_packages=()
+    if [ -n "${PG_CONFIG:-}" ]; then
+        PG_CONFIG=$(command -v "$PG_CONFIG") || die "PG_CONFIG names no program"
+        return
+    fi
+    if ! uses_apt; then
+        PG_CONFIG=$(command -v pg_config || true)
+        return
+    fi
+    major=$(installed_postgres)
+    if [ -z "$major" ]; then
+        major=$(distribution_postgres)
+        if [ -z "$major" ]; then
+            note "apt-get update"
+            apt_get update >/dev/null
+            major=$(distribution_postgres)
+        fi
+    fi
+    [ -n "$major" ] || die "apt has no package postgresql"
+    ((major >= oldest_postgres)) ||
+        die "this distribution's PostgreSQL is $major; $oldest_postgres or later is needed (set PG_CONFIG to one)"
+    PG_CONFIG=/usr/lib/postgresql/$major/bin/pg_config
+    postgres_packages=("postgresql-$major" "postgresql-server-dev-$major")
+}
+
+# install_packages PACKAGE...: those that are missing, and nothing at all (no network either) when none is.
+#
+# Debian's server package makes a cluster `main` and starts it, unless createcluster.conf says not to; nobody asked us for
+# one, so we say so, for as long as the installation lasts.
+install_packages() {
+    local package missing=() unknown=()
+    for package; do
+        package_installed "$package" || missing+=("$package")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        note "everything is installed already"
+        return
+    fi
+    note "apt-get install ${missing[*]}"
+    for package in "${missing[@]}"; do
+        apt-cache show --no-all-versions "$package" >/dev/null 2>&1 || unknown+=("$package")
+    done
+    if [ ${#unknown[@]} -gt 0 ]; then
+        note "apt-get update first: ${unknown[*]} not known yet"
+        apt_get update >/dev/null
+    fi
+    forbid_main_cluster
+    # Package lists of last month name files that the mirror no longer has: then, and only then, fetch new ones.
+    if ! apt_get install --no-install-recommends "${missing[@]}" >"$install_log" 2>&1; then
+        note "that failed; once more after apt-get update"
+        apt_get update >/dev/null
+        if ! apt_get install --no-install-recommends "${missing[@]}" >"$install_log" 2>&1; then
+            tail -n 20 "$install_log" >&2
+            die "apt-get could not install: ${missing[*]}"
+        fi
+    fi
+    allow_main_cluster
+}
+
+readonly cluster_settings=/etc/postgresql-common/createcluster.d
+forbid_main_cluster() {
+    [ -d "$cluster_settings" ] || at_exit "as_root rmdir --ignore-fail-on-non-empty $cluster_settings 2>/dev/null"
+    at_exit allow_main_cluster
+    as_root mkdir -p "$cluster_settings"
+    echo 'create_main_cluster = false' | as_root tee "$cluster_settings/coupon_guard.conf" >/dev/null
+}
+allow_main_cluster() {
+    if [ -e "$cluster_settings/coupon_guard.conf" ]; then as_root rm -f "$cluster_settings/coupon_guard.conf"; fi
+}
+
+# set_up PACKAGE...: the server, the compilers, the libraries and PACKAGEs, installed or asked for.
+set_up() {
+    say "looking for what the build needs"
+    if [ "$install" = yes ] && ! uses_apt; then
+        list_what_is_needed
+        exit 1
+    fi
+    choose_postgres
+    local packages=(
+        build-essential cmake pkgconf                              # compilers, and CMake for the client
+        "${postgres_packages[@]}" libutf8proc-dev                  # the extension
+        libpqxx-dev libcli11-dev libfmt-dev nlohmann-json3-dev     # the client
+        "$@"
+    )
+    if [ "$install" = no ]; then
+        note "installing nothing, as asked"
+    else
+        install_packages "${packages[@]}"
+    fi
+    check_postgres
+}
+
+list_what_is_needed() {
+    cat >&2 <<LIST
+${0##*/}: this machine has no apt-get, so nothing is installed. What is needed:
+
+  - PostgreSQL $oldest_postgres or later, with its headers and its pg_config
+  - GCC or Clang with C++17, make, CMake 3.20 or later, pkg-config
+  - utf8proc (the extension)
+  - libpqxx 6.4 or later, CLI11, {fmt}, nlohmann_json (the client)
+  - for scripts/test also: GoogleTest, Perl with IPC::Run
+
+Once they are there: ${0##*/} --no-install, with PG_CONFIG set if pg_config is not in the PATH.
+LIST
+}
+
+# What PG_CONFIG names must be a server we can build for and start.
+check_postgres() {
+    [ -x "$PG_CONFIG" ] || die "no pg_config: install PostgreSQL's server headers, or set PG_CONFIG"
+    local version directory program
+    version=$("$PG_CONFIG" --version)
+    directory=$("$PG_CONFIG" --bindir)
+    for program in initdb postgres; do
+        [ -x "$directory/$program" ] || die "$version: no $program in $directory"
+    done
+    [ -f "$("$PG_CONFIG" --pgxs)" ] || die "$version: no PGXS; install its server headers"
+    export PG_CONFIG
+    note "$version"
+}
+
+# --- building ---------------------------------------------------------------------------------------------------------
+
+# quietly LOG COMMAND...: the command's output goes to LOG, and is shown if it fails.
+quietly() {
+    local log=$1
+    shift
+    if ! "$@" >"$log" 2>&1; then
+        tail -n 60 "$log" >&2
+        die "failed: $*  (all of it: $log)"
+    fi
+}
+
+# build_extension MAKE-ARGUMENTS...: from nothing, since objects of another server version or other flags look up to date.
+build_extension() {
+    say "building the extension"
+    quietly "$logs/make.log" make -C "$root" clean PG_CONFIG="$PG_CONFIG"
+    quietly "$logs/make.log" make -C "$root" --jobs="$(nproc)" PG_CONFIG="$PG_CONFIG" "$@"
+}
+
+install_extension() {
+    local directory
+    directory=$("$PG_CONFIG" --pkglibdir)
+    say "installing it into $directory"
+    if [ -w "$directory" ]; then
+        quietly "$logs/install.log" make -C "$root" install PG_CONFIG="$PG_CONFIG"
+    else
+        quietly "$logs/install.log" as_root make -C "$root" install PG_CONFIG="$PG_CONFIG"
+    fi
+}
+
+# build_client CMAKE-ARGUMENTS...
+build_client() {
+    say "building the client and coupon-race"
+    quietly "$logs/cmake.log" cmake -S "$root" -B "$root/build" "$@"
+    quietly "$logs/cmake.log" cmake --build "$root/build" --parallel "$(nproc)"
+}
+
+# begin: a place for logs, which the user who runs this can write to.
+begin() {
+    logs=$root/build/logs
+    mkdir -p "$logs" 2>/dev/null || true
+    if [ ! -w "$logs" ] || [ ! -w "$root" ]; then
+        die "$root or its build/ belongs to another user: run this in a clone of your own"
+    fi
+    install_log=$logs/apt.log
+}
