@@ -178,7 +178,7 @@ list_what_is_needed() {
 ${0##*/}: this machine has no apt-get, so nothing is installed. What is needed:
 
   - PostgreSQL $oldest_postgres or later, with its headers and its pg_config
-  - GCC or Clang with C++17, make, CMake 3.20 or later, pkg-config
+  - GCC or Clang with C++17, make, CMake 3.18 or later, pkg-config
   - utf8proc (the extension)
   - libpqxx 6.4 or later, CLI11, {fmt}, nlohmann_json (the client)
   - for scripts/test also: GoogleTest, Perl with IPC::Run
