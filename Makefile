@@ -1,0 +1,39 @@
+# The extension, by PGXS: make && make install && make installcheck.
+# The client has a CMakeLists.txt of its own.
+
+EXTENSION = extension/coupon_guard
+MODULE_big = coupon_guard
+EXTVERSION := $(shell sed -n '1,/"version"/s/.*"version": *"\(.*\)".*/\1/p' META.json)
+DATA_built = extension/coupon_guard--$(EXTVERSION).sql
+OBJS = $(patsubst %.cpp,%.o,$(wildcard extension/src/*.cpp extension/src/pg/*.cpp extension/src/core/*.cpp))
+SOURCE_HEADERS = $(wildcard extension/src/*.hpp extension/src/pg/*.hpp extension/src/core/*.hpp)
+
+# Registered tests; scripts/check-registered proves that none is forgotten.
+REGRESS = install
+ISOLATION =
+TAP_TESTS = 1
+
+PG_CONFIG ?= pg_config
+# The server's headers are system headers: their warnings are not ours.
+PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
+	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
+	-Iextension/src -isystem $(shell $(PG_CONFIG) --includedir-server) \
+	-DCOUPON_GUARD_VERSION='"$(EXTVERSION)"'
+SHLIB_LINK = -lutf8proc
+EXTRA_CLEAN = extension/coupon_guard.control
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+all: extension/coupon_guard.control
+
+# PGXS compiles the LLVM bitcode of C++ without PG_CXXFLAGS.
+COMPILE.cxx.bc += $(PG_CXXFLAGS)
+
+$(OBJS) $(OBJS:.o=.bc): $(SOURCE_HEADERS) META.json
+
+extension/coupon_guard.control: extension/coupon_guard.control.in META.json
+	sed 's/@VERSION@/$(EXTVERSION)/' $< > $@
+
+extension/coupon_guard--$(EXTVERSION).sql: extension/coupon_guard.sql META.json
+	cp $< $@

@@ -1,0 +1,167 @@
+#include "core/code_key.hpp"
+
+#include <utf8proc.h>
+
+#include <cstring>
+
+namespace coupon_guard {
+namespace {
+
+bool is_ascii_blank(unsigned char c) noexcept {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+unsigned char fold_ascii(unsigned char c) noexcept {
+    return c >= 'A' && c <= 'Z' ? static_cast<unsigned char>(c + ('a' - 'A')) : c;
+}
+
+bool has_only_ascii(const char *text, std::size_t length) noexcept {
+    unsigned char seen = 0;
+    for (std::size_t i = 0; i < length; i++)
+        seen |= static_cast<unsigned char>(text[i]);
+    return seen < 0x80;
+}
+
+// Characters with the property White_Space that NFKC leaves as they are or maps to U+0020.
+bool is_blank(utf8proc_int32_t c) noexcept {
+    return (c < 0x80 && is_ascii_blank(static_cast<unsigned char>(c))) || c == 0x85 ||
+           c == 0x1680 || c == 0x2028 || c == 0x2029;
+}
+
+code_key failure(code_key_error error) noexcept {
+    code_key key;
+    key.error = error;
+    key.length = 0;
+    return key;
+}
+
+// Decomposed and folded code points, then composed in place.
+struct folded_code {
+    code_key_error error;
+    std::size_t length;
+    // A code whose decomposition does not fit has a key that is too long: what composes into one
+    // character of n bytes decomposes into at most 4n/3 code points.
+    utf8proc_int32_t points[max_code_bytes];
+};
+
+void fold_code(const char *code, std::size_t length, folded_code &folded) noexcept {
+    constexpr auto nfkc_casefold =
+        static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT |
+                                       UTF8PROC_CASEFOLD | UTF8PROC_IGNORE | UTF8PROC_REJECTNA);
+    utf8proc_ssize_t count = utf8proc_decompose(reinterpret_cast<const utf8proc_uint8_t *>(code),
+                                                static_cast<utf8proc_ssize_t>(length),
+                                                folded.points, max_code_bytes, nfkc_casefold);
+    if (count >= 0 && count <= static_cast<utf8proc_ssize_t>(max_code_bytes))
+        count = utf8proc_normalize_utf32(folded.points, count, nfkc_casefold);
+    else if (count > 0)
+        count = UTF8PROC_ERROR_OVERFLOW;
+
+    folded.length = count > 0 ? static_cast<std::size_t>(count) : 0;
+    if (count >= 0)
+        folded.error = code_key_error::none;
+    else if (count == UTF8PROC_ERROR_NOTASSIGNED)
+        folded.error = code_key_error::unassigned;
+    else if (count == UTF8PROC_ERROR_INVALIDUTF8)
+        folded.error = code_key_error::invalid_utf8;
+    else
+        folded.error = code_key_error::too_long;
+}
+
+using point_writer = std::size_t (*)(utf8proc_int32_t point, char *out) noexcept;
+
+std::size_t write_utf8(utf8proc_int32_t point, char *out) noexcept {
+    return static_cast<std::size_t>(
+        utf8proc_encode_char(point, reinterpret_cast<utf8proc_uint8_t *>(out)));
+}
+
+std::size_t write_ascii(utf8proc_int32_t point, char *out) noexcept {
+    if (point == '\\') {
+        std::memcpy(out, "\\\\", 2);
+        return 2;
+    }
+    if (point < 0x80) {
+        out[0] = static_cast<char>(point);
+        return 1;
+    }
+    const int digits = point > 0xFFFF ? 6 : 4;
+    std::size_t n = 0;
+    out[n++] = '\\';
+    if (digits == 6)
+        out[n++] = '+';
+    for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4)
+        out[n++] = "0123456789abcdef"[(point >> shift) & 0xF];
+    return n;
+}
+
+// The key of a code whose code points are known, without the blanks around it. The limit on the
+// key's length counts UTF-8 whatever form is written, so that every database has the same limit.
+code_key write_key(const folded_code &folded, point_writer write) noexcept {
+    std::size_t begin = 0;
+    std::size_t end = folded.length;
+    while (begin < end && is_blank(folded.points[begin]))
+        begin++;
+    while (end > begin && is_blank(folded.points[end - 1]))
+        end--;
+
+    code_key key;
+    key.error = code_key_error::none;
+    std::size_t length = 0;
+    std::size_t utf8_length = 0;
+    for (std::size_t i = begin; i < end; i++) {
+        char utf8[4];
+        utf8_length += write_utf8(folded.points[i], utf8);
+        if (utf8_length > max_code_key_bytes)
+            return failure(code_key_error::too_long);
+        length += write(folded.points[i], key.bytes + length);
+    }
+    key.length = static_cast<std::uint16_t>(length);
+    return key;
+}
+
+code_key make_unicode_key(const char *code, std::size_t length, point_writer write) noexcept {
+    if (length > max_code_bytes)
+        return failure(code_key_error::too_long);
+    folded_code folded;
+    fold_code(code, length, folded);
+    if (folded.error != code_key_error::none)
+        return failure(folded.error);
+    return write_key(folded, write);
+}
+
+} // namespace
+
+code_key make_bytewise_code_key(const char *code, std::size_t length) noexcept {
+    if (length > max_code_bytes)
+        return failure(code_key_error::too_long);
+    while (length > 0 && is_ascii_blank(static_cast<unsigned char>(code[0]))) {
+        code++;
+        length--;
+    }
+    while (length > 0 && is_ascii_blank(static_cast<unsigned char>(code[length - 1])))
+        length--;
+    if (length > max_code_key_bytes)
+        return failure(code_key_error::too_long);
+
+    code_key key;
+    key.error = code_key_error::none;
+    key.length = static_cast<std::uint16_t>(length);
+    for (std::size_t i = 0; i < length; i++)
+        key.bytes[i] = static_cast<char>(fold_ascii(static_cast<unsigned char>(code[i])));
+    return key;
+}
+
+code_key make_code_key(const char *code, std::size_t length) noexcept {
+    // Almost every code is ASCII, where NFKC_Casefold is a change of case.
+    if (length <= max_code_bytes && has_only_ascii(code, length))
+        return make_bytewise_code_key(code, length);
+    return make_unicode_key(code, length, write_utf8);
+}
+
+code_key make_ascii_code_key(const char *code, std::size_t length) noexcept {
+    if (length <= max_code_bytes && has_only_ascii(code, length) &&
+        std::memchr(code, '\\', length) == nullptr)
+        return make_bytewise_code_key(code, length);
+    return make_unicode_key(code, length, write_ascii);
+}
+
+} // namespace coupon_guard

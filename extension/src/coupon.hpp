@@ -1,0 +1,29 @@
+// The offers: reading a coupon, and judging whether it may be redeemed at a given moment.
+#pragma once
+
+#include "core/code_key.hpp"
+#include "pg/schema.hpp"
+
+namespace coupon_guard {
+
+inline constexpr int32 no_limit = PG_INT32_MAX;
+
+struct coupon {
+    int64 id;
+    bool active;
+    TimestampTz starts_at;  // -infinity if NULL
+    TimestampTz expires_at; // infinity if NULL
+    int32 max_per_user;     // no_limit if NULL
+    Datum terms;            // jsonb, copied; see has_terms
+    bool has_terms;
+};
+static_assert(std::is_trivially_destructible_v<coupon>);
+
+// The coupon with this key in the newest committed state (and what the transaction itself did),
+// whatever snapshot the caller's statement uses. False if there is none.
+bool find_coupon(const schema &objects, const code_key &key, coupon &found);
+
+// redeemed if the coupon may be redeemed at this moment, else the reason why not.
+status judge_coupon(const coupon &offer, TimestampTz moment);
+
+} // namespace coupon_guard

@@ -1,0 +1,87 @@
+// The server's headers, and everything that differs between server versions.
+//
+// The only file that includes server headers; src/pg/ and src/ include this one.
+// How to write C++ around code that longjmps: CONTRIBUTING.md.
+#pragma once
+
+extern "C" {
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/sequence.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
+#include "storage/predicate.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+}
+
+#include <type_traits>
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "coupon_guard is written for PostgreSQL 15 to 18"
+#endif
+
+namespace coupon_guard {
+
+// The scan gained an argument for statistics (EXPLAIN) in 18.
+inline IndexScanDesc begin_index_scan(Relation table, Relation index, Snapshot snapshot,
+                                      int key_count) {
+#if PG_VERSION_NUM >= 180000
+    return index_beginscan(table, index, snapshot, nullptr, key_count, 0);
+#else
+    return index_beginscan(table, index, snapshot, key_count, 0);
+#endif
+}
+
+// Indexes learnt in 16 to be told of updates that change only what they summarize (BRIN).
+inline List *insert_index_entries(ResultRelInfo *target, TupleTableSlot *row, EState *estate,
+                                  bool *conflict, List *arbiters) {
+#if PG_VERSION_NUM >= 160000
+    return ExecInsertIndexTuples(target, row, estate, false, true, conflict, arbiters, false);
+#else
+    return ExecInsertIndexTuples(target, row, estate, false, true, conflict, arbiters);
+#endif
+}
+
+// The owner of an identity sequence is found by relation since 17.
+inline Oid identity_sequence_of(Relation table, AttrNumber column) {
+#if PG_VERSION_NUM >= 170000
+    return getIdentitySequence(table, column, true);
+#else
+    return getIdentitySequence(RelationGetRelid(table), column, true);
+#endif
+}
+
+} // namespace coupon_guard
