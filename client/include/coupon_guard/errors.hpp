@@ -1,0 +1,104 @@
+/// What can go wrong, sorted by what the caller can do about it. A refusal is no error: see status.
+///
+///     error
+///       sql_error              the server said no; nothing was redeemed by this request
+///         transaction_conflict 40001, 40P01: repeat the whole transaction
+///         misuse               22xxx: a value the functions do not take (empty user, bad bytes)
+///         not_permitted        42501: no EXECUTE on the function, no USAGE on its schema
+///         not_installed        42883, 42P01, 3F000: no such function where it was looked for
+///         read_only            25006: a standby or a read-only transaction
+///         gave_up_waiting      55P03, 57014: lock_timeout, statement_timeout or a cancel
+///       connection_error
+///         connection_failed    no connection: nothing was sent
+///         connection_lost      it broke, and nothing can have been redeemed
+///         outcome_unknown      it broke, and nobody told whether the redemption happened
+///       unexpected_answer      the server's answer is none this version of the library can read
+#ifndef COUPON_GUARD_ERRORS_HPP
+#define COUPON_GUARD_ERRORS_HPP
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace coupon_guard {
+
+/// Any failure of this library. Since 0.1.0.
+class error : public std::runtime_error {
+  public:
+    explicit error(const std::string &message, std::string sqlstate = {})
+        : std::runtime_error{message}
+        , sqlstate_{std::move(sqlstate)} {}
+
+    /// The five characters of SQLSTATE, or empty if the failure has none.
+    const std::string &sqlstate() const noexcept { return sqlstate_; }
+
+  private:
+    std::string sqlstate_;
+};
+
+/// The server refused the statement. Its transaction is aborted, so nothing of it remains.
+class sql_error : public error {
+    using error::error;
+};
+
+/// A conflict with another transaction. client::redeem() has already repeated the request as often
+/// as its policy allows; after redeem() in the caller's own transaction only the caller can repeat.
+class transaction_conflict : public sql_error {
+  public:
+    explicit transaction_conflict(const std::string &message, std::string sqlstate, int retries = 0)
+        : sql_error{message, std::move(sqlstate)}
+        , retries_{retries} {}
+
+    /// How often the request was repeated before this was thrown.
+    int retries() const noexcept { return retries_; }
+
+  private:
+    int retries_;
+};
+
+class misuse : public sql_error {
+    using sql_error::sql_error;
+};
+
+class not_permitted : public sql_error {
+    using sql_error::sql_error;
+};
+
+class not_installed : public sql_error {
+    using sql_error::sql_error;
+};
+
+class read_only : public sql_error {
+    using sql_error::sql_error;
+};
+
+class gave_up_waiting : public sql_error {
+    using sql_error::sql_error;
+};
+
+class connection_error : public error {
+    using error::error;
+};
+
+class connection_failed : public connection_error {
+    using connection_error::connection_error;
+};
+
+class connection_lost : public connection_error {
+    using connection_error::connection_error;
+};
+
+/// The connection broke between the request and the answer. The redemption may have been made: look
+/// before telling the user anything. Asking again is safe for the shop (a coupon for one use is
+/// never used twice) but answers `already_redeemed` if the first request did go through.
+class outcome_unknown : public connection_error {
+    using connection_error::connection_error;
+};
+
+class unexpected_answer : public error {
+    using error::error;
+};
+
+} // namespace coupon_guard
+
+#endif

@@ -1,0 +1,31 @@
+/// The answer of redeem_coupon() as a type.
+#ifndef COUPON_GUARD_STATUS_HPP
+#define COUPON_GUARD_STATUS_HPP
+
+#include <optional>
+#include <string_view>
+
+namespace coupon_guard {
+
+/// What became of a request to redeem a coupon. Everything but `redeemed` is a refusal: a
+/// business answer, never an error, and the caller's transaction goes on.
+///
+/// The names are those of the SQL type coupon_status. Since 0.1.0.
+enum class status {
+    redeemed,         ///< it happened now
+    not_found,        ///< no such code
+    inactive,         ///< coupon.active is false
+    not_started,      ///< before coupon.starts_at
+    expired,          ///< after coupon.expires_at
+    already_redeemed, ///< this user has used it coupon.max_per_user times
+};
+
+/// The status as SQL spells it. The view is valid for the life of the program.
+std::string_view to_string(status value) noexcept;
+
+/// The status that SQL spells so, or nothing if this version of the library does not know it.
+std::optional<status> parse_status(std::string_view name) noexcept;
+
+} // namespace coupon_guard
+
+#endif

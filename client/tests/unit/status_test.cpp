@@ -1,0 +1,28 @@
+#include <coupon_guard/status.hpp>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using coupon_guard::parse_status;
+using coupon_guard::status;
+using coupon_guard::to_string;
+
+TEST(Status, EveryStatusIsReadBackFromItsSqlName) {
+    for (const status each : {status::redeemed, status::not_found, status::inactive,
+                              status::not_started, status::expired, status::already_redeemed})
+        EXPECT_EQ(parse_status(to_string(each)), each) << to_string(each);
+}
+
+TEST(Status, IsSpelledAsInSql) {
+    EXPECT_EQ(to_string(status::redeemed), "redeemed");
+    EXPECT_EQ(to_string(status::already_redeemed), "already_redeemed");
+}
+
+TEST(Status, AnUnknownNameIsNoStatus) {
+    EXPECT_FALSE(parse_status("given_away"));
+    EXPECT_FALSE(parse_status(""));
+    EXPECT_FALSE(parse_status("Redeemed"));
+}
+
+} // namespace
