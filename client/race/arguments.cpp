@@ -1,0 +1,157 @@
+#include "arguments.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "judge/verdict.hpp"
+#include "strategies/strategy.hpp"
+
+namespace coupon_race {
+
+namespace {
+
+constexpr int most_clients = 1000;
+constexpr std::int64_t most_rounds = 10'000'000;
+constexpr double most_think_time_ms = 60'000;
+
+/// What the options say before it is made into settings.
+struct raw_arguments {
+    std::string connection;
+    std::map<std::string, std::string> connection_options; ///< by libpq keyword
+    double think_time_ms = 0;
+    std::string colour = "auto";
+};
+
+std::string footer() {
+    std::string text = "Strategies:\n";
+    for (const auto &each : strategies())
+        text += fmt::format("  {:<16}{}\n", each->name(), each->method());
+    return text + R"(
+Without a CONNECTION, -h, -p, -U or -d the race is run on a throw-away PostgreSQL server, started for
+it and removed after it. With any of them it is run on that server, in a database of its own, which
+is created and dropped; PG* environment variables and service files then apply as in psql.
+
+Exit status: 0 all as expected (naive may fail, or be lucky), 1 a strategy broke its promise, 2 could
+not tell, 254 bad arguments, 128 + n after signal n.)";
+}
+
+std::vector<std::string> all_names() {
+    std::vector<std::string> names;
+    for (const auto &each : strategies())
+        names.emplace_back(each->name());
+    return names;
+}
+
+void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
+    app.add_option("-c,--clients", wanted.clients, "requests at once, each on its own connection")
+        ->check(CLI::Range(2, most_clients))
+        ->capture_default_str();
+    app.add_option("-r,--rounds", wanted.rounds, "how often; each round is a user of its own")
+        ->check(CLI::Range(std::int64_t{1}, most_rounds))
+        ->capture_default_str();
+    app.add_option("-s,--strategies", wanted.strategies, "which to race, in this order [all]")
+        ->delimiter(',')
+        ->check(CLI::IsMember(all_names()));
+    app.add_option("-t,--think-time", raw.think_time_ms,
+                   "milliseconds between look and write, in the strategies that look first:"
+                   " naive, serializable, for-update")
+        ->check(CLI::Range(0.0, most_think_time_ms))
+        ->capture_default_str();
+    app.add_option("--seed", wanted.seed, "of the pauses between retries [a new one]");
+}
+
+void add_output_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
+    app.add_option("--json", wanted.json_file, "write the result there too; - for stdout");
+    app.add_option("--color", raw.colour, "auto, always or never")
+        ->check(CLI::IsMember({"auto", "always", "never"}))
+        ->capture_default_str();
+}
+
+void add_connection_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
+    const auto keyword = [&](const char *names, const char *name, const char *help) {
+        return app.add_option_function<std::string>(
+            names, [&raw, name](const std::string &value) { raw.connection_options[name] = value; },
+            help);
+    };
+    app.add_option("CONNECTION", raw.connection, "a conninfo string or a postgresql:// URI");
+    keyword("-h,--host", "host", "host or socket directory");
+    keyword("-p,--port", "port", "port")->check(CLI::Range(1, 65535));
+    keyword("-U,--username", "user", "role; it needs CREATEDB");
+    keyword("-d,--dbname", "dbname", "database to connect to first [postgres]");
+    app.add_option("--pg-bin", wanted.programs,
+                   "directory of initdb and postgres for the throw-away server");
+}
+
+/// Nothing if no option names a server.
+std::optional<conninfo> server_from(const CLI::App &app, const raw_arguments &raw) {
+    if (app.count("CONNECTION") == 0 && raw.connection_options.empty())
+        return std::nullopt;
+    conninfo server;
+    if (app.count("CONNECTION") > 0) {
+        const bool uri = raw.connection.find("://") != std::string::npos;
+        if (!uri && raw.connection.find('=') == std::string::npos)
+            throw CLI::ValidationError(fmt::format(
+                "\"{}\" is neither \"keyword=value ...\" nor a postgresql:// URI", raw.connection));
+        try {
+            server = parse_conninfo(raw.connection);
+        } catch (const std::invalid_argument &reason) {
+            throw CLI::ValidationError(reason.what());
+        }
+    }
+    for (const auto &[keyword, value] : raw.connection_options)
+        server[keyword] = value;
+    return server;
+}
+
+void settle(const CLI::App &app, const raw_arguments &raw, settings &wanted) {
+    wanted.server = server_from(app, raw);
+    if (wanted.server && !wanted.programs.empty())
+        throw CLI::ValidationError("--pg-bin is for a throw-away server, and a server is named");
+    wanted.think_time = std::chrono::microseconds{std::llround(raw.think_time_ms * 1000)};
+    if (wanted.strategies.empty())
+        wanted.strategies = all_names();
+    std::vector<std::string> sorted = wanted.strategies;
+    std::sort(sorted.begin(), sorted.end());
+    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+        throw CLI::ValidationError("--strategies names one twice");
+    const std::map<std::string, colour_choice> choices{{"auto", colour_choice::automatic},
+                                                       {"always", colour_choice::always},
+                                                       {"never", colour_choice::never}};
+    wanted.colour = choices.at(raw.colour);
+}
+
+} // namespace
+
+parsed_arguments parse_arguments(std::vector<std::string> arguments) {
+    parsed_arguments parsed;
+    raw_arguments raw;
+    CLI::App app{"Sends the same coupon request several times at once and looks who gets it twice: "
+                 "several ways\nof redeeming a coupon, side by side, on a real PostgreSQL server.",
+                 "coupon-race"};
+    app.set_help_flag("-?,--help", "show this and exit"); // -h is the host, as in psql
+    app.set_version_flag("-V,--version", "coupon-race " COUPON_GUARD_VERSION);
+    app.footer(footer());
+    add_race_options(app, parsed.settings, raw);
+    add_output_options(app, parsed.settings, raw);
+    add_connection_options(app, parsed.settings, raw);
+    try {
+        std::reverse(arguments.begin(), arguments.end()); // as CLI11 wants them
+        app.parse(arguments);
+        settle(app, raw, parsed.settings);
+    } catch (const CLI::ParseError &caught) {
+        std::ostringstream output;
+        std::ostringstream error;
+        parsed.exit = app.exit(caught, output, error) == 0 ? 0 : bad_arguments;
+        parsed.output = output.str();
+        parsed.error = error.str();
+    }
+    return parsed;
+}
+
+} // namespace coupon_race

@@ -1,0 +1,22 @@
+#include "judge/ledger.hpp"
+
+#include <pqxx/pqxx>
+
+#include "pqxx_compat.hpp"
+
+namespace coupon_race {
+
+std::vector<ledger_row> read_ledger(const std::string &connection, const strategy &raced,
+                                    const std::string &code) {
+    pqxx::connection database{connection};
+    pqxx::work transaction{database};
+    const pqxx::result rows = coupon_guard::compat::exec(transaction, raced.ledger_query(), {code});
+    std::vector<ledger_row> ledger;
+    ledger.reserve(static_cast<std::size_t>(rows.size()));
+    for (const auto &row : rows)
+        ledger.push_back(
+            {row["redemption_id"].as<std::int64_t>(), row["user_id"].as<std::int64_t>()});
+    return ledger;
+}
+
+} // namespace coupon_race

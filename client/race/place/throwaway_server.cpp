@@ -1,0 +1,142 @@
+#include "place/throwaway_server.hpp"
+
+#include <csignal>
+#include <cstdlib>
+#include <deque>
+#include <fstream>
+
+#include <libpq-fe.h>
+#include <unistd.h>
+
+#include "os/interruption.hpp"
+#include "setup_error.hpp"
+
+namespace coupon_race {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr char port[] = "5432"; // only names the socket; nothing listens on TCP
+constexpr std::size_t socket_name_length = sizeof "data/.s.PGSQL.5432" - 1;
+constexpr auto start_timeout = 60s;
+
+std::string last_lines(const std::filesystem::path &file, std::size_t count) {
+    std::ifstream stream{file};
+    std::deque<std::string> lines;
+    for (std::string line; std::getline(stream, line);) {
+        lines.push_back(line);
+        if (lines.size() > count)
+            lines.pop_front();
+    }
+    std::string text;
+    for (const std::string &line : lines)
+        text += "\n  " + line;
+    return text;
+}
+
+} // namespace
+
+throwaway_server::throwaway_server(const std::filesystem::path &program_directory,
+                                   int max_connections,
+                                   const std::vector<std::string> &extra_settings)
+    : account_{server_account()}
+    , directory_{account_, socket_name_length} {
+    initialise(program_directory);
+    try {
+        start(program_directory, max_connections, extra_settings);
+    } catch (...) {
+        stop(); // no destructor runs for what was never constructed
+        throw;
+    }
+}
+
+throwaway_server::~throwaway_server() {
+    stop();
+}
+
+/// Fast shutdown first, so that nothing of the server is left when the directory goes; a server
+/// that does not heed it is not worth waiting for.
+void throwaway_server::stop() {
+    if (!server_)
+        return;
+    server_->signal(SIGINT);
+    if (server_->wait_for(10s))
+        return;
+    server_->signal(SIGQUIT);
+    server_->wait_for(5s);
+}
+
+conninfo throwaway_server::connection() const {
+    return {
+        {"host", data().string()}, {"port", port}, {"user", "postgres"}, {"dbname", "postgres"}};
+}
+
+child_options throwaway_server::as_server() const {
+    child_options options;
+    options.run_as = account_;
+    options.working_directory = directory_.path();
+    options.output = log();
+    return options;
+}
+
+void throwaway_server::initialise(const std::filesystem::path &program_directory) {
+    const int status =
+        run_child({(program_directory / "initdb").string(), "--pgdata=" + data().string(),
+                   "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
+                   "--no-sync", "--no-instructions"},
+                  as_server());
+    if (status != 0)
+        throw setup_error{failure("initdb failed")};
+}
+
+void throwaway_server::start(const std::filesystem::path &program_directory, int max_connections,
+                             const std::vector<std::string> &extra_settings) {
+    // The socket's directory is relative to the data directory: no path to be quoted in a list.
+    std::vector<std::string> argv{(program_directory / "postgres").string(),
+                                  "-D",
+                                  data().string(),
+                                  "-p",
+                                  port,
+                                  "-c",
+                                  "listen_addresses=",
+                                  "-c",
+                                  "unix_socket_directories=.",
+                                  "-c",
+                                  "max_connections=" + std::to_string(max_connections)};
+    for (const std::string &setting : extra_settings)
+        argv.insert(argv.end(), {"-c", setting});
+    server_ = std::make_unique<child_process>(argv, as_server());
+    wait_until_ready();
+}
+
+void throwaway_server::wait_until_ready() {
+    const std::string address = format_conninfo(connection());
+    const auto deadline = std::chrono::steady_clock::now() + start_timeout;
+    while (PQping(address.c_str()) != PQPING_OK) {
+        throw_if_interrupted();
+        if (server_->wait_for(50ms))
+            throw setup_error{failure("the server did not start")};
+        if (std::chrono::steady_clock::now() > deadline)
+            throw setup_error{failure("the server did not get ready in a minute")};
+    }
+}
+
+std::string throwaway_server::failure(const std::string &what) const {
+    return what + "; the end of its log:" + last_lines(log(), 10);
+}
+
+void forget_libpq_environment() {
+    std::vector<std::string> names;
+    for (char **entry = environ; *entry; ++entry) {
+        const std::string variable{*entry};
+        const std::string name = variable.substr(0, variable.find('='));
+        // PG_CONFIG, PG_COLOR: not libpq's.
+        if (name.compare(0, 2, "PG") == 0 && name.compare(0, 3, "PG_") != 0)
+            names.push_back(name);
+    }
+    for (const std::string &name : names)
+        unsetenv(name.c_str());
+}
+
+} // namespace coupon_race

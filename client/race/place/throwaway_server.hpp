@@ -1,0 +1,61 @@
+/// A PostgreSQL server that exists for one run.
+#ifndef COUPON_RACE_PLACE_THROWAWAY_SERVER_HPP
+#define COUPON_RACE_PLACE_THROWAWAY_SERVER_HPP
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "os/account.hpp"
+#include "os/child_process.hpp"
+#include "os/temporary_directory.hpp"
+#include "place/conninfo.hpp"
+
+namespace coupon_race {
+
+/// Starts a server in a temporary directory and stops and removes it in the destructor. It listens
+/// on a unix socket in that directory alone, so that no other server is in its way nor it in
+/// theirs, and nobody but the owner reaches it. Settings are PostgreSQL's own defaults, fsync
+/// included: figures from it are those of a server that loses nothing.
+class throwaway_server {
+  public:
+    /// `program_directory` holds initdb and postgres; `extra_settings` are "name=value". Throws
+    /// setup_error with the end of the server's log, or `interrupted`.
+    throwaway_server(const std::filesystem::path &program_directory, int max_connections,
+                     const std::vector<std::string> &extra_settings = {});
+    ~throwaway_server();
+    throwaway_server(const throwaway_server &) = delete;
+    throwaway_server &operator=(const throwaway_server &) = delete;
+
+    /// How a superuser reaches its database `postgres`.
+    conninfo connection() const;
+
+    pid_t pid() const noexcept { return server_->pid(); }
+    const std::filesystem::path &directory() const noexcept { return directory_.path(); }
+
+  private:
+    std::filesystem::path data() const { return directory_.path() / "data"; }
+    std::filesystem::path log() const { return directory_.path() / "log"; }
+
+    void initialise(const std::filesystem::path &program_directory);
+    void start(const std::filesystem::path &program_directory, int max_connections,
+               const std::vector<std::string> &extra_settings);
+    void wait_until_ready();
+    void stop();
+    std::string failure(const std::string &what) const;
+    child_options as_server() const;
+
+    std::optional<account> account_;
+    temporary_directory directory_;
+    std::unique_ptr<child_process> server_; // after directory_: stopped before that is removed
+};
+
+/// Forgets the PG* environment variables that libpq and the server read: on a server of our own
+/// nobody's settings for another one may apply (PGOPTIONS, PGSERVICE, PGPORT ...).
+void forget_libpq_environment();
+
+} // namespace coupon_race
+
+#endif

@@ -1,0 +1,82 @@
+/// The sentences at the end of a report.
+
+#include <fmt/format.h>
+
+#include "report/as_text.hpp"
+
+namespace coupon_race {
+
+namespace {
+
+std::string counted(std::int64_t count, const char *one, const char *many) {
+    return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+/// "a", "a and b", "a, b and c"
+std::string list_of(const std::vector<std::string> &names) {
+    std::string text;
+    for (std::size_t at = 0; at < names.size(); ++at) {
+        if (at > 0)
+            text += at + 1 == names.size() ? " and " : ", ";
+        text += names[at];
+    }
+    return text;
+}
+
+std::string what_broke(const judgement &judged) {
+    std::vector<std::string> broken;
+    for (const finding &found : judged.findings)
+        if (found.count > 0)
+            broken.push_back(fmt::format("{} {}", found.count, found.title));
+    return list_of(broken);
+}
+
+std::string on_double_redemptions(const strategy_report &strategy, std::int64_t rounds) {
+    const judgement &judged = strategy.judged;
+    return fmt::format("{}: {} of {} got the coupon more than once ({} too many).", strategy.name,
+                       judged.users_redeemed_twice, counted(rounds, "user", "users"),
+                       counted(judged.findings.front().count, "redemption", "redemptions"));
+}
+
+std::string on_failure(const strategy_report &strategy, std::int64_t rounds) {
+    if (strategy.judged.failure_expected)
+        return on_double_redemptions(strategy, rounds);
+    return fmt::format("{} broke its promise: {}.", strategy.name, what_broke(strategy.judged));
+}
+
+std::string on_luck(const strategy_report &strategy, const race_report &report) {
+    return fmt::format("{}: no double redemption was seen this time. That was luck, not safety: "
+                       "--think-time {} or more --clients would show it.",
+                       strategy.name, report.think_time.count() / 1000 + 5);
+}
+
+std::string on_unknown(const strategy_report &strategy) {
+    return fmt::format("{}: could not tell, because {}.", strategy.name, strategy.judged.reason);
+}
+
+std::string on_passes(const std::vector<std::string> &names, std::int64_t rounds) {
+    return fmt::format("{}: one redemption for each of {}, none lost, nobody refused for nothing.",
+                       list_of(names), counted(rounds, "user", "users"));
+}
+
+} // namespace
+
+std::string conclusions(const race_report &report) {
+    std::string text;
+    std::vector<std::string> passed;
+    for (const strategy_report &strategy : report.strategies) {
+        if (strategy.judged.verdict == verdict::unknown)
+            text += on_unknown(strategy) + "\n";
+        else if (strategy.judged.verdict == verdict::fail)
+            text += on_failure(strategy, report.rounds) + "\n";
+        else if (!strategy.promises_once_per_user)
+            text += on_luck(strategy, report) + "\n";
+        else
+            passed.push_back(strategy.name);
+    }
+    if (!passed.empty())
+        text += on_passes(passed, report.rounds) + "\n";
+    return text;
+}
+
+} // namespace coupon_race

@@ -1,0 +1,33 @@
+/// What a run is asked to do.
+#ifndef COUPON_RACE_SETTINGS_HPP
+#define COUPON_RACE_SETTINGS_HPP
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "place/conninfo.hpp"
+#include "report/terminal.hpp"
+
+namespace coupon_race {
+
+struct settings {
+    int clients = 2;
+    std::int64_t rounds = 200;
+    std::chrono::microseconds think_time{0};
+    std::optional<std::uint64_t> seed;   ///< of the pauses between retries; none: a new one
+    std::vector<std::string> strategies; ///< names, in the order they are raced
+
+    std::optional<conninfo> server; ///< none: a throw-away server
+    std::filesystem::path programs; ///< --pg-bin; empty: found
+
+    std::string json_file; ///< empty: none; "-": stdout
+    colour_choice colour = colour_choice::automatic;
+};
+
+} // namespace coupon_race
+
+#endif
