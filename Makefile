@@ -9,7 +9,9 @@ OBJS = $(patsubst %.cpp,%.o,$(wildcard extension/src/*.cpp extension/src/pg/*.cp
 SOURCE_HEADERS = $(wildcard extension/src/*.hpp extension/src/pg/*.hpp extension/src/core/*.hpp)
 
 # Registered tests; scripts/check-registered proves that none is forgotten.
-REGRESS = install
+REGRESS = install dump_marks statuses limits users strict bad_input
+# Codes beyond ASCII are tested in UTF8 whatever the server's default; other encodings: t/
+REGRESS_OPTS = --encoding=UTF8 --no-locale
 ISOLATION =
 TAP_TESTS = 1
 
