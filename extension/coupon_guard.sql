@@ -35,6 +35,8 @@ CREATE TABLE @extschema@.coupon (
   active pg_catalog.bool NOT NULL DEFAULT true,
   starts_at pg_catalog.timestamptz,
   expires_at pg_catalog.timestamptz,
+  max_redemptions pg_catalog.int8
+    CONSTRAINT coupon_max_redemptions_positive CHECK (max_redemptions OPERATOR(pg_catalog.>) 0),
   max_per_user pg_catalog.int4 DEFAULT 1
     CONSTRAINT coupon_max_per_user_positive CHECK (max_per_user OPERATOR(pg_catalog.>) 0),
   terms pg_catalog.jsonb,
@@ -48,6 +50,7 @@ COMMENT ON COLUMN @extschema@.coupon.code_key IS 'coupon_key(code): what uniquen
 COMMENT ON COLUMN @extschema@.coupon.active IS 'false: nobody can redeem it; the way to end a coupon that has redemptions';
 COMMENT ON COLUMN @extschema@.coupon.starts_at IS 'first moment at which it can be redeemed; NULL: always';
 COMMENT ON COLUMN @extschema@.coupon.expires_at IS 'first moment at which it can no longer be redeemed; NULL: never';
+COMMENT ON COLUMN @extschema@.coupon.max_redemptions IS 'redemptions allowed in all (the cap); NULL: any number';
 COMMENT ON COLUMN @extschema@.coupon.max_per_user IS 'redemptions allowed to one user; NULL: any number';
 COMMENT ON COLUMN @extschema@.coupon.terms IS 'what the code is worth; opaque to coupon_guard, returned on success';
 
@@ -57,17 +60,52 @@ CREATE TABLE @extschema@.coupon_redemption (
   user_id pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
   use_no pg_catalog.int4 NOT NULL,
   redeemed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-  metadata pg_catalog.jsonb,
-  CONSTRAINT coupon_redemption_use_unique UNIQUE (coupon_id, user_id, use_no)
+  hold_expires_at pg_catalog.timestamptz,
+  voided_at pg_catalog.timestamptz,
+  void_reason pg_catalog.text,
+  request_id pg_catalog.text COLLATE pg_catalog."C",
+  metadata pg_catalog.jsonb
 );
+CREATE UNIQUE INDEX coupon_redemption_use_unique
+  ON @extschema@.coupon_redemption (coupon_id, user_id, use_no) WHERE voided_at IS NULL;
+CREATE UNIQUE INDEX coupon_redemption_request_unique
+  ON @extschema@.coupon_redemption (user_id, request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX coupon_redemption_hold
+  ON @extschema@.coupon_redemption (coupon_id, hold_expires_at)
+  WHERE hold_expires_at IS NOT NULL AND voided_at IS NULL;
+CREATE INDEX coupon_redemption_voided
+  ON @extschema@.coupon_redemption (coupon_id) WHERE voided_at IS NOT NULL;
 COMMENT ON TABLE @extschema@.coupon_redemption IS
   'the ledger: one row per redemption, written by redeem_coupon(); no foreign key to coupon, on purpose';
 COMMENT ON COLUMN @extschema@.coupon_redemption.user_id IS 'the shop''s own user id, as text';
 COMMENT ON COLUMN @extschema@.coupon_redemption.use_no IS '1 for the user''s first use of the coupon, 2 for the second ...';
-COMMENT ON COLUMN @extschema@.coupon_redemption.redeemed_at IS 'when it was judged and written (clock time, not transaction time)';
+COMMENT ON COLUMN @extschema@.coupon_redemption.redeemed_at IS 'when it was judged and written (clock time, not transaction time); of a hold: when it was placed';
+COMMENT ON COLUMN @extschema@.coupon_redemption.hold_expires_at IS 'deadline of a hold that is not confirmed; NULL: a redemption';
+COMMENT ON COLUMN @extschema@.coupon_redemption.voided_at IS 'when it was given back; NULL: it counts';
+COMMENT ON COLUMN @extschema@.coupon_redemption.void_reason IS 'as given to void_redemption(); ''hold expired'' if another buyer took the unit over';
+COMMENT ON COLUMN @extschema@.coupon_redemption.request_id IS 'the caller''s key that makes a retry harmless';
 COMMENT ON COLUMN @extschema@.coupon_redemption.metadata IS 'the caller''s own notes, given to redeem_coupon()';
-COMMENT ON CONSTRAINT coupon_redemption_use_unique ON @extschema@.coupon_redemption IS
+COMMENT ON INDEX @extschema@.coupon_redemption_use_unique IS
   'the arbiter: of two redemptions that want the same use of the same coupon, one cannot exist';
+COMMENT ON INDEX @extschema@.coupon_redemption_request_unique IS
+  'the arbiter of retries: one redemption per user and request id';
+COMMENT ON INDEX @extschema@.coupon_redemption_hold IS 'finds the holds whose deadline has passed';
+COMMENT ON INDEX @extschema@.coupon_redemption_voided IS 'finds the voided rows of a coupon that is to be deleted';
+
+-- Free space in every page, so that a stripe is updated in place (HOT).
+CREATE TABLE @extschema@.coupon_quota (
+  coupon_id pg_catalog.int8,
+  stripe pg_catalog.int4,
+  remaining pg_catalog.int8 NOT NULL,
+  PRIMARY KEY (coupon_id, stripe),
+  CONSTRAINT coupon_quota_remaining CHECK (
+    remaining OPERATOR(pg_catalog.>) 0
+    OR (stripe OPERATOR(pg_catalog.=) 0 AND remaining OPERATOR(pg_catalog.=) 0))
+) WITH (fillfactor = 50);
+COMMENT ON TABLE @extschema@.coupon_quota IS
+  'the units left of capped coupons; derived from cap and ledger when first needed, so never dumped';
+COMMENT ON COLUMN @extschema@.coupon_quota.stripe IS '0 is the anchor: it is there as long as the quota is set up';
+COMMENT ON COLUMN @extschema@.coupon_quota.remaining IS 'units left in this stripe; a stripe without units goes, but for the anchor';
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.coupon', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.coupon_id_seq', '');
@@ -96,106 +134,421 @@ CREATE TRIGGER coupon_keep_redeemed_truncate
 AFTER TRUNCATE ON @extschema@.coupon
 FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.coupon_guard_keep_redeemed();
 
+-- The quota follows the cap. A single-use code needs no quota before it is used.
+CREATE FUNCTION @extschema@.coupon_guard_follow_cap()
+RETURNS pg_catalog.trigger
+AS 'MODULE_PATHNAME', 'coupon_guard_follow_cap'
+LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.coupon_guard_follow_cap() IS
+  'trigger on coupon: the quota follows max_redemptions';
+
+CREATE TRIGGER coupon_follow_new_cap
+AFTER INSERT ON @extschema@.coupon
+FOR EACH ROW WHEN (NEW.max_redemptions OPERATOR(pg_catalog.>) 1)
+EXECUTE FUNCTION @extschema@.coupon_guard_follow_cap();
+
+CREATE TRIGGER coupon_follow_changed_cap
+AFTER UPDATE ON @extschema@.coupon
+FOR EACH ROW WHEN (OLD.max_redemptions IS DISTINCT FROM NEW.max_redemptions)
+EXECUTE FUNCTION @extschema@.coupon_guard_follow_cap();
+
+-- Backends keep coupons they have read; they hear of every change before it can be committed.
+CREATE FUNCTION @extschema@.coupon_guard_announce_change()
+RETURNS pg_catalog.trigger
+AS 'MODULE_PATHNAME', 'coupon_guard_announce_change'
+LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.coupon_guard_announce_change() IS
+  'trigger on coupon: tells every backend that coupons have changed';
+
+CREATE TRIGGER coupon_announce_change
+AFTER UPDATE OR DELETE ON @extschema@.coupon
+FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.coupon_guard_announce_change();
+
+-- A subscriber of logical replication applies changes row by row.
+CREATE TRIGGER coupon_announce_replicated_change
+AFTER UPDATE OR DELETE ON @extschema@.coupon
+FOR EACH ROW EXECUTE FUNCTION @extschema@.coupon_guard_announce_change();
+ALTER TABLE @extschema@.coupon ENABLE REPLICA TRIGGER coupon_announce_replicated_change;
+
+-- The quota follows ledger rows that plain SQL writes: imports, restores, clean-ups.
+CREATE FUNCTION @extschema@.coupon_guard_follow_ledger()
+RETURNS pg_catalog.trigger
+AS 'MODULE_PATHNAME', 'coupon_guard_follow_ledger'
+LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.coupon_guard_follow_ledger() IS
+  'trigger on coupon_redemption: the quota follows rows that plain SQL writes';
+
+CREATE TRIGGER coupon_redemption_follow_rows
+AFTER INSERT OR DELETE ON @extschema@.coupon_redemption
+FOR EACH ROW EXECUTE FUNCTION @extschema@.coupon_guard_follow_ledger();
+
+CREATE TRIGGER coupon_redemption_follow_changes
+AFTER UPDATE ON @extschema@.coupon_redemption
+FOR EACH ROW WHEN (
+  OLD.coupon_id OPERATOR(pg_catalog.<>) NEW.coupon_id
+  OR (OLD.voided_at IS NULL) OPERATOR(pg_catalog.<>) (NEW.voided_at IS NULL))
+EXECUTE FUNCTION @extschema@.coupon_guard_follow_ledger();
+
+CREATE TRIGGER coupon_redemption_follow_truncate
+AFTER TRUNCATE ON @extschema@.coupon_redemption
+FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.coupon_guard_follow_ledger();
+
 -- ---------------------------------------------------------------------------
 -- Redeeming
 -- ---------------------------------------------------------------------------
 
 CREATE TYPE @extschema@.coupon_status AS ENUM (
   'redeemed',
+  'held',
   'not_found',
   'inactive',
   'not_started',
   'expired',
-  'already_redeemed'
+  'already_redeemed',
+  'sold_out',
+  'withheld'
 );
 COMMENT ON TYPE @extschema@.coupon_status IS
-  'what became of a redemption: redeemed, or the business reason for which it was refused';
+  'what became of a redemption: redeemed or held, or the business reason for which it was refused';
 
--- One function for each type of user id, so that a driver's typed or untyped parameter resolves.
+-- Most functions come once for each type of user id, so that a driver's typed or untyped parameter
+-- resolves.
+
 CREATE FUNCTION @extschema@.redeem_coupon(
-  user_id pg_catalog.int8, code pg_catalog.text, metadata pg_catalog.jsonb DEFAULT NULL,
+  user_id pg_catalog.int8, code pg_catalog.text,
+  request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,
   OUT status @extschema@.coupon_status, OUT redemption_id pg_catalog.int8,
   OUT coupon_id pg_catalog.int8, OUT use_no pg_catalog.int4,
-  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb)
+  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb,
+  OUT replayed pg_catalog.bool)
 AS 'MODULE_PATHNAME', 'coupon_guard_redeem_bigint'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 CREATE FUNCTION @extschema@.redeem_coupon(
-  user_id pg_catalog.uuid, code pg_catalog.text, metadata pg_catalog.jsonb DEFAULT NULL,
+  user_id pg_catalog.uuid, code pg_catalog.text,
+  request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,
   OUT status @extschema@.coupon_status, OUT redemption_id pg_catalog.int8,
   OUT coupon_id pg_catalog.int8, OUT use_no pg_catalog.int4,
-  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb)
+  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb,
+  OUT replayed pg_catalog.bool)
 AS 'MODULE_PATHNAME', 'coupon_guard_redeem_uuid'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 CREATE FUNCTION @extschema@.redeem_coupon(
-  user_id pg_catalog.text, code pg_catalog.text, metadata pg_catalog.jsonb DEFAULT NULL,
+  user_id pg_catalog.text, code pg_catalog.text,
+  request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,
   OUT status @extschema@.coupon_status, OUT redemption_id pg_catalog.int8,
   OUT coupon_id pg_catalog.int8, OUT use_no pg_catalog.int4,
-  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb)
+  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb,
+  OUT replayed pg_catalog.bool)
 AS 'MODULE_PATHNAME', 'coupon_guard_redeem_text'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 CREATE FUNCTION @extschema@.redeem_coupon_strict(
-  user_id pg_catalog.int8, code pg_catalog.text, metadata pg_catalog.jsonb DEFAULT NULL,
+  user_id pg_catalog.int8, code pg_catalog.text,
+  request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,
   OUT status @extschema@.coupon_status, OUT redemption_id pg_catalog.int8,
   OUT coupon_id pg_catalog.int8, OUT use_no pg_catalog.int4,
-  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb)
+  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb,
+  OUT replayed pg_catalog.bool)
 AS 'MODULE_PATHNAME', 'coupon_guard_redeem_strict_bigint'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 CREATE FUNCTION @extschema@.redeem_coupon_strict(
-  user_id pg_catalog.uuid, code pg_catalog.text, metadata pg_catalog.jsonb DEFAULT NULL,
+  user_id pg_catalog.uuid, code pg_catalog.text,
+  request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,
   OUT status @extschema@.coupon_status, OUT redemption_id pg_catalog.int8,
   OUT coupon_id pg_catalog.int8, OUT use_no pg_catalog.int4,
-  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb)
+  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb,
+  OUT replayed pg_catalog.bool)
 AS 'MODULE_PATHNAME', 'coupon_guard_redeem_strict_uuid'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 CREATE FUNCTION @extschema@.redeem_coupon_strict(
-  user_id pg_catalog.text, code pg_catalog.text, metadata pg_catalog.jsonb DEFAULT NULL,
+  user_id pg_catalog.text, code pg_catalog.text,
+  request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,
   OUT status @extschema@.coupon_status, OUT redemption_id pg_catalog.int8,
   OUT coupon_id pg_catalog.int8, OUT use_no pg_catalog.int4,
-  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb)
+  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb,
+  OUT replayed pg_catalog.bool)
 AS 'MODULE_PATHNAME', 'coupon_guard_redeem_strict_text'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION @extschema@.redeem_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.jsonb) IS
+CREATE FUNCTION @extschema@.redeem_coupons(
+  user_id pg_catalog.int8, codes pg_catalog.text[],
+  request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL)
+RETURNS TABLE (
+  code pg_catalog.text, status @extschema@.coupon_status, redemption_id pg_catalog.int8,
+  coupon_id pg_catalog.int8, use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz,
+  terms pg_catalog.jsonb, replayed pg_catalog.bool)
+AS 'MODULE_PATHNAME', 'coupon_guard_redeem_several_bigint'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION @extschema@.redeem_coupons(
+  user_id pg_catalog.uuid, codes pg_catalog.text[],
+  request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL)
+RETURNS TABLE (
+  code pg_catalog.text, status @extschema@.coupon_status, redemption_id pg_catalog.int8,
+  coupon_id pg_catalog.int8, use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz,
+  terms pg_catalog.jsonb, replayed pg_catalog.bool)
+AS 'MODULE_PATHNAME', 'coupon_guard_redeem_several_uuid'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION @extschema@.redeem_coupons(
+  user_id pg_catalog.text, codes pg_catalog.text[],
+  request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL)
+RETURNS TABLE (
+  code pg_catalog.text, status @extschema@.coupon_status, redemption_id pg_catalog.int8,
+  coupon_id pg_catalog.int8, use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz,
+  terms pg_catalog.jsonb, replayed pg_catalog.bool)
+AS 'MODULE_PATHNAME', 'coupon_guard_redeem_several_text'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION @extschema@.hold_coupon(
+  user_id pg_catalog.int8, code pg_catalog.text,
+  ttl pg_catalog.interval DEFAULT '15 minutes',
+  request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,
+  OUT status @extschema@.coupon_status, OUT redemption_id pg_catalog.int8,
+  OUT coupon_id pg_catalog.int8, OUT use_no pg_catalog.int4,
+  OUT hold_expires_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb,
+  OUT replayed pg_catalog.bool)
+AS 'MODULE_PATHNAME', 'coupon_guard_hold_bigint'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION @extschema@.hold_coupon(
+  user_id pg_catalog.uuid, code pg_catalog.text,
+  ttl pg_catalog.interval DEFAULT '15 minutes',
+  request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,
+  OUT status @extschema@.coupon_status, OUT redemption_id pg_catalog.int8,
+  OUT coupon_id pg_catalog.int8, OUT use_no pg_catalog.int4,
+  OUT hold_expires_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb,
+  OUT replayed pg_catalog.bool)
+AS 'MODULE_PATHNAME', 'coupon_guard_hold_uuid'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION @extschema@.hold_coupon(
+  user_id pg_catalog.text, code pg_catalog.text,
+  ttl pg_catalog.interval DEFAULT '15 minutes',
+  request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,
+  OUT status @extschema@.coupon_status, OUT redemption_id pg_catalog.int8,
+  OUT coupon_id pg_catalog.int8, OUT use_no pg_catalog.int4,
+  OUT hold_expires_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb,
+  OUT replayed pg_catalog.bool)
+AS 'MODULE_PATHNAME', 'coupon_guard_hold_text'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION @extschema@.check_coupon(
+  user_id pg_catalog.int8, code pg_catalog.text,
+  OUT status @extschema@.coupon_status, OUT coupon_id pg_catalog.int8,
+  OUT uses_left pg_catalog.int4, OUT units_left pg_catalog.int8)
+AS 'MODULE_PATHNAME', 'coupon_guard_check_bigint'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION @extschema@.check_coupon(
+  user_id pg_catalog.uuid, code pg_catalog.text,
+  OUT status @extschema@.coupon_status, OUT coupon_id pg_catalog.int8,
+  OUT uses_left pg_catalog.int4, OUT units_left pg_catalog.int8)
+AS 'MODULE_PATHNAME', 'coupon_guard_check_uuid'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION @extschema@.check_coupon(
+  user_id pg_catalog.text, code pg_catalog.text,
+  OUT status @extschema@.coupon_status, OUT coupon_id pg_catalog.int8,
+  OUT uses_left pg_catalog.int4, OUT units_left pg_catalog.int8)
+AS 'MODULE_PATHNAME', 'coupon_guard_check_text'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION @extschema@.confirm_hold(
+  hold_id pg_catalog.int8,
+  OUT status @extschema@.coupon_status, OUT redemption_id pg_catalog.int8,
+  OUT coupon_id pg_catalog.int8, OUT use_no pg_catalog.int4,
+  OUT redeemed_at pg_catalog.timestamptz, OUT terms pg_catalog.jsonb,
+  OUT replayed pg_catalog.bool)
+AS 'MODULE_PATHNAME', 'coupon_guard_confirm_hold'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION @extschema@.void_redemption(
+  redemption_id pg_catalog.int8, reason pg_catalog.text DEFAULT NULL)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'coupon_guard_void_redemption'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.redeem_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
   'redeem a coupon for a user in the current transaction; a refusal is a status, never an error';
-COMMENT ON FUNCTION @extschema@.redeem_coupon(pg_catalog.uuid, pg_catalog.text, pg_catalog.jsonb) IS
+COMMENT ON FUNCTION @extschema@.redeem_coupon(pg_catalog.uuid, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
   'redeem a coupon for a user in the current transaction; a refusal is a status, never an error';
-COMMENT ON FUNCTION @extschema@.redeem_coupon(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
+COMMENT ON FUNCTION @extschema@.redeem_coupon(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
   'redeem a coupon for a user in the current transaction; a refusal is a status, never an error';
-COMMENT ON FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.int8, pg_catalog.text, pg_catalog.jsonb) IS
+COMMENT ON FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.int8, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
   'redeem_coupon(), but a refusal is an error with an SQLSTATE of its own (RC001 ...)';
-COMMENT ON FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.uuid, pg_catalog.text, pg_catalog.jsonb) IS
+COMMENT ON FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.uuid, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
   'redeem_coupon(), but a refusal is an error with an SQLSTATE of its own (RC001 ...)';
-COMMENT ON FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
+COMMENT ON FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
   'redeem_coupon(), but a refusal is an error with an SQLSTATE of its own (RC001 ...)';
+COMMENT ON FUNCTION @extschema@.redeem_coupons(pg_catalog.int8, pg_catalog.text[], pg_catalog.text, pg_catalog.jsonb) IS
+  'redeem several coupons for a user, all or none, one row a code; those not refused are withheld if another is';
+COMMENT ON FUNCTION @extschema@.redeem_coupons(pg_catalog.uuid, pg_catalog.text[], pg_catalog.text, pg_catalog.jsonb) IS
+  'redeem several coupons for a user, all or none, one row a code; those not refused are withheld if another is';
+COMMENT ON FUNCTION @extschema@.redeem_coupons(pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.jsonb) IS
+  'redeem several coupons for a user, all or none, one row a code; those not refused are withheld if another is';
+COMMENT ON FUNCTION @extschema@.hold_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.interval, pg_catalog.text, pg_catalog.jsonb) IS
+  'hold a coupon for a user until a deadline, to be confirmed by confirm_hold() or redeem_coupon()';
+COMMENT ON FUNCTION @extschema@.hold_coupon(pg_catalog.uuid, pg_catalog.text, pg_catalog.interval, pg_catalog.text, pg_catalog.jsonb) IS
+  'hold a coupon for a user until a deadline, to be confirmed by confirm_hold() or redeem_coupon()';
+COMMENT ON FUNCTION @extschema@.hold_coupon(pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.text, pg_catalog.jsonb) IS
+  'hold a coupon for a user until a deadline, to be confirmed by confirm_hold() or redeem_coupon()';
+COMMENT ON FUNCTION @extschema@.check_coupon(pg_catalog.int8, pg_catalog.text) IS
+  'what redeem_coupon() would answer now, and what is left to this user and in all (NULL: no limit); changes and locks nothing';
+COMMENT ON FUNCTION @extschema@.check_coupon(pg_catalog.uuid, pg_catalog.text) IS
+  'what redeem_coupon() would answer now, and what is left to this user and in all (NULL: no limit); changes and locks nothing';
+COMMENT ON FUNCTION @extschema@.check_coupon(pg_catalog.text, pg_catalog.text) IS
+  'what redeem_coupon() would answer now, and what is left to this user and in all (NULL: no limit); changes and locks nothing';
+COMMENT ON FUNCTION @extschema@.confirm_hold(pg_catalog.int8) IS
+  'turn a hold into a redemption; status expired if its deadline has passed or it was voided';
+COMMENT ON FUNCTION @extschema@.void_redemption(pg_catalog.int8, pg_catalog.text) IS
+  'give a redemption or hold back, and its unit with it; false if that had been done already';
+
+-- ---------------------------------------------------------------------------
+-- Looking
+-- ---------------------------------------------------------------------------
+
+-- Units of expired holds count as remaining: the next buyer can have them.
+CREATE VIEW @extschema@.coupon_usage AS
+SELECT c.id AS coupon_id, c.code, c.max_redemptions, l.redeemed, l.held, l.voided,
+  c.max_redemptions OPERATOR(pg_catalog.-) l.redeemed OPERATOR(pg_catalog.-) l.held AS remaining
+FROM @extschema@.coupon AS c
+CROSS JOIN LATERAL (
+  SELECT
+    pg_catalog.count(*) FILTER (WHERE r.voided_at IS NULL AND r.hold_expires_at IS NULL) AS redeemed,
+    pg_catalog.count(*) FILTER (WHERE r.voided_at IS NULL
+      AND r.hold_expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()) AS held,
+    pg_catalog.count(*) FILTER (WHERE r.voided_at IS NOT NULL) AS voided
+  FROM @extschema@.coupon_redemption AS r
+  WHERE r.coupon_id OPERATOR(pg_catalog.=) c.id
+) AS l;
+COMMENT ON VIEW @extschema@.coupon_usage IS
+  'per coupon: redeemed, held, voided, and what remains of the cap (NULL: no cap)';
+
+-- One statement, so one snapshot: on a live system too the figures belong together.
+CREATE FUNCTION @extschema@.coupon_guard_check()
+RETURNS TABLE (
+  invariant pg_catalog.text, coupon_id pg_catalog.int8, user_id pg_catalog.text,
+  detail pg_catalog.text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog
+AS $check$
+  WITH live AS (
+    SELECT r.coupon_id, r.user_id, count(*) AS uses,
+           count(*) FILTER (WHERE r.use_no < 1) AS misnumbered
+    FROM @extschema@.coupon_redemption AS r
+    WHERE r.voided_at IS NULL
+    GROUP BY r.coupon_id, r.user_id
+  ), total AS (
+    SELECT l.coupon_id, sum(l.uses)::bigint AS uses FROM live AS l GROUP BY l.coupon_id
+  ), quota AS (
+    SELECT q.coupon_id, sum(q.remaining)::bigint AS remaining, bool_or(q.stripe = 0) AS has_anchor
+    FROM @extschema@.coupon_quota AS q
+    GROUP BY q.coupon_id
+  )
+  SELECT 'cap', c.id, NULL::text,
+         format('%s live redemptions and holds, cap %s', t.uses, c.max_redemptions)
+  FROM @extschema@.coupon AS c JOIN total AS t ON t.coupon_id = c.id
+  WHERE t.uses > c.max_redemptions
+  UNION ALL
+  SELECT 'quota', c.id, NULL,
+         format('%s units left + %s live redemptions and holds <> cap %s',
+                q.remaining, coalesce(t.uses, 0), c.max_redemptions)
+  FROM @extschema@.coupon AS c
+  JOIN quota AS q ON q.coupon_id = c.id
+  LEFT JOIN total AS t ON t.coupon_id = c.id
+  WHERE q.remaining + coalesce(t.uses, 0) IS DISTINCT FROM c.max_redemptions
+  UNION ALL
+  SELECT 'quota anchor', q.coupon_id, NULL, 'stripes without stripe 0'
+  FROM quota AS q
+  WHERE NOT q.has_anchor
+  UNION ALL
+  SELECT 'limit per user', c.id, l.user_id,
+         format('%s live redemptions and holds, limit %s', l.uses, c.max_per_user)
+  FROM @extschema@.coupon AS c JOIN live AS l ON l.coupon_id = c.id
+  WHERE l.uses > c.max_per_user
+  UNION ALL
+  SELECT 'use number', l.coupon_id, l.user_id, format('%s rows with a use_no below 1', l.misnumbered)
+  FROM live AS l
+  WHERE l.misnumbered > 0
+  UNION ALL
+  SELECT 'orphaned redemptions', r.coupon_id, NULL, format('%s rows without their coupon', count(*))
+  FROM @extschema@.coupon_redemption AS r
+  WHERE NOT EXISTS (SELECT FROM @extschema@.coupon AS c WHERE c.id = r.coupon_id)
+  GROUP BY r.coupon_id
+  UNION ALL
+  SELECT 'orphaned quota', q.coupon_id, NULL, 'stripes without a capped coupon'
+  FROM quota AS q
+  WHERE NOT EXISTS (SELECT FROM @extschema@.coupon AS c
+                    WHERE c.id = q.coupon_id AND c.max_redemptions IS NOT NULL)
+$check$;
+COMMENT ON FUNCTION @extschema@.coupon_guard_check() IS
+  'one row for every invariant that is broken; none when all is well';
 
 -- ---------------------------------------------------------------------------
 -- Privileges
 -- ---------------------------------------------------------------------------
 
--- The functions write without looking at table privileges: the right to EXECUTE is the right to redeem.
-REVOKE EXECUTE ON FUNCTION
-  @extschema@.coupon_guard_keep_redeemed(),
-  @extschema@.redeem_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.jsonb),
-  @extschema@.redeem_coupon(pg_catalog.uuid, pg_catalog.text, pg_catalog.jsonb),
-  @extschema@.redeem_coupon(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
-  @extschema@.redeem_coupon_strict(pg_catalog.int8, pg_catalog.text, pg_catalog.jsonb),
-  @extschema@.redeem_coupon_strict(pg_catalog.uuid, pg_catalog.text, pg_catalog.jsonb),
-  @extschema@.redeem_coupon_strict(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb)
-FROM PUBLIC;
-
 -- A trusted extension is created by the bootstrap superuser on behalf of the database's owner.
--- Everything is handed to that owner, who can then manage coupons and grant EXECUTE.
+-- Everything is handed to that owner, who can then manage coupons and grant EXECUTE; before any right is
+-- revoked, for pg_dump compares with the rights as they are recorded then, and they name the owner.
 ALTER TABLE @extschema@.coupon OWNER TO @extowner@;
 ALTER TABLE @extschema@.coupon_redemption OWNER TO @extowner@;
+ALTER TABLE @extschema@.coupon_quota OWNER TO @extowner@;
+ALTER VIEW @extschema@.coupon_usage OWNER TO @extowner@;
 ALTER TYPE @extschema@.coupon_status OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.uuid, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.int8, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.uuid, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.coupon_key(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.coupon_guard_version() OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.coupon_guard_keep_redeemed() OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.coupon_guard_follow_cap() OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.coupon_guard_announce_change() OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.coupon_guard_follow_ledger() OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.coupon_guard_check() OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.uuid, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.int8, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.uuid, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupons(pg_catalog.int8, pg_catalog.text[], pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupons(pg_catalog.uuid, pg_catalog.text[], pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupons(pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.hold_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.interval, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.hold_coupon(pg_catalog.uuid, pg_catalog.text, pg_catalog.interval, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.hold_coupon(pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.check_coupon(pg_catalog.int8, pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.check_coupon(pg_catalog.uuid, pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.check_coupon(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.confirm_hold(pg_catalog.int8) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.void_redemption(pg_catalog.int8, pg_catalog.text) OWNER TO @extowner@;
+
+-- The functions read and write without looking at table privileges: the right to EXECUTE is the
+-- right to redeem.
+REVOKE EXECUTE ON FUNCTION
+  @extschema@.coupon_guard_keep_redeemed(),
+  @extschema@.coupon_guard_follow_cap(),
+  @extschema@.coupon_guard_announce_change(),
+  @extschema@.coupon_guard_follow_ledger(),
+  @extschema@.coupon_guard_check(),
+  @extschema@.redeem_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
+  @extschema@.redeem_coupon(pg_catalog.uuid, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
+  @extschema@.redeem_coupon(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
+  @extschema@.redeem_coupon_strict(pg_catalog.int8, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
+  @extschema@.redeem_coupon_strict(pg_catalog.uuid, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
+  @extschema@.redeem_coupon_strict(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
+  @extschema@.redeem_coupons(pg_catalog.int8, pg_catalog.text[], pg_catalog.text, pg_catalog.jsonb),
+  @extschema@.redeem_coupons(pg_catalog.uuid, pg_catalog.text[], pg_catalog.text, pg_catalog.jsonb),
+  @extschema@.redeem_coupons(pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.jsonb),
+  @extschema@.hold_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.interval, pg_catalog.text, pg_catalog.jsonb),
+  @extschema@.hold_coupon(pg_catalog.uuid, pg_catalog.text, pg_catalog.interval, pg_catalog.text, pg_catalog.jsonb),
+  @extschema@.hold_coupon(pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.text, pg_catalog.jsonb),
+  @extschema@.check_coupon(pg_catalog.int8, pg_catalog.text),
+  @extschema@.check_coupon(pg_catalog.uuid, pg_catalog.text),
+  @extschema@.check_coupon(pg_catalog.text, pg_catalog.text),
+  @extschema@.confirm_hold(pg_catalog.int8),
+  @extschema@.void_redemption(pg_catalog.int8, pg_catalog.text)
+FROM PUBLIC;

@@ -1,12 +1,16 @@
 // The SQL-callable functions but for triggers: unpack the arguments, call one function, pack the
-// result. Argument checks that need no table are made here.
+// result.
 
-#include "functions.hpp"
-
+#include "arguments.hpp"
+#include "quota.hpp"
+#include "quota_ahead.hpp"
 #include "redeem.hpp"
 #include "refusal.hpp"
+#include "stack.hpp"
 
 extern "C" {
+#include "utils/array.h"
+
 PG_MODULE_MAGIC;
 void _PG_init(void);
 }
@@ -14,141 +18,214 @@ void _PG_init(void);
 namespace coupon_guard {
 namespace {
 
-// The encodings from which the server cannot convert: bytes beyond ASCII have no known meaning.
-bool is_opaque_encoding(int encoding) {
-    return encoding == PG_SQL_ASCII || encoding == PG_MULE_INTERNAL;
-}
+// ---- results ----------------------------------------------------------------------------------
 
-void check_argument_given(const NullableDatum &argument, const char *name) {
-    if (argument.isnull)
-        ereport(ERROR,
-                (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", name)));
-}
+// The row type of a function's result, made anew only if the extension is.
+struct result_type {
+    Oid made_for; // the type coupon_status
+    TupleDesc row;
+};
 
-void read_bigint_user(Datum value, user_id &user) {
-    static_assert(sizeof user.bytes > MAXINT8LEN);
-    user.set_length(pg_lltoa(DatumGetInt64(value), user.bytes));
-}
+struct result_column {
+    const char *name;
+    Oid type; // InvalidOid: coupon_status
+};
 
-void read_uuid_user(Datum value, user_id &user) {
-    char *canonical = DatumGetCString(DirectFunctionCall1(uuid_out, value));
-    user.assign(canonical, strlen(canonical));
-}
-
-void read_text_user(Datum value, user_id &user) {
-    text *given = DatumGetTextPP(value);
-    std::size_t length = VARSIZE_ANY_EXHDR(given);
-    if (length == 0)
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("user id must not be empty")));
-    if (length > max_user_id_bytes)
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("user id is too long"),
-                 errdetail("It has %zu bytes; the limit is %zu.", length, max_user_id_bytes)));
-    user.assign(VARDATA_ANY(given), length);
-}
-
-using user_reader = void (*)(Datum value, user_id &user);
-
-// The row type of redeem_coupon()'s result, kept for the life of the backend: made anew only if
-// the extension is.
-TupleDesc answer_row_type(Oid status_type) {
-    static TupleDesc row_type = nullptr;
-    static Oid made_for = InvalidOid;
-    if (made_for != status_type) {
+TupleDesc row_type(result_type &cached, Oid status_type, const result_column *columns, int count) {
+    if (cached.made_for != status_type) {
         MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-        TupleDesc made = CreateTemplateTupleDesc(6);
-        TupleDescInitEntry(made, 1, "status", status_type, -1, 0);
-        TupleDescInitEntry(made, 2, "redemption_id", INT8OID, -1, 0);
-        TupleDescInitEntry(made, 3, "coupon_id", INT8OID, -1, 0);
-        TupleDescInitEntry(made, 4, "use_no", INT4OID, -1, 0);
-        TupleDescInitEntry(made, 5, "redeemed_at", TIMESTAMPTZOID, -1, 0);
-        TupleDescInitEntry(made, 6, "terms", JSONBOID, -1, 0);
-        row_type = BlessTupleDesc(made);
-        made_for = status_type;
+        TupleDesc made = CreateTemplateTupleDesc(count);
+        for (int i = 0; i < count; i++)
+            TupleDescInitEntry(made, static_cast<AttrNumber>(i + 1), columns[i].name,
+                               OidIsValid(columns[i].type) ? columns[i].type : status_type, -1, 0);
+        cached.row = BlessTupleDesc(made);
+        cached.made_for = status_type;
         MemoryContextSwitchTo(caller);
     }
-    return row_type;
+    return cached.row;
 }
 
-Datum pack_answer(const schema &objects, const redeem_answer &answer) {
-    bool is_redeemed = answer.status == status::redeemed;
+constexpr int answer_column_count = 7;
+
+// The columns of an answer; a hold shows its deadline where a redemption shows its time.
+void fill_answer(const schema &objects, const redeem_answer &answer, bool of_hold, Datum *values,
+                 bool *nulls) {
+    bool has_terms = is_success(answer.status) && answer.has_offer && answer.offer.has_terms;
+    values[0] = ObjectIdGetDatum(objects.status_values[static_cast<int>(answer.status)]);
+    values[1] = Int64GetDatum(answer.made.id);
+    values[2] = Int64GetDatum(answer.offer.id);
+    values[3] = Int32GetDatum(answer.made.use_no);
+    values[4] =
+        TimestampTzGetDatum(of_hold ? answer.made.hold_expires_at : answer.made.redeemed_at);
+    values[5] = answer.offer.terms;
+    values[6] = BoolGetDatum(answer.is_replayed);
+    nulls[0] = nulls[6] = false;
+    nulls[1] = nulls[3] = !answer.has_redemption;
+    nulls[2] = !answer.has_offer;
+    nulls[4] = !answer.has_redemption || (of_hold && !is_hold(answer.made));
+    nulls[5] = !has_terms;
+}
+
+Datum pack_answer(const schema &objects, const redeem_answer &answer, bool of_hold) {
+    static constexpr result_column redemption_columns[answer_column_count] = {
+        {"status", InvalidOid}, {"redemption_id", INT8OID},      {"coupon_id", INT8OID},
+        {"use_no", INT4OID},    {"redeemed_at", TIMESTAMPTZOID}, {"terms", JSONBOID},
+        {"replayed", BOOLOID},
+    };
+    static constexpr result_column hold_columns[answer_column_count] = {
+        {"status", InvalidOid}, {"redemption_id", INT8OID},          {"coupon_id", INT8OID},
+        {"use_no", INT4OID},    {"hold_expires_at", TIMESTAMPTZOID}, {"terms", JSONBOID},
+        {"replayed", BOOLOID},
+    };
+    static result_type redemption_type;
+    static result_type hold_type;
+    TupleDesc type = row_type(of_hold ? hold_type : redemption_type, objects.status_type,
+                              of_hold ? hold_columns : redemption_columns, answer_column_count);
+    Datum values[answer_column_count];
+    bool nulls[answer_column_count];
+    fill_answer(objects, answer, of_hold, values, nulls);
+    return HeapTupleGetDatum(heap_form_tuple(type, values, nulls));
+}
+
+// ---- redeeming --------------------------------------------------------------------------------
+
+void read_options(redeem_request &request, const NullableDatum &request_id,
+                  const NullableDatum &metadata) {
+    request.has_request = !request_id.isnull;
+    if (request.has_request)
+        read_request_id(request_id.value, request.request);
+    request.has_metadata = !metadata.isnull;
+    request.metadata =
+        metadata.isnull ? Datum{0} : PointerGetDatum(PG_DETOAST_DATUM(metadata.value));
+}
+
+void read_user_and_code(FunctionCallInfo call, user_reader read_user, redeem_request &request) {
+    check_argument_given(call->args[0], "user id");
+    check_argument_given(call->args[1], "code");
+    read_user(call->args[0].value, request.user);
+    request.key = read_code(call->args[1].value);
+    request.hold_for = nullptr;
+}
+
+// redeem_coupon(user_id, code, request_id, metadata)
+Datum redeem_coupon(FunctionCallInfo call, user_reader read_user, bool is_strict) {
+    redeem_request request;
+    read_user_and_code(call, read_user, request);
+    read_options(request, call->args[2], call->args[3]);
+    const schema objects = lock_schema_to_write(call->flinfo->fn_oid, "redeem_coupon()");
+    redeem_answer answer = redeem(objects, request);
+    if (is_strict && !is_success(answer.status))
+        report_refusal(request, answer, call->args[1].value);
+    return pack_answer(objects, answer, false);
+}
+
+Datum redeem_or_answer(FunctionCallInfo call, user_reader read_user) {
+    return redeem_coupon(call, read_user, false);
+}
+
+Datum redeem_or_raise(FunctionCallInfo call, user_reader read_user) {
+    return redeem_coupon(call, read_user, true);
+}
+
+// hold_coupon(user_id, code, ttl, request_id, metadata)
+Datum hold_coupon(FunctionCallInfo call, user_reader read_user) {
+    redeem_request request;
+    read_user_and_code(call, read_user, request);
+    check_argument_given(call->args[2], "ttl");
+    request.hold_for = read_duration(call->args[2].value, "ttl");
+    read_options(request, call->args[3], call->args[4]);
+    const schema objects = lock_schema_to_write(call->flinfo->fn_oid, "hold_coupon()");
+    return pack_answer(objects, redeem(objects, request), true);
+}
+
+// ---- redeeming several ------------------------------------------------------------------------
+
+// Each coupon of a stack needs a request id of its own: what the caller gave, and its place.
+void append_place(request_id &request, int place) {
+    char suffix[16];
+    std::size_t length = snprintf(suffix, sizeof suffix, "#%d", place);
+    if (request.length() + length > max_request_id_bytes)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("request id is too long for several coupons")));
+    memcpy(request.bytes + request.length(), suffix, length);
+    request.set_length(request.length() + length);
+}
+
+redeem_request *read_requests(const redeem_request &common, const Datum *codes, const bool *nulls,
+                              int count) {
+    auto requests = static_cast<redeem_request *>(palloc(sizeof(redeem_request) * count));
+    for (int i = 0; i < count; i++) {
+        check_argument_given({codes[i], nulls[i]}, "code");
+        requests[i] = common;
+        requests[i].key = read_code(codes[i]);
+        if (common.has_request)
+            append_place(requests[i].request, i + 1);
+    }
+    return requests;
+}
+
+// redeem_coupons(user_id, codes, request_id, metadata)
+Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
+    check_argument_given(call->args[0], "user id");
+    check_argument_given(call->args[1], "codes");
+    redeem_request common;
+    read_user(call->args[0].value, common.user);
+    common.hold_for = nullptr;
+    read_options(common, call->args[2], call->args[3]);
+    Datum *codes;
+    bool *nulls;
+    int count;
+    deconstruct_array(DatumGetArrayTypeP(call->args[1].value), TEXTOID, -1, false, TYPALIGN_INT,
+                      &codes, &nulls, &count);
+    const redeem_request *requests = read_requests(common, codes, nulls, count);
+
+    InitMaterializedSRF(call, 0);
+    const schema objects = lock_schema_to_write(call->flinfo->fn_oid, "redeem_coupons()");
+    auto answers = static_cast<redeem_answer *>(palloc(sizeof(redeem_answer) * count));
+    redeem_all(objects, requests, answers, count);
+    auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
+    for (int i = 0; i < count; i++) {
+        Datum row[1 + answer_column_count] = {codes[i]};
+        bool row_nulls[1 + answer_column_count] = {false};
+        fill_answer(objects, answers[i], false, row + 1, row_nulls + 1);
+        tuplestore_putvalues(result->setResult, result->setDesc, row, row_nulls);
+    }
+    return Datum{0};
+}
+
+// ---- looking ----------------------------------------------------------------------------------
+
+// check_coupon(user_id, code)
+Datum check_coupon(FunctionCallInfo call, user_reader read_user) {
+    static constexpr result_column columns[] = {
+        {"status", InvalidOid},
+        {"coupon_id", INT8OID},
+        {"uses_left", INT4OID},
+        {"units_left", INT8OID},
+    };
+    static result_type cached;
+    redeem_request request;
+    read_user_and_code(call, read_user, request);
+    const schema objects = lock_schema(call->flinfo->fn_oid, AccessShareLock);
+    coupon_check check = check_coupon(objects, request.user, request.key);
     Datum values[] = {
-        ObjectIdGetDatum(objects.status_values[static_cast<int>(answer.status)]),
-        Int64GetDatum(answer.made.id),
-        Int64GetDatum(answer.offer.id),
-        Int32GetDatum(answer.made.use_no),
-        TimestampTzGetDatum(answer.made.redeemed_at),
-        answer.offer.terms,
+        ObjectIdGetDatum(objects.status_values[static_cast<int>(check.status)]),
+        Int64GetDatum(check.offer.id),
+        Int32GetDatum(check.uses_left),
+        Int64GetDatum(check.units_left),
     };
     bool nulls[] = {
         false,
-        !answer.has_redemption,
-        !answer.has_offer,
-        !answer.has_redemption,
-        !answer.has_redemption,
-        !is_redeemed || !answer.offer.has_terms,
+        !check.has_offer,
+        !check.has_offer || check.offer.max_per_user == no_limit,
+        !check.has_offer || !is_capped(check.offer),
     };
-    return HeapTupleGetDatum(heap_form_tuple(answer_row_type(objects.status_type), values, nulls));
+    TupleDesc type = row_type(cached, objects.status_type, columns, lengthof(columns));
+    return HeapTupleGetDatum(heap_form_tuple(type, values, nulls));
 }
-
-enum class refusals { are_answers, are_errors };
-
-Datum redeem_coupon(FunctionCallInfo call, user_reader read_user, refusals mode) {
-    check_argument_given(call->args[0], "user id");
-    check_argument_given(call->args[1], "code");
-    redeem_request request;
-    request.function = call->flinfo->fn_oid;
-    read_user(call->args[0].value, request.user);
-    request.key = key_of_code(call->args[1].value);
-    request.has_metadata = !call->args[2].isnull;
-    request.metadata = call->args[2].value;
-
-    schema objects;
-    redeem_answer answer = redeem(request, objects);
-    if (mode == refusals::are_errors && answer.status != status::redeemed)
-        report_refusal(request, answer, call->args[1].value);
-    return pack_answer(objects, answer);
-}
-
-} // namespace
-
-code_key key_of_code(Datum code) {
-    code_key key;
-    if (toast_raw_datum_size(code) - VARHDRSZ > max_code_bytes) {
-        key.error = code_key_error::too_long; // without detoasting what may be a gigabyte
-        return key;
-    }
-    text *given = DatumGetTextPP(code);
-    const char *bytes = VARDATA_ANY(given);
-    int length = VARSIZE_ANY_EXHDR(given);
-    int encoding = GetDatabaseEncoding();
-    if (encoding == PG_UTF8)
-        key = make_code_key(bytes, length);
-    else if (is_opaque_encoding(encoding))
-        key = make_bytewise_code_key(bytes, length);
-    else {
-        const char *utf8 = pg_server_to_any(bytes, length, PG_UTF8);
-        key = make_ascii_code_key(utf8, utf8 == bytes ? length : strlen(utf8));
-    }
-    if (key.error == code_key_error::invalid_utf8)
-        ereport(ERROR,
-                (errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
-                 errmsg("coupon code is not valid in encoding \"%s\"", GetDatabaseEncodingName())));
-    return key;
-}
-
-const char *clip_for_message(Datum value) {
-    text *given = DatumGetTextPP(value);
-    int length = VARSIZE_ANY_EXHDR(given);
-    int clipped = pg_mbcliplen(VARDATA_ANY(given), length, 64);
-    return psprintf("%.*s%s", clipped, VARDATA_ANY(given), clipped < length ? "..." : "");
-}
-
-namespace {
 
 Datum coupon_key(Datum code) {
-    code_key key = key_of_code(code);
+    code_key key = read_code(code);
     switch (key.error) {
     case code_key_error::too_long:
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("coupon code is too long"),
@@ -156,11 +233,10 @@ Datum coupon_key(Datum code) {
                                   max_code_bytes, max_code_key_bytes)));
         break;
     case code_key_error::unassigned:
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                 errmsg("coupon code has an unassigned character"),
-                 errdetail("Unicode promises stable case and compatibility forms for assigned "
-                           "characters only.")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("coupon code has an unassigned character"),
+                        errdetail("Unicode promises stable case and compatibility forms for "
+                                  "assigned characters only.")));
         break;
     case code_key_error::invalid_utf8: // reported already
     case code_key_error::none:
@@ -177,7 +253,14 @@ using namespace coupon_guard;
 extern "C" {
 
 void _PG_init(void) {
+    DefineCustomIntVariable("coupon_guard.quota_stripes",
+                            "The most rows that the quota of a capped coupon is divided over.",
+                            "About as many as transactions that redeem one coupon are open at "
+                            "once. Used when a quota is set up.",
+                            &quota_stripes, 64, 1, 1024, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    MarkGUCPrefixReserved("coupon_guard");
     watch_schema();
+    watch_transactions();
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_coupon_key);
@@ -190,16 +273,36 @@ Datum coupon_guard_version(PG_FUNCTION_ARGS) {
     return PointerGetDatum(cstring_to_text(COUPON_GUARD_VERSION));
 }
 
-#define REDEEM_FUNCTION(name, read_user, mode)                                                     \
+PG_FUNCTION_INFO_V1(coupon_guard_confirm_hold);
+Datum coupon_guard_confirm_hold(PG_FUNCTION_ARGS) {
+    check_argument_given(fcinfo->args[0], "hold id");
+    const schema objects = lock_schema_to_write(fcinfo->flinfo->fn_oid, "confirm_hold()");
+    return pack_answer(objects, confirm_hold(objects, PG_GETARG_INT64(0)), false);
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_void_redemption);
+Datum coupon_guard_void_redemption(PG_FUNCTION_ARGS) {
+    check_argument_given(fcinfo->args[0], "redemption id");
+    const schema objects = lock_schema_to_write(fcinfo->flinfo->fn_oid, "void_redemption()");
+    return BoolGetDatum(
+        void_redemption(objects, PG_GETARG_INT64(0), PG_GETARG_DATUM(1), !PG_ARGISNULL(1)));
+}
+
+// The functions that come once for each type of user id.
+#define FUNCTION_OF_USER(name, function, read_user)                                                \
     PG_FUNCTION_INFO_V1(name);                                                                     \
     Datum name(PG_FUNCTION_ARGS) {                                                                 \
-        return redeem_coupon(fcinfo, read_user, mode);                                             \
+        return function(fcinfo, read_user);                                                        \
     }
 
-REDEEM_FUNCTION(coupon_guard_redeem_bigint, read_bigint_user, refusals::are_answers)
-REDEEM_FUNCTION(coupon_guard_redeem_uuid, read_uuid_user, refusals::are_answers)
-REDEEM_FUNCTION(coupon_guard_redeem_text, read_text_user, refusals::are_answers)
-REDEEM_FUNCTION(coupon_guard_redeem_strict_bigint, read_bigint_user, refusals::are_errors)
-REDEEM_FUNCTION(coupon_guard_redeem_strict_uuid, read_uuid_user, refusals::are_errors)
-REDEEM_FUNCTION(coupon_guard_redeem_strict_text, read_text_user, refusals::are_errors)
+#define FUNCTIONS_OF_USERS(name, function)                                                         \
+    FUNCTION_OF_USER(coupon_guard_##name##_bigint, function, read_bigint_user)                     \
+    FUNCTION_OF_USER(coupon_guard_##name##_uuid, function, read_uuid_user)                         \
+    FUNCTION_OF_USER(coupon_guard_##name##_text, function, read_text_user)
+
+FUNCTIONS_OF_USERS(redeem, redeem_or_answer)
+FUNCTIONS_OF_USERS(redeem_strict, redeem_or_raise)
+FUNCTIONS_OF_USERS(redeem_several, redeem_coupons)
+FUNCTIONS_OF_USERS(hold, hold_coupon)
+FUNCTIONS_OF_USERS(check, check_coupon)
 }

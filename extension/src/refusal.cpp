@@ -1,16 +1,18 @@
 #include "refusal.hpp"
 
-#include "functions.hpp"
+#include "arguments.hpp"
 
 namespace coupon_guard {
 namespace {
 
-// Class RC is in the range that the SQL standard leaves to implementations.
 constexpr int sqlstate_not_found = MAKE_SQLSTATE('R', 'C', '0', '0', '1');
 constexpr int sqlstate_inactive = MAKE_SQLSTATE('R', 'C', '0', '0', '2');
 constexpr int sqlstate_not_started = MAKE_SQLSTATE('R', 'C', '0', '0', '3');
 constexpr int sqlstate_expired = MAKE_SQLSTATE('R', 'C', '0', '0', '4');
 constexpr int sqlstate_already_redeemed = MAKE_SQLSTATE('R', 'C', '0', '0', '5');
+constexpr int sqlstate_sold_out = MAKE_SQLSTATE('R', 'C', '0', '0', '6');
+constexpr int sqlstate_reused_request = MAKE_SQLSTATE('R', 'C', '0', '0', '7');
+constexpr int sqlstate_unknown_redemption = MAKE_SQLSTATE('R', 'C', '0', '0', '8');
 
 } // namespace
 
@@ -51,9 +53,42 @@ void report_refusal(const redeem_request &request, const redeem_answer &answer, 
                        answer.offer.max_per_user, answer.made.id),
              errhint("Function redeem_coupon() answers with a status instead of an error.")));
         break;
+    case status::sold_out:
+        ereport(ERROR, (errcode(sqlstate_sold_out), errmsg("coupon \"%s\" is sold out", typed),
+                        errdetail("All " INT64_FORMAT " units are redeemed or held.",
+                                  answer.offer.max_redemptions),
+                        errhint("Raise max_redemptions to let more be redeemed.")));
+        break;
     case status::redeemed:
+    case status::held:
+    case status::withheld:
         break;
     }
+    pg_unreachable();
+}
+
+void report_sold_out(int64 coupon_id) {
+    ereport(ERROR,
+            (errcode(sqlstate_sold_out), errmsg("coupon " INT64_FORMAT " is sold out", coupon_id),
+             errdetail("All its units are redeemed or held."),
+             errhint("Raise max_redemptions to let more be redeemed.")));
+    pg_unreachable();
+}
+
+void report_reused_request(const request_id &request) {
+    ereport(ERROR, (errcode(sqlstate_reused_request),
+                    errmsg("request id \"%s\" has been used for another coupon",
+                           clip_for_message(request.datum())),
+                    errdetail("A request id stands for one redemption of one coupon by one user."),
+                    errhint("Use a new request id for a new request.")));
+    pg_unreachable();
+}
+
+void report_unknown_redemption(int64 id) {
+    ereport(ERROR, (errcode(sqlstate_unknown_redemption),
+                    errmsg("redemption " INT64_FORMAT " does not exist", id),
+                    errdetail("No committed row of the ledger has this ID."),
+                    errhint("Use the redemption_id that redeem_coupon() or hold_coupon() gave.")));
     pg_unreachable();
 }
 

@@ -5,18 +5,22 @@ namespace coupon_guard {
 
 enum class status : unsigned char {
     redeemed,
+    held,
     not_found,
     inactive,
     not_started,
     expired,
     already_redeemed,
+    sold_out,
+    withheld,
 };
 
-inline constexpr int status_count = 6;
+inline constexpr int status_count = 9;
 
 // Labels of the enum, by status.
 inline constexpr const char *status_labels[status_count] = {
-    "redeemed", "not_found", "inactive", "not_started", "expired", "already_redeemed",
+    "redeemed",         "held",     "not_found", "inactive", "not_started", "expired",
+    "already_redeemed", "sold_out", "withheld",
 };
 
 } // namespace coupon_guard

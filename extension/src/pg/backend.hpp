@@ -20,6 +20,7 @@ extern "C" {
 #include "catalog/pg_am.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
@@ -31,11 +32,16 @@ extern "C" {
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "parser/parse_relation.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
+#include "storage/proc.h"
+#include "storage/sinval.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -72,6 +78,49 @@ inline List *insert_index_entries(ResultRelInfo *target, TupleTableSlot *row, ES
     return ExecInsertIndexTuples(target, row, estate, false, true, conflict, arbiters, false);
 #else
     return ExecInsertIndexTuples(target, row, estate, false, true, conflict, arbiters);
+#endif
+}
+
+// What an update did to the indexes: 16 tells summarizing indexes (BRIN) apart.
+#if PG_VERSION_NUM >= 160000
+using index_updates = TU_UpdateIndexes;
+inline bool needs_index_entries(index_updates updates) {
+    return updates != TU_None;
+}
+#else
+using index_updates = bool;
+inline bool needs_index_entries(index_updates updates) {
+    return updates;
+}
+#endif
+
+// A small number that no other live backend has, from 0.
+inline uint32 backend_number() {
+#if PG_VERSION_NUM >= 170000
+    return static_cast<uint32>(MyProcNumber);
+#else
+    return static_cast<uint32>(MyBackendId - 1);
+#endif
+}
+
+// Permissions moved out of the range table in 16, and 18 counts the relations that are not pruned.
+inline void init_range_table(EState *estate, Relation table, Bitmapset *updated_columns) {
+    RangeTblEntry *entry = makeNode(RangeTblEntry);
+    entry->rtekind = RTE_RELATION;
+    entry->relid = RelationGetRelid(table);
+    entry->relkind = table->rd_rel->relkind;
+    entry->rellockmode = RowExclusiveLock;
+#if PG_VERSION_NUM >= 160000
+    List *permissions = NIL;
+    addRTEPermissionInfo(&permissions, entry)->updatedCols = updated_columns;
+#if PG_VERSION_NUM >= 180000
+    ExecInitRangeTable(estate, list_make1(entry), permissions, bms_make_singleton(1));
+#else
+    ExecInitRangeTable(estate, list_make1(entry), permissions);
+#endif
+#else
+    entry->updatedCols = updated_columns;
+    ExecInitRangeTable(estate, list_make1(entry));
 #endif
 }
 

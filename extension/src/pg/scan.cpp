@@ -2,10 +2,11 @@
 
 namespace coupon_guard {
 
-index_scan begin_scan(Oid table, Oid index, Snapshot snapshot, ScanKeyData *keys, int count) {
+index_scan begin_scan(Oid table, Oid index, Snapshot snapshot, ScanKeyData *keys, int count,
+                      LOCKMODE index_lock) {
     index_scan scan;
     scan.table = table_open(table, AccessShareLock);
-    scan.index = index_open(index, AccessShareLock);
+    scan.index = index_open(index, index_lock);
     scan.row = table_slot_create(scan.table, nullptr);
     scan.scan = begin_index_scan(scan.table, scan.index, snapshot, count);
     index_rescan(scan.scan, keys, count, nullptr, 0);
@@ -36,10 +37,50 @@ ScanKeyData equals_text(AttrNumber index_column, Datum value) {
     return key;
 }
 
+ScanKeyData is_at_most(AttrNumber index_column, TimestampTz value) {
+    ScanKeyData key;
+    ScanKeyInit(&key, index_column, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+                TimestampTzGetDatum(value));
+    return key;
+}
+
+ScanKeyData is_at_least(AttrNumber index_column, int32 value) {
+    ScanKeyData key;
+    ScanKeyInit(&key, index_column, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum(value));
+    return key;
+}
+
+ScanKeyData is_less_than(AttrNumber index_column, int32 value) {
+    ScanKeyData key;
+    ScanKeyInit(&key, index_column, BTLessStrategyNumber, F_INT4LT, Int32GetDatum(value));
+    return key;
+}
+
+bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival &found) {
+    found.transaction = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+    if (!TransactionIdIsValid(found.transaction))
+        return false;
+    found.speculative_token = dirty.speculativeToken;
+    found.table = RelationGetRelid(scan.table);
+    found.row = scan.row->tts_tid;
+    return true;
+}
+
+void wait_for_rival(const rival &rival) {
+    if (rival.speculative_token != 0) {
+        SpeculativeInsertionWait(rival.transaction, rival.speculative_token);
+        return;
+    }
+    Relation table = table_open(rival.table, NoLock);
+    ItemPointerData row = rival.row;
+    XactLockTableWait(rival.transaction, table, &row, XLTW_InsertIndex);
+    table_close(table, NoLock);
+}
+
 Datum column_of(const index_scan &scan, AttrNumber column) {
-    bool is_null;
-    Datum value = slot_getattr(scan.row, column, &is_null);
-    if (is_null)
+    bool missing;
+    Datum value = slot_getattr(scan.row, column, &missing);
+    if (missing)
         ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION),
                         errmsg("unexpected null in column %d of table \"%s\"", column,
                                RelationGetRelationName(scan.table))));
@@ -47,9 +88,24 @@ Datum column_of(const index_scan &scan, AttrNumber column) {
 }
 
 Datum column_or(const index_scan &scan, AttrNumber column, Datum if_null) {
-    bool is_null;
-    Datum value = slot_getattr(scan.row, column, &is_null);
-    return is_null ? if_null : value;
+    bool missing;
+    Datum value = slot_getattr(scan.row, column, &missing);
+    return missing ? if_null : value;
+}
+
+bool is_null(const index_scan &scan, AttrNumber column) {
+    bool missing;
+    slot_getattr(scan.row, column, &missing);
+    return missing;
+}
+
+bool is_settled(const index_scan &scan) {
+    bool should_free;
+    HeapTupleHeader row = ExecFetchSlotHeapTuple(scan.row, false, &should_free)->t_data;
+    Assert(!should_free); // a scan's slot holds the buffer's own tuple
+    return !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row)) &&
+           ((row->t_infomask & HEAP_XMAX_INVALID) != 0 ||
+            HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask));
 }
 
 void depend_on_row(const index_scan &scan) {
@@ -58,8 +114,7 @@ void depend_on_row(const index_scan &scan) {
     bool should_free;
     HeapTuple tuple = ExecFetchSlotHeapTuple(scan.row, false, &should_free);
     TransactionId creator = HeapTupleHeaderGetXmin(tuple->t_data); // FrozenTransactionId if frozen
-    if (should_free)
-        heap_freetuple(tuple);
+    Assert(!should_free);
     if (TransactionIdIsCurrentTransactionId(creator))
         return;
     Snapshot snapshot = GetTransactionSnapshot();

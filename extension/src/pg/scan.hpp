@@ -15,20 +15,44 @@ struct index_scan {
     TupleTableSlot *row; // the row at hand, after next_row() said true
 };
 
-// Rows of table for which the first count columns of its B-tree index equal keys, see equals().
-// Takes ACCESS SHARE on both, kept to the end of the transaction. The keys must live until
-// end_scan().
-index_scan begin_scan(Oid table, Oid index, Snapshot snapshot, ScanKeyData *keys, int count);
+// Rows of table for which columns of its B-tree index are as the keys say.
+// Takes ACCESS SHARE on the table and index_lock on the index, kept to the end of the transaction:
+// ROW EXCLUSIVE if an entry may follow, to lock once only. The keys must live until end_scan().
+index_scan begin_scan(Oid table, Oid index, Snapshot snapshot, ScanKeyData *keys, int count,
+                      LOCKMODE index_lock = AccessShareLock);
 bool next_row(index_scan &scan, ScanDirection direction = ForwardScanDirection);
 void end_scan(index_scan &scan);
 
-// Scan keys on the index's column (from 1): bigint, or text compared by the collation "C".
+// Scan keys on the index's column (from 1): bigint, integer, timestamptz, text of collation "C".
 ScanKeyData equals_bigint(AttrNumber index_column, int64 value);
 ScanKeyData equals_text(AttrNumber index_column, Datum value);
+ScanKeyData is_at_most(AttrNumber index_column, TimestampTz value);
+ScanKeyData is_at_least(AttrNumber index_column, int32 value);
+ScanKeyData is_less_than(AttrNumber index_column, int32 value);
+
+// A transaction still open on which an answer hangs.
+struct rival {
+    TransactionId transaction;
+    uint32 speculative_token; // 0 if it has finished writing its row
+    Oid table;
+    ItemPointerData row;
+};
+
+// Whether another transaction, still open, writes the row at hand, which a scan by a dirty
+// snapshot (SnapshotDirty) has found; and which.
+bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival &found);
+
+// Waits for the rival's end: its transaction's, or if it is still writing, its decision.
+// Errors: lock_timeout, statement_timeout, deadlock, cancel.
+void wait_for_rival(const rival &rival);
 
 // The value of a column of the row at hand, where the column is NOT NULL, or with a default.
 Datum column_of(const index_scan &scan, AttrNumber column);
 Datum column_or(const index_scan &scan, AttrNumber column, Datum if_null);
+bool is_null(const index_scan &scan, AttrNumber column);
+
+// Whether the row at hand, found by an MVCC snapshot, is committed and nobody is changing it.
+bool is_settled(const index_scan &scan);
 
 // Under SERIALIZABLE: makes the transaction depend on the row at hand, which it acts upon though
 // it was read by no snapshot of the transaction.

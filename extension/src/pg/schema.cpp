@@ -1,22 +1,28 @@
 #include "pg/schema.hpp"
 
 extern "C" {
+#include "catalog/pg_am.h"
 #include "catalog/pg_enum.h"
+#include "catalog/pg_trigger.h"
+#include "nodes/primnodes.h"
+#include "parser/parse_func.h"
 }
 
 namespace coupon_guard {
 namespace {
 
-schema cached;      // meaningful if cached_state is not unknown
+schema cached;      // meaningful as far as the next two say
 bool cached_names;  // the tables' OIDs are known
-bool cached_layout; // and so are their columns, indexes, sequence and the enum
+bool cached_layout; // and so are their columns, indexes, triggers and the enum
+uint64 coupon_changes;
 
 // A change to one of our tables, or (InvalidOid) to anything.
 void forget_schema(Datum, Oid relation) {
-    if (relation == InvalidOid || relation == cached.coupon_table ||
-        relation == cached.ledger_table) {
-        cached_names = false;
-        cached_layout = false;
+    if (relation == InvalidOid || relation == cached.coupon_table) {
+        coupon_changes++;
+        cached_names = cached_layout = false;
+    } else if (relation == cached.ledger_table || relation == cached.quota_table) {
+        cached_names = cached_layout = false;
     }
 }
 
@@ -36,6 +42,7 @@ Oid find_table(Oid namespace_id, const char *name) {
     pg_unreachable();
 }
 
+// The number of a column, which must be of this type (and text of the collation "C").
 AttrNumber find_column(Relation table, const char *name, Oid type, Oid collation = InvalidOid) {
     AttrNumber number = get_attnum(RelationGetRelid(table), name);
     if (number <= 0)
@@ -48,13 +55,13 @@ AttrNumber find_column(Relation table, const char *name, Oid type, Oid collation
     return number;
 }
 
-Oid find_unique_index(Relation table, const AttrNumber *columns, int count) {
+Oid find_index(Relation table, const index_shape &shape) {
     Oid found = InvalidOid;
     List *indexes = RelationGetIndexList(table);
     ListCell *cell;
     foreach (cell, indexes) {
         Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-        if (index->rd_index->indisvalid && is_unique_index_on(index, columns, count))
+        if (index->rd_index->indisvalid && has_shape(index, shape))
             found = RelationGetRelid(index);
         index_close(index, AccessShareLock);
         if (OidIsValid(found))
@@ -62,43 +69,119 @@ Oid find_unique_index(Relation table, const AttrNumber *columns, int count) {
     }
     list_free(indexes);
     if (!OidIsValid(found))
-        report_altered_table(table, "A unique index that the guard relies on is missing.");
+        report_altered_table(table, "An index that the guard relies on is missing.");
     return found;
 }
 
-void check_is_plain_table(Relation table) {
+Relation open_plain_table(Oid oid) {
+    Relation table = table_open(oid, AccessShareLock);
     if (table->rd_rel->relkind != RELKIND_RELATION || table->rd_rel->relam != HEAP_TABLE_AM_OID)
         report_altered_table(table, "It must be an ordinary heap table.");
+    return table;
+}
+
+Oid find_function(Oid namespace_id, const char *name) {
+    List *qualified =
+        list_make2(makeString(get_namespace_name(namespace_id)), makeString(pstrdup(name)));
+    return LookupFuncName(qualified, 0, nullptr, true);
+}
+
+// Whether a trigger calling function is enabled on table, for the origin of changes and for
+// replicas of them alike.
+bool is_announced(Relation table, Oid function) {
+    bool for_origin = false;
+    bool for_replica = false;
+    for (int i = 0; table->trigdesc != nullptr && i < table->trigdesc->numtriggers; i++) {
+        const Trigger &trigger = table->trigdesc->triggers[i];
+        bool is_complete = TRIGGER_FOR_UPDATE(trigger.tgtype) && TRIGGER_FOR_DELETE(trigger.tgtype);
+        if (trigger.tgfoid != function || !is_complete || trigger.tgqual != nullptr)
+            continue;
+        bool is_row = TRIGGER_FOR_ROW(trigger.tgtype);
+        bool on_origin = trigger.tgenabled == TRIGGER_FIRES_ON_ORIGIN ||
+                         trigger.tgenabled == TRIGGER_FIRES_ALWAYS;
+        bool on_replica = trigger.tgenabled == TRIGGER_FIRES_ON_REPLICA ||
+                          trigger.tgenabled == TRIGGER_FIRES_ALWAYS;
+        for_origin |= on_origin;
+        for_replica |= on_replica && is_row; // a replica applies changes row by row
+    }
+    return for_origin && for_replica;
 }
 
 void load_coupon_layout(schema &found) {
-    Relation table = table_open(found.coupon_table, NoLock);
-    check_is_plain_table(table);
+    Relation table = open_plain_table(found.coupon_table);
     found.coupon.id = find_column(table, "id", INT8OID);
+    found.coupon.code = find_column(table, "code", TEXTOID);
     found.coupon.code_key = find_column(table, "code_key", TEXTOID, C_COLLATION_OID);
     found.coupon.active = find_column(table, "active", BOOLOID);
     found.coupon.starts_at = find_column(table, "starts_at", TIMESTAMPTZOID);
     found.coupon.expires_at = find_column(table, "expires_at", TIMESTAMPTZOID);
+    found.coupon.max_redemptions = find_column(table, "max_redemptions", INT8OID);
     found.coupon.max_per_user = find_column(table, "max_per_user", INT4OID);
     found.coupon.terms = find_column(table, "terms", JSONBOID);
-    found.coupon_key_index = find_unique_index(table, &found.coupon.code_key, 1);
+    found.coupon_key_index = find_index(table, {true, {found.coupon.code_key}, 1, 0, 0});
+    found.coupon_id_index = find_index(table, {true, {found.coupon.id}, 1, 0, 0});
+    found.announces_changes =
+        is_announced(table, find_function(found.namespace_id, "coupon_guard_announce_change"));
     table_close(table, NoLock);
 }
 
+// Whether the ledger has nothing that only the executor knows how to treat.
+bool is_plain_ledger(Relation table, Oid own_trigger) {
+    constexpr int own_columns = 10;
+    constexpr int own_indexes = 5;
+    TupleDesc columns = RelationGetDescr(table);
+    if (columns->natts != own_columns || columns->constr == nullptr ||
+        columns->constr->num_check > 0 || columns->constr->has_generated_stored)
+        return false;
+    for (int i = 0; table->trigdesc != nullptr && i < table->trigdesc->numtriggers; i++)
+        if (table->trigdesc->triggers[i].tgfoid != own_trigger)
+            return false;
+    List *indexes = RelationGetIndexList(table);
+    bool is_plain = list_length(indexes) == own_indexes;
+    list_free(indexes);
+    return is_plain;
+}
+
 void load_ledger_layout(schema &found) {
-    Relation table = table_open(found.ledger_table, NoLock);
-    check_is_plain_table(table);
-    found.ledger.id = find_column(table, "id", INT8OID);
-    found.ledger.coupon_id = find_column(table, "coupon_id", INT8OID);
-    found.ledger.user_id = find_column(table, "user_id", TEXTOID, C_COLLATION_OID);
-    found.ledger.use_no = find_column(table, "use_no", INT4OID);
-    found.ledger.redeemed_at = find_column(table, "redeemed_at", TIMESTAMPTZOID);
-    found.ledger.metadata = find_column(table, "metadata", JSONBOID);
-    const AttrNumber use[] = {found.ledger.coupon_id, found.ledger.user_id, found.ledger.use_no};
-    found.ledger_use_index = find_unique_index(table, use, lengthof(use));
-    found.ledger_id_sequence = identity_sequence_of(table, found.ledger.id);
+    Relation table = open_plain_table(found.ledger_table);
+    ledger_columns &ledger = found.ledger;
+    ledger.id = find_column(table, "id", INT8OID);
+    ledger.coupon_id = find_column(table, "coupon_id", INT8OID);
+    ledger.user_id = find_column(table, "user_id", TEXTOID, C_COLLATION_OID);
+    ledger.use_no = find_column(table, "use_no", INT4OID);
+    ledger.redeemed_at = find_column(table, "redeemed_at", TIMESTAMPTZOID);
+    ledger.hold_expires_at = find_column(table, "hold_expires_at", TIMESTAMPTZOID);
+    ledger.voided_at = find_column(table, "voided_at", TIMESTAMPTZOID);
+    ledger.void_reason = find_column(table, "void_reason", TEXTOID);
+    ledger.request_id = find_column(table, "request_id", TEXTOID, C_COLLATION_OID);
+    ledger.metadata = find_column(table, "metadata", JSONBOID);
+    found.ledger_id_index = find_index(table, {true, {ledger.id}, 1, 0, 0});
+    found.ledger_use_index = find_index(table, use_index_shape(ledger));
+    found.ledger_request_index = find_index(table, request_index_shape(ledger));
+    found.ledger_hold_index = find_index(table, {false,
+                                                 {ledger.coupon_id, ledger.hold_expires_at},
+                                                 2,
+                                                 ledger.voided_at,
+                                                 ledger.hold_expires_at});
+    found.ledger_voided_index =
+        find_index(table, {false, {ledger.coupon_id}, 1, 0, ledger.voided_at});
+    found.ledger_id_sequence = identity_sequence_of(table, ledger.id);
     if (!OidIsValid(found.ledger_id_sequence))
         report_altered_table(table, "Column \"id\" has lost its identity sequence.");
+    found.ledger_trigger = find_function(found.namespace_id, "coupon_guard_follow_ledger");
+    found.is_plain_ledger = is_plain_ledger(table, found.ledger_trigger);
+    table_close(table, NoLock);
+}
+
+void load_quota_layout(schema &found) {
+    Relation table = open_plain_table(found.quota_table);
+    found.quota.coupon_id = find_column(table, "coupon_id", INT8OID);
+    found.quota.stripe = find_column(table, "stripe", INT4OID);
+    found.quota.remaining = find_column(table, "remaining", INT8OID);
+    if (RelationGetDescr(table)->natts != 3)
+        report_altered_table(table, "It must have no column more.");
+    found.quota_index =
+        find_index(table, {true, {found.quota.coupon_id, found.quota.stripe}, 2, 0, 0});
     table_close(table, NoLock);
 }
 
@@ -117,46 +200,83 @@ void load_status_values(schema &found) {
     }
 }
 
-} // namespace
-
-bool is_unique_index_on(Relation index, const AttrNumber *columns, int count) {
-    Form_pg_index form = index->rd_index;
-    if (!form->indisunique || !form->indimmediate || form->indnkeyatts != count ||
-        !heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr))
+// A predicate is one null test or two joined by AND; clauses come as a flat list.
+bool has_predicate(List *clauses, const index_shape &shape) {
+    int expected = (shape.null_column != 0) + (shape.not_null_column != 0);
+    if (list_length(clauses) != expected)
         return false;
-    for (int i = 0; i < count; i++)
-        if (form->indkey.values[i] != columns[i])
+    ListCell *cell;
+    foreach (cell, clauses) {
+        Node *clause = static_cast<Node *>(lfirst(cell));
+        if (!IsA(clause, NullTest))
             return false;
+        NullTest *test = reinterpret_cast<NullTest *>(clause);
+        if (!IsA(test->arg, Var))
+            return false;
+        AttrNumber column = reinterpret_cast<Var *>(test->arg)->varattno;
+        AttrNumber wanted =
+            test->nulltesttype == IS_NULL ? shape.null_column : shape.not_null_column;
+        if (column != wanted)
+            return false;
+    }
     return true;
 }
 
+} // namespace
+
+bool has_shape(Relation index, const index_shape &shape) {
+    Form_pg_index form = index->rd_index;
+    if (index->rd_rel->relam != BTREE_AM_OID || !form->indisready || !form->indimmediate ||
+        form->indisunique != shape.is_unique || form->indnkeyatts != shape.column_count)
+        return false;
+    for (int i = 0; i < shape.column_count; i++)
+        if (form->indkey.values[i] != shape.columns[i])
+            return false;
+    return has_predicate(RelationGetIndexPredicate(index), shape);
+}
+
+index_shape use_index_shape(const ledger_columns &ledger) {
+    return {true, {ledger.coupon_id, ledger.user_id, ledger.use_no}, 3, ledger.voided_at, 0};
+}
+
+index_shape request_index_shape(const ledger_columns &ledger) {
+    return {true, {ledger.user_id, ledger.request_id}, 2, 0, ledger.request_id};
+}
+
 schema lock_schema(Oid function, LOCKMODE ledger_lock) {
-    Oid namespace_id = get_func_namespace(function);
+    // Taking a lock that the transaction has already would not listen.
+    AcceptInvalidationMessages();
     for (;;) {
+        Oid namespace_id = get_func_namespace(function);
         if (!cached_names || cached.namespace_id != namespace_id) {
             cached_layout = false;
             cached.namespace_id = namespace_id;
             cached.coupon_table = find_table(namespace_id, "coupon");
             cached.ledger_table = find_table(namespace_id, "coupon_redemption");
+            cached.quota_table = find_table(namespace_id, "coupon_quota");
             cached_names = true;
         }
+        cached.function = function;
         LockRelationOid(cached.ledger_table, ledger_lock);
-        LockRelationOid(cached.coupon_table, AccessShareLock);
-        // While we waited for the locks the tables may have been altered, even dropped.
-        if (cached_names)
-            break;
-    }
-    if (!cached_layout) {
+        // While we waited for the lock the tables may have been altered, even dropped.
+        if (!cached_names)
+            continue;
+        if (cached_layout)
+            return cached;
         schema found = cached;
         load_coupon_layout(found);
         load_ledger_layout(found);
+        load_quota_layout(found);
         load_status_values(found);
-        // Loading may itself hear of changes, but of none to what it read: that is locked.
+        if (!cached_names)
+            continue; // another change was heard of while we looked
         cached = found;
-        cached_names = true;
         cached_layout = true;
     }
-    return cached;
+}
+
+uint64 coupon_changes_heard() {
+    return coupon_changes;
 }
 
 void watch_schema() {

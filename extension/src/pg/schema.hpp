@@ -11,38 +11,77 @@
 namespace coupon_guard {
 
 struct coupon_columns {
-    AttrNumber id, code_key, active, starts_at, expires_at, max_per_user, terms;
+    AttrNumber id, code, code_key, active, starts_at, expires_at, max_redemptions, max_per_user,
+        terms;
 };
 
 struct ledger_columns {
-    AttrNumber id, coupon_id, user_id, use_no, redeemed_at, metadata;
+    AttrNumber id, coupon_id, user_id, use_no, redeemed_at, hold_expires_at, voided_at, void_reason,
+        request_id, metadata;
+};
+
+struct quota_columns {
+    AttrNumber coupon_id, stripe, remaining;
 };
 
 struct schema {
+    Oid function; // the SQL function through which it was found
     Oid namespace_id;
+
     Oid coupon_table;
     Oid coupon_key_index; // unique (code_key)
+    Oid coupon_id_index;  // unique (id)
     coupon_columns coupon;
+    bool announces_changes; // the triggers that coupon_cache.cpp relies on are in force
+
     Oid ledger_table;
-    Oid ledger_use_index; // unique (coupon_id, user_id, use_no): the arbiter
+    Oid ledger_id_index;      // unique (id)
+    Oid ledger_use_index;     // unique (coupon_id, user_id, use_no) where not voided: the arbiter
+    Oid ledger_request_index; // unique (user_id, request_id)
+    Oid ledger_hold_index;    // (coupon_id, hold_expires_at) of the holds
+    Oid ledger_voided_index;  // (coupon_id) of what was voided
     Oid ledger_id_sequence;
     ledger_columns ledger;
+    Oid ledger_trigger;   // our own trigger function on the ledger, for changes by plain SQL
+    bool is_plain_ledger; // as the extension made it: no column, index, constraint or trigger more
+
+    Oid quota_table;
+    Oid quota_index; // unique (coupon_id, stripe)
+    quota_columns quota;
+
     Oid status_type;
     Oid status_values[status_count]; // enum values, by status
 };
 static_assert(std::is_trivially_copyable_v<schema>);
 
-// The schema of function, with the ledger locked in ledger_lock mode and the coupons in ACCESS
-// SHARE until the end of the transaction. The ledger is locked first: what is read of a coupon
-// afterwards cannot change in a way that must wait for the ledger (concurrency contract).
+// The schema of function, with the ledger locked in ledger_lock mode until the end of the
+// transaction. Whoever must wait for the redemptions in flight takes a stronger lock on the
+// ledger; what is read of a coupon once the ledger is locked cannot change in such a way.
+// All changes committed before the call are known after it, whatever is cached.
 // A copy, as any later backend call may find the schema changed.
 // Errors: 42P01, 42703 or 55000 if the tables are not as the extension made them.
 schema lock_schema(Oid function, LOCKMODE ledger_lock);
 
-// Whether index is unique, checked at once, and on just these columns of its table.
-bool is_unique_index_on(Relation index, const AttrNumber *columns, int count);
-
 // Registers the invalidation callback; called once, when the library is loaded.
 void watch_schema();
+
+// Grows with every change to the coupon table that this backend has heard of.
+uint64 coupon_changes_heard();
+
+// What a B-tree index must be to serve a purpose of ours.
+struct index_shape {
+    bool is_unique;
+    AttrNumber columns[3];
+    int column_count;
+    AttrNumber null_column;     // predicate: this column is null; 0: no such condition
+    AttrNumber not_null_column; // predicate: this column is not null; 0: no such condition
+};
+
+// Whether index is valid for inserts, checked at once, and of this shape.
+bool has_shape(Relation index, const index_shape &shape);
+
+// The shapes that arbitrate when a redemption is written.
+index_shape use_index_shape(const ledger_columns &ledger);
+index_shape request_index_shape(const ledger_columns &ledger);
 
 } // namespace coupon_guard

@@ -1,0 +1,119 @@
+// Why a cached coupon is never out of date.
+//
+// A backend keeps a coupon only if its row was settled when read: created by a committed
+// transaction and with nobody updating or deleting it. Whoever changes a coupon's row
+//   (1) marks the old version in the table,
+//   (2) then sends an invalidation message, at the end of the statement (a trigger does),
+//   (3) and only then can commit.
+// Every call first takes in all messages sent before it (lock_schema()). So if a change had been
+// committed before a call began, its message had been sent, and the call has dropped what it kept.
+//
+// Could a coupon be kept after its message has been taken in? It was read before (1), or it had not
+// been settled; so the message was sent after the reading. If it was taken in between the reading
+// and the keeping, the count of changes heard has moved, and the coupon is not kept.
+//
+// This is stricter than the invalidation that comes with a commit: that is sent after the commit
+// has become visible, so leaves a moment in which others see the change and a cache does not know.
+// Under SERIALIZABLE nothing is kept or used: there each reading must leave its trace.
+//
+// New coupons need no message: that a code does not exist is never kept.
+
+#include "coupon_cache.hpp"
+
+extern "C" {
+#include "common/hashfn.h"
+}
+
+namespace coupon_guard {
+namespace {
+
+constexpr int slot_count = 256; // a power of two
+constexpr Size max_cached_terms = 1024;
+
+struct cache_slot {
+    bool is_used;
+    uint16 key_length;
+    char key[max_code_key_bytes];
+    coupon offer; // terms in cache_memory
+};
+
+MemoryContext cache_memory; // all of the cache
+cache_slot *slots;          // by hash of the key; one slot, one coupon
+uint64 cached_changes;      // what was heard when the slots were last emptied
+Oid cached_table;
+
+cache_slot &slot_of(const code_key &key) {
+    uint32 hash = hash_bytes(reinterpret_cast<const unsigned char *>(key.bytes), key.length);
+    return slots[hash & (slot_count - 1)];
+}
+
+void empty_cache(Oid table) {
+    if (cache_memory == nullptr)
+        cache_memory =
+            AllocSetContextCreate(TopMemoryContext, "coupon_guard coupons", ALLOCSET_DEFAULT_SIZES);
+    slots = nullptr;
+    MemoryContextReset(cache_memory);
+    slots = static_cast<cache_slot *>(
+        MemoryContextAllocZero(cache_memory, slot_count * sizeof(cache_slot)));
+    cached_changes = coupon_changes_heard();
+    cached_table = table;
+}
+
+Datum copy_terms(const coupon &offer, MemoryContext where) {
+    MemoryContext caller = MemoryContextSwitchTo(where);
+    Datum copy = datumCopy(offer.terms, false, -1);
+    MemoryContextSwitchTo(caller);
+    return copy;
+}
+
+bool is_usable(const schema &objects) {
+    return objects.announces_changes && !IsolationIsSerializable();
+}
+
+} // namespace
+
+bool find_cached_coupon(const schema &objects, const code_key &key, coupon &found) {
+    if (slots == nullptr || cached_changes != coupon_changes_heard() ||
+        cached_table != objects.coupon_table || !is_usable(objects))
+        return false;
+    const cache_slot &slot = slot_of(key);
+    if (!slot.is_used || slot.key_length != key.length ||
+        memcmp(slot.key, key.bytes, key.length) != 0)
+        return false;
+    found = slot.offer;
+    if (found.has_terms) // the cache may be emptied while the caller still needs them
+        found.terms = copy_terms(found, CurrentMemoryContext);
+    return true;
+}
+
+void cache_coupon(const schema &objects, const code_key &key, const coupon &offer, uint64 changes) {
+    if (!is_usable(objects) || key.length > max_code_key_bytes ||
+        (offer.has_terms && VARSIZE_ANY(DatumGetPointer(offer.terms)) > max_cached_terms))
+        return;
+    if (slots == nullptr || cached_changes != coupon_changes_heard() ||
+        cached_table != objects.coupon_table)
+        empty_cache(objects.coupon_table);
+    if (changes != cached_changes)
+        return;
+    cache_slot &slot = slot_of(key);
+    if (slot.is_used && slot.offer.has_terms)
+        pfree(DatumGetPointer(slot.offer.terms));
+    slot.is_used = false;
+    slot.offer = offer;
+    if (offer.has_terms)
+        slot.offer.terms = copy_terms(offer, cache_memory);
+    slot.key_length = key.length;
+    memcpy(slot.key, key.bytes, key.length);
+    slot.is_used = true;
+}
+
+void announce_coupon_change(Oid coupon_table) {
+    SharedInvalidationMessage message;
+    memset(&message, 0, sizeof message); // padding included: it is copied to shared memory
+    message.rc.id = SHAREDINVALRELCACHE_ID;
+    message.rc.dbId = MyDatabaseId;
+    message.rc.relId = coupon_table;
+    SendSharedInvalidMessages(&message, 1);
+}
+
+} // namespace coupon_guard

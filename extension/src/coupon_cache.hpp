@@ -1,0 +1,20 @@
+// Coupons this backend has read, kept as long as they are certainly unchanged.
+#pragma once
+
+#include "coupon.hpp"
+
+namespace coupon_guard {
+
+// The coupon as it is now, if it is known without a look at the table. objects must come from a
+// lock_schema() of this very call, which hears of changes.
+bool find_cached_coupon(const schema &objects, const code_key &key, coupon &found);
+
+// Keeps a coupon whose row was settled (see is_settled()) when it was read; changes is what
+// coupon_changes_heard() said before the reading.
+void cache_coupon(const schema &objects, const code_key &key, const coupon &offer, uint64 changes);
+
+// Tells every backend, at once, that rows of the coupon table have been changed by this
+// transaction. To be called after the change and before its commit.
+void announce_coupon_change(Oid coupon_table);
+
+} // namespace coupon_guard

@@ -1,0 +1,254 @@
+// Insertion follows ExecInsert() of nodeModifyTable.c, with the same order of steps: BEFORE
+// triggers, generated columns, constraints, speculative insertion, indexes, AFTER triggers.
+//
+// Speculative insertion (execIndexing.c has its argument): the row is written with a token, then
+// the index entries. If an arbiter shows another row of the same key, ours is killed as if it had
+// never been, which logical decoding respects; no rival ever waits for a row so killed longer
+// than for its token. Livelock is impossible: of two rivals the first to write its entry in the
+// first arbiter finds no other and stays.
+
+#include "pg/write.hpp"
+
+namespace coupon_guard {
+namespace {
+
+// What one write needs of the executor.
+struct write_state {
+    EState *estate;
+    ResultRelInfo *target;
+    TransitionCaptureState *transition;
+    TupleTableSlot *row;
+    MemoryContext caller;
+};
+static_assert(std::is_trivially_destructible_v<write_state>);
+
+Relation table_of(const write_state &state) {
+    return state.target->ri_RelationDesc;
+}
+
+const char *name_of(const write_state &state) {
+    return RelationGetRelationName(table_of(state));
+}
+
+// Takes triggers that call function out of a copy of a table's triggers.
+void leave_out_trigger(TriggerDesc *triggers, Oid function) {
+    int kept = 0;
+    triggers->trig_insert_after_row = triggers->trig_update_after_row = false;
+    for (int i = 0; i < triggers->numtriggers; i++) {
+        const Trigger &trigger = triggers->triggers[i];
+        if (trigger.tgfoid == function)
+            continue;
+        // Ours is AFTER ROW: only these summaries change.
+        triggers->trig_insert_after_row |= TRIGGER_TYPE_MATCHES(
+            trigger.tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT);
+        triggers->trig_update_after_row |= TRIGGER_TYPE_MATCHES(
+            trigger.tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE);
+        triggers->triggers[kept++] = trigger;
+    }
+    triggers->numtriggers = kept;
+}
+
+write_state begin_write(const write_target &target, CmdType command, Bitmapset *updated_columns) {
+    write_state state;
+    state.estate = CreateExecutorState();
+    state.caller = MemoryContextSwitchTo(state.estate->es_query_cxt);
+    Relation table = table_open(target.table, NoLock);
+    init_range_table(state.estate, table, updated_columns);
+    state.target = makeNode(ResultRelInfo);
+    InitResultRelInfo(state.target, table, 1, nullptr, 0);
+    if (state.target->ri_TrigDesc != nullptr && OidIsValid(target.own_trigger))
+        leave_out_trigger(state.target->ri_TrigDesc, target.own_trigger);
+    // AFTER triggers look the table up here.
+    state.estate->es_opened_result_relations =
+        lappend(state.estate->es_opened_result_relations, state.target);
+    state.estate->es_snapshot = GetActiveSnapshot();
+    state.estate->es_output_cid = GetCurrentCommandId(true);
+    CheckCmdReplicaIdentity(table, command);
+    ExecOpenIndices(state.target, false);
+    state.row =
+        ExecInitExtraTupleSlot(state.estate, RelationGetDescr(table), table_slot_callbacks(table));
+    AfterTriggerBeginQuery();
+    state.transition = MakeTransitionCaptureState(state.target->ri_TrigDesc, target.table, command);
+    return state;
+}
+
+void end_write(write_state &state) {
+    AfterTriggerEndQuery(state.estate);
+    ExecResetTupleTable(state.estate->es_tupleTable, false);
+    ExecCloseResultRelations(state.estate);
+    table_close(table_of(state), NoLock);
+    MemoryContextSwitchTo(state.caller);
+    FreeExecutorState(state.estate);
+    CommandCounterIncrement();
+}
+
+// Columns that a shop added to the table get their defaults.
+void fill_defaults(const write_state &state, const bool *given) {
+    TupleDesc columns = RelationGetDescr(table_of(state));
+    for (int i = 0; i < columns->natts; i++) {
+        Form_pg_attribute column = TupleDescAttr(columns, i);
+        if (given[i] || column->attisdropped || column->attgenerated)
+            continue;
+        Node *expression = build_column_default(table_of(state), i + 1);
+        if (expression == nullptr) {
+            if (get_typtype(column->atttypid) == TYPTYPE_DOMAIN) // which may refuse a null
+                domain_check(Datum{0}, true, column->atttypid, nullptr, nullptr);
+            continue;
+        }
+        ExprState *value = ExecPrepareExpr(reinterpret_cast<Expr *>(expression), state.estate);
+        state.row->tts_values[i] = ExecEvalExprSwitchContext(
+            value, GetPerTupleExprContext(state.estate), &state.row->tts_isnull[i]);
+    }
+}
+
+void store_row(const write_state &state) {
+    ExecStoreVirtualTuple(state.row);
+    ExecMaterializeSlot(state.row);
+    state.row->tts_tableOid = RelationGetRelid(table_of(state));
+}
+
+void fill_new_row(const write_state &state, const column_value *values, int count) {
+    int column_count = RelationGetDescr(table_of(state))->natts;
+    bool *given = static_cast<bool *>(palloc0(sizeof(bool) * column_count));
+    ExecClearTuple(state.row);
+    memset(state.row->tts_isnull, true, sizeof(bool) * column_count);
+    for (int i = 0; i < count; i++) {
+        int at = values[i].column - 1;
+        state.row->tts_values[at] = values[i].value;
+        state.row->tts_isnull[at] = values[i].is_null;
+        given[at] = true;
+    }
+    if (count < column_count)
+        fill_defaults(state, given);
+    store_row(state);
+}
+
+void check_fixed_columns(const write_state &state, const column_value *values, int count) {
+    for (int i = 0; i < count; i++) {
+        const column_value &given = values[i];
+        if (!given.is_fixed)
+            continue;
+        Form_pg_attribute column =
+            TupleDescAttr(RelationGetDescr(table_of(state)), given.column - 1);
+        bool is_null;
+        Datum value = slot_getattr(state.row, given.column, &is_null);
+        if (is_null != given.is_null ||
+            (!is_null && !datum_image_eq(value, given.value, column->attbyval, column->attlen)))
+            ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                            errmsg("a trigger on table \"%s\" changed column \"%s\" of a new row",
+                                   name_of(state), NameStr(column->attname)),
+                            errdetail("The guard's promises are judged by this column.")));
+    }
+}
+
+void fire_before_insert(const write_state &state, const column_value *values, int count) {
+    TriggerDesc *triggers = state.target->ri_TrigDesc;
+    if (triggers == nullptr || !triggers->trig_insert_before_row)
+        return;
+    if (!ExecBRInsertTriggers(state.estate, state.target, state.row))
+        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                        errmsg("a trigger on table \"%s\" suppressed a new row", name_of(state)),
+                        errhint("To refuse a redemption, raise an error in the trigger.")));
+    check_fixed_columns(state, values, count);
+    state.row->tts_tableOid = RelationGetRelid(table_of(state));
+}
+
+void complete_and_check(const write_state &state) {
+    TupleConstr *constraints = RelationGetDescr(table_of(state))->constr;
+    if (constraints == nullptr)
+        return;
+    if (constraints->has_generated_stored)
+        ExecComputeStoredGenerated(state.target, state.estate, state.row, CMD_INSERT);
+    ExecConstraints(state.target, state.row, state.estate);
+}
+
+// All indexes of an arbiter's shape: while REINDEX CONCURRENTLY runs there are two of each.
+List *find_arbiters(const write_state &state, const write_target &target) {
+    List *arbiters = NIL;
+    for (int i = 0; i < state.target->ri_NumIndices; i++) {
+        Relation index = state.target->ri_IndexRelationDescs[i];
+        for (int j = 0; j < target.arbiter_count; j++)
+            if (has_shape(index, target.arbiters[j]))
+                arbiters = lappend_oid(arbiters, RelationGetRelid(index));
+    }
+    return arbiters;
+}
+
+// The insertion proper. False if an arbiter refused it; constraints that are deferred and want a
+// second look later are left in recheck.
+bool write_new_row(const write_state &state, List *arbiters, List **recheck) {
+    bool conflict = false;
+    TransactionId self = GetCurrentTransactionId();
+    uint32 token = SpeculativeInsertionLockAcquire(self);
+    table_tuple_insert_speculative(table_of(state), state.row, state.estate->es_output_cid, 0,
+                                   nullptr, token);
+    *recheck = insert_index_entries(state.target, state.row, state.estate, &conflict, arbiters);
+    table_tuple_complete_speculative(table_of(state), state.row, token, !conflict);
+    SpeculativeInsertionLockRelease(self);
+    return !conflict;
+}
+
+} // namespace
+
+bool insert_row(const write_target &target, const column_value *values, int count) {
+    write_state state = begin_write(target, CMD_INSERT, nullptr);
+    ExecBSInsertTriggers(state.estate, state.target);
+    fill_new_row(state, values, count);
+    fire_before_insert(state, values, count);
+    complete_and_check(state);
+    List *recheck = NIL;
+    bool inserted = write_new_row(state, find_arbiters(state, target), &recheck);
+    if (inserted)
+        ExecARInsertTriggers(state.estate, state.target, state.row, recheck, state.transition);
+    ExecASInsertTriggers(state.estate, state.target, state.transition);
+    end_write(state);
+    return inserted;
+}
+
+void update_row(const write_target &target, TupleTableSlot *locked, const column_value *values,
+                int count) {
+    Bitmapset *updated_columns = nullptr;
+    for (int i = 0; i < count; i++)
+        updated_columns =
+            bms_add_member(updated_columns, values[i].column - FirstLowInvalidHeapAttributeNumber);
+    write_state state = begin_write(target, CMD_UPDATE, updated_columns);
+    ExecBSUpdateTriggers(state.estate, state.target);
+    slot_getallattrs(locked);
+    ExecClearTuple(state.row);
+    int column_count = RelationGetDescr(table_of(state))->natts;
+    memcpy(state.row->tts_values, locked->tts_values, sizeof(Datum) * column_count);
+    memcpy(state.row->tts_isnull, locked->tts_isnull, sizeof(bool) * column_count);
+    for (int i = 0; i < count; i++) {
+        state.row->tts_values[values[i].column - 1] = values[i].value;
+        state.row->tts_isnull[values[i].column - 1] = values[i].is_null;
+    }
+    store_row(state);
+
+    // Fires row triggers, checks constraints, writes the row and its index entries.
+    EPQState nobody_changed_it;
+    EvalPlanQualInit(&nobody_changed_it, state.estate, nullptr, NIL, -1);
+    ExecSimpleRelationUpdate(state.target, state.estate, &nobody_changed_it, locked, state.row);
+    EvalPlanQualEnd(&nobody_changed_it);
+    ExecASUpdateTriggers(state.estate, state.target, state.transition);
+    end_write(state);
+}
+
+row_lock lock_row(Relation table, ItemPointer tid, TupleTableSlot *row, LockWaitPolicy wait,
+                  LockTupleMode mode) {
+    TM_FailureData failure;
+    ItemPointerData at = *tid; // may point into row, which is cleared
+    switch (table_tuple_lock(table, &at, SnapshotAny, row, GetCurrentCommandId(false), mode, wait,
+                             0, &failure)) {
+    case TM_Ok:
+        return row_lock::locked;
+    case TM_WouldBlock:
+        return row_lock::busy;
+    case TM_SelfModified:
+    case TM_Invisible:
+        return row_lock::own;
+    default:
+        return row_lock::changed;
+    }
+}
+
+} // namespace coupon_guard

@@ -1,0 +1,32 @@
+// Units taken ahead: a transaction that redeems one capped coupon many times.
+//
+// Every change of a stripe leaves a row version behind that nobody can remove before the
+// transaction ends. So from the second unit on a transaction takes 2, 4, 8 ... units of a stripe
+// at once, keeps those not used yet in mind, and returns the rest when it commits. Nobody waits
+// for that longer than without: the stripe is locked until the transaction ends anyhow.
+//
+// If what is kept in mind were lost, units would be lost, never made; but it cannot be: the rest is
+// returned before commit or prepare, in the transaction itself, and a rollback (to a savepoint)
+// takes the units back with the rows, so each subtransaction minds its own.
+#pragma once
+
+#include "pg/schema.hpp"
+
+namespace coupon_guard {
+
+// Uses a unit that was taken ahead. False if there is none.
+bool use_unit_ahead(int64 coupon_id);
+
+// How many units to take of the coupon's next stripe.
+int64 units_to_take(int64 coupon_id);
+
+// Keeps in mind that units were taken, spare of them not used yet.
+void remember_units_taken(const schema &objects, int64 coupon_id, int64 spare);
+
+// Keeps one unit that was taken and then not used, for this transaction's next use or return.
+void keep_unused_unit(const schema &objects, int64 coupon_id);
+
+// Registers the transaction callbacks; once, when the library is loaded.
+void watch_transactions();
+
+} // namespace coupon_guard

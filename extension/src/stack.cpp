@@ -1,0 +1,87 @@
+#include "stack.hpp"
+
+extern "C" {
+#include "utils/resowner.h"
+}
+
+namespace coupon_guard {
+namespace {
+
+struct place {
+    int64 coupon_id; // what is not found comes first
+    int request;
+};
+
+int compare_places(const void *a, const void *b) {
+    const place &left = *static_cast<const place *>(a);
+    const place &right = *static_cast<const place *>(b);
+    if (left.coupon_id != right.coupon_id)
+        return left.coupon_id < right.coupon_id ? -1 : 1;
+    return left.request - right.request;
+}
+
+place *order_of_work(const schema &objects, const redeem_request *requests, int count) {
+    place *order = static_cast<place *>(palloc(sizeof(place) * count));
+    for (int i = 0; i < count; i++) {
+        coupon found;
+        order[i].coupon_id = find_coupon(objects, requests[i].key, found) ? found.id : PG_INT64_MIN;
+        order[i].request = i;
+    }
+    qsort(order, count, sizeof(place), compare_places);
+    return order;
+}
+
+// True if all succeeded.
+bool redeem_in_order(const schema &objects, const redeem_request *requests, redeem_answer *answers,
+                     const place *order, int count) {
+    bool all = true;
+    for (int i = 0; i < count; i++) {
+        redeem_answer &answer = answers[order[i].request];
+        answer = redeem(objects, requests[order[i].request]);
+        all &= is_success(answer.status);
+    }
+    return all;
+}
+
+void withhold(redeem_answer *answers, int count) {
+    for (int i = 0; i < count; i++) {
+        redeem_answer &answer = answers[i];
+        if (!is_success(answer.status) || answer.is_replayed)
+            continue;
+        answer.status = status::withheld;
+        answer.has_redemption = false;
+    }
+}
+
+} // namespace
+
+void redeem_all(const schema &objects, const redeem_request *requests, redeem_answer *answers,
+                int count) {
+    const place *order = order_of_work(objects, requests, count);
+    MemoryContext memory = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    BeginInternalSubTransaction(nullptr);
+    MemoryContextSwitchTo(memory);
+    // An error must not leave the subtransaction to whoever catches it.
+    PG_TRY();
+    {
+        if (redeem_in_order(objects, requests, answers, order, count))
+            ReleaseCurrentSubTransaction();
+        else {
+            RollbackAndReleaseCurrentSubTransaction();
+            withhold(answers, count);
+        }
+        MemoryContextSwitchTo(memory);
+        CurrentResourceOwner = owner;
+    }
+    PG_CATCH();
+    {
+        RollbackAndReleaseCurrentSubTransaction();
+        MemoryContextSwitchTo(memory);
+        CurrentResourceOwner = owner;
+        PG_RE_THROW();
+    }
+    PG_END_TRY();
+}
+
+} // namespace coupon_guard
