@@ -10,7 +10,7 @@ SOURCE_HEADERS = $(wildcard extension/src/*.hpp extension/src/pg/*.hpp extension
 
 # Registered tests; scripts/check-registered proves that none is forgotten.
 REGRESS = install dump_marks statuses limits users strict bad_input code_keys keep_redeemed \
-	visibility row_triggers privileges schemas altered_tables
+	visibility row_triggers shop_columns privileges schemas altered_tables
 # Codes beyond ASCII are tested in UTF8 whatever the server's default; other encodings: t/
 REGRESS_OPTS = --encoding=UTF8 --no-locale
 ISOLATION =

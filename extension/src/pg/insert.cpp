@@ -30,8 +30,11 @@ void fill_defaults(ResultRelInfo *target, EState *estate, TupleTableSlot *slot, 
         if (given[i] || column->attisdropped || column->attgenerated)
             continue;
         Node *expression = build_column_default(table_of(target), i + 1);
-        if (expression == nullptr)
+        if (expression == nullptr) {
+            if (get_typtype(column->atttypid) == TYPTYPE_DOMAIN) // which may refuse a null
+                domain_check(Datum{0}, true, column->atttypid, nullptr, nullptr);
             continue;
+        }
         ExprState *state = ExecPrepareExpr(reinterpret_cast<Expr *>(expression), estate);
         slot->tts_values[i] =
             ExecEvalExprSwitchContext(state, GetPerTupleExprContext(estate), &slot->tts_isnull[i]);
