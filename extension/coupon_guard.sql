@@ -177,6 +177,22 @@ COMMENT ON FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.text, pg_catalog
 -- Privileges
 -- ---------------------------------------------------------------------------
 
+-- A trusted extension is created by the bootstrap superuser on behalf of the database's owner.
+-- Everything is handed to that owner, who can then manage coupons and grant EXECUTE; before any right is
+-- revoked, for pg_dump compares with the rights as they are recorded then, and they name the owner.
+ALTER TABLE @extschema@.coupon OWNER TO @extowner@;
+ALTER TABLE @extschema@.coupon_redemption OWNER TO @extowner@;
+ALTER TYPE @extschema@.coupon_status OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.coupon_key(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.coupon_guard_version() OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.coupon_guard_keep_redeemed() OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.uuid, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.int8, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.uuid, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
+
 -- The functions write without looking at table privileges: the right to EXECUTE is the right to redeem.
 REVOKE EXECUTE ON FUNCTION
   @extschema@.coupon_guard_keep_redeemed(),
@@ -187,15 +203,3 @@ REVOKE EXECUTE ON FUNCTION
   @extschema@.redeem_coupon_strict(pg_catalog.uuid, pg_catalog.text, pg_catalog.jsonb),
   @extschema@.redeem_coupon_strict(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb)
 FROM PUBLIC;
-
--- A trusted extension is created by the bootstrap superuser on behalf of the database's owner.
--- Everything is handed to that owner, who can then manage coupons and grant EXECUTE.
-ALTER TABLE @extschema@.coupon OWNER TO @extowner@;
-ALTER TABLE @extschema@.coupon_redemption OWNER TO @extowner@;
-ALTER TYPE @extschema@.coupon_status OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.uuid, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.int8, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.uuid, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.redeem_coupon_strict(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;

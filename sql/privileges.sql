@@ -135,9 +135,6 @@ SELECT pg_describe_object(classid, objid, 0) AS belongs_to_another FROM pg_depen
    AND 'regress_coupon_shop'::regrole NOT IN (
      SELECT relowner FROM pg_class WHERE oid = objid AND classid = 'pg_class'::regclass
      UNION ALL SELECT proowner FROM pg_proc WHERE oid = objid AND classid = 'pg_proc'::regclass
-     -- these are nobody's to change
-     UNION ALL SELECT 'regress_coupon_shop'::regrole FROM pg_proc
-                WHERE oid = objid AND classid = 'pg_proc'::regclass AND (provolatile = 'i' OR prorettype = 'trigger'::regtype)
      UNION ALL SELECT typowner FROM pg_type WHERE oid = objid AND classid = 'pg_type'::regclass)
  ORDER BY 1;
 -- Without that right on the database it cannot.
