@@ -35,23 +35,25 @@ code_key failure(code_key_error error) noexcept {
     return key;
 }
 
+// A code whose decomposition does not fit has a key that is too long: what composes into one
+// character of n bytes decomposes into at most 3n/2 code points, and each blank around them is one.
+constexpr std::size_t max_decomposed_points = 2 * max_code_bytes;
+
 // Decomposed and folded code points, then composed in place.
 struct folded_code {
     code_key_error error;
     std::size_t length;
-    // A code whose decomposition does not fit has a key that is too long: what composes into one
-    // character of n bytes decomposes into at most 4n/3 code points.
-    utf8proc_int32_t points[max_code_bytes];
+    utf8proc_int32_t points[max_decomposed_points];
 };
 
 void fold_code(const char *code, std::size_t length, folded_code &folded) noexcept {
     constexpr auto nfkc_casefold =
         static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT |
                                        UTF8PROC_CASEFOLD | UTF8PROC_IGNORE | UTF8PROC_REJECTNA);
-    utf8proc_ssize_t count = utf8proc_decompose(reinterpret_cast<const utf8proc_uint8_t *>(code),
-                                                static_cast<utf8proc_ssize_t>(length),
-                                                folded.points, max_code_bytes, nfkc_casefold);
-    if (count >= 0 && count <= static_cast<utf8proc_ssize_t>(max_code_bytes))
+    utf8proc_ssize_t count = utf8proc_decompose(
+        reinterpret_cast<const utf8proc_uint8_t *>(code), static_cast<utf8proc_ssize_t>(length),
+        folded.points, max_decomposed_points, nfkc_casefold);
+    if (count >= 0 && count <= static_cast<utf8proc_ssize_t>(max_decomposed_points))
         count = utf8proc_normalize_utf32(folded.points, count, nfkc_casefold);
     else if (count > 0)
         count = UTF8PROC_ERROR_OVERFLOW;
