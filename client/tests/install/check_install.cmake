@@ -27,7 +27,7 @@ get_filename_component(pc_dir ${pc} DIRECTORY)
 set(ENV{PKG_CONFIG_PATH} ${pc_dir})
 find_program(PKG_CONFIG NAMES pkgconf pkg-config REQUIRED)
 execute_process(
-  COMMAND ${PKG_CONFIG} --static --cflags --libs coupon_guard
+  COMMAND ${PKG_CONFIG} --cflags --libs coupon_guard
   RESULT_VARIABLE status OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "pkg-config does not find coupon_guard")

@@ -39,11 +39,15 @@ bool alive(pid_t pid) {
 /// Runs the program in a directory of the test's own, which is also its TMPDIR.
 class Program : public testing::Test {
   protected:
+    // The runner, or the server it starts, may be another account than that of the tests.
     Program()
         : directory_{server_account(), 60} {
         fs::create_directory(tmp());
-        fs::permissions(directory_.path(), fs::perms::all);
-        fs::permissions(tmp(), fs::perms::all);
+        fs::permissions(directory_.path(), fs::perms::others_exec | fs::perms::others_read,
+                        fs::perm_options::add);
+        if (const auto owner = server_account()) {
+            EXPECT_EQ(chown(tmp().c_str(), owner->user, owner->group), 0);
+        }
         setenv("TMPDIR", tmp().c_str(), 1);
     }
     ~Program() override { unsetenv("TMPDIR"); }
@@ -94,7 +98,7 @@ class Program : public testing::Test {
     temporary_directory directory_;
 };
 
-const json &strategy_in(const json &result, const std::string &name) {
+json strategy_in(const json &result, const std::string &name) {
     for (const json &each : result["strategies"])
         if (each["name"] == name)
             return each;
@@ -109,11 +113,11 @@ TEST_F(Program, ShowsTheRaceAndItsCureOnAServerOfItsOwn) {
     EXPECT_EQ(got["server"]["throwaway"], true);
     EXPECT_EQ(got["server"]["fsync"], true) << "or its figures would flatter";
     EXPECT_EQ(got["exit_status"], 0);
-    const json &naive = strategy_in(got, "naive");
+    const json naive = strategy_in(got, "naive");
     EXPECT_GT(naive["double_redemptions"], 0);
     EXPECT_EQ(naive["verdict"], "fail");
     for (const char *name : {"serializable", "for-update", "unique", "redeem_coupon"}) {
-        const json &safe = strategy_in(got, name);
+        const json safe = strategy_in(got, name);
         EXPECT_EQ(safe["verdict"], "pass") << name;
         EXPECT_EQ(safe["attempts"], 20) << name;
         EXPECT_EQ(safe["redeemed"], 10) << name;

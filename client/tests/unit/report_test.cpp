@@ -126,7 +126,7 @@ TEST(JsonReport, HasTheSameFiguresAndTheSettings) {
 
 TEST(JsonReport, AnErrorInAnyEncodingIsStillJson) {
     const strategy_report failing = report_on(strategy_named("unique"), {failed(1, "caf\xe9")}, {});
-    EXPECT_NO_THROW(nlohmann::json::parse(as_json(report_of({failing}))));
+    EXPECT_TRUE(nlohmann::json::accept(as_json(report_of({failing}))));
 }
 
 } // namespace
