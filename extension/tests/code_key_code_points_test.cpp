@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
 #include <unordered_map>
 
@@ -12,6 +13,19 @@ using namespace coupon_guard;
 using namespace coupon_guard::testing;
 
 namespace {
+
+// What utf8proc makes of text; options as in utf8proc_map().
+std::string normalized(const std::string &text, int options) {
+    utf8proc_uint8_t *made = nullptr;
+    const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t *>(text.data()),
+                                     static_cast<utf8proc_ssize_t>(text.size()), &made,
+                                     static_cast<utf8proc_option_t>(options));
+    if (length < 0)
+        return "<not normalized>";
+    std::string result(reinterpret_cast<char *>(made), static_cast<std::size_t>(length));
+    std::free(made);
+    return result;
+}
 
 // Reads the ASCII form of a key back.
 std::string from_ascii_form(const std::string &key) {
@@ -45,6 +59,23 @@ TEST(EveryCodePoint, HasAKeyThatIsItsOwnKey) {
             const std::string text(key.bytes, key.length);
             EXPECT_EQ(key_of(text), text) << std::hex << static_cast<unsigned>(point);
         }
+    });
+}
+
+TEST(EveryCodePoint, HasOneKeyInAllNormalizationForms) {
+    constexpr int nfd = UTF8PROC_DECOMPOSE | UTF8PROC_STABLE;
+    constexpr int nfc = UTF8PROC_COMPOSE | UTF8PROC_STABLE;
+    for_each_assigned([](char32_t point) {
+        const std::string code = utf8({'x', point, 0x301, 0x323});
+        const std::string key = key_of(code);
+        for (int form : {nfd, nfc})
+            EXPECT_EQ(key_of(normalized(code, form)), key)
+                << std::hex << static_cast<unsigned>(point);
+        if (point == 0x37A) // the iota subscript with a space to stand under
+            return;
+        for (int form : {nfd, nfc})
+            EXPECT_EQ(key_of(normalized(code, form | UTF8PROC_COMPAT)), key)
+                << std::hex << static_cast<unsigned>(point);
     });
 }
 
