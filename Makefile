@@ -9,10 +9,12 @@ OBJS = $(patsubst %.cpp,%.o,$(wildcard extension/src/*.cpp extension/src/pg/*.cp
 SOURCE_HEADERS = $(wildcard extension/src/*.hpp extension/src/pg/*.hpp extension/src/core/*.hpp)
 
 # Registered tests; scripts/check-registered proves that none is forgotten.
-REGRESS = install dump_marks statuses limits users strict bad_input
+REGRESS = install dump_marks statuses limits users strict bad_input code_keys keep_redeemed \
+	visibility row_triggers shop_columns privileges schemas altered_tables
 # Codes beyond ASCII are tested in UTF8 whatever the server's default; other encodings: t/
 REGRESS_OPTS = --encoding=UTF8 --no-locale
-ISOLATION =
+ISOLATION = same-user isolation-levels limit-n insert-race several-coupons coupon-changes \
+	delete-coupon ledger-changes waiting-ends reindex
 TAP_TESTS = 1
 
 PG_CONFIG ?= pg_config

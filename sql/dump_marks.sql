@@ -1,4 +1,5 @@
--- pg_dump takes along what the shop has put in: every table and sequence of the extension is marked, without a filter.
+-- pg_dump takes along what the shop has put in: its tables and sequences are marked, without a filter.
+-- Only the quota is not: it is derived from caps and ledger when first needed.
 CREATE EXTENSION coupon_guard;
 
 WITH guard AS (SELECT oid, extconfig, extcondition FROM pg_extension WHERE extname = 'coupon_guard')

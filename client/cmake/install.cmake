@@ -21,6 +21,16 @@ install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/coupon_guardConfigVersion.cmake
   DESTINATION ${package_dir})
 
+# The .pc file finds its prefix from where it lies, so that `cmake --install --prefix` may choose it.
+if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
+  set(COUPON_GUARD_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+  set(COUPON_GUARD_PC_LIBDIR ${CMAKE_INSTALL_LIBDIR})
+else()
+  file(RELATIVE_PATH up /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+  string(REGEX REPLACE "/$" "" up ${up})
+  set(COUPON_GUARD_PC_PREFIX "\${pcfiledir}/${up}")
+  set(COUPON_GUARD_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+endif()
 configure_file(cmake/coupon_guard.pc.in ${CMAKE_CURRENT_BINARY_DIR}/coupon_guard.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/coupon_guard.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -48,44 +48,66 @@ std::vector<std::string> all_names() {
     return names;
 }
 
+/// Checks a value without telling the check in the help, where the words say it.
+CLI::Validator quietly(CLI::Validator check) {
+    return check.description("");
+}
+
 void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
-    app.add_option("-c,--clients", wanted.clients, "requests at once, each on its own connection")
-        ->check(CLI::Range(2, most_clients))
+    app.add_option("-c,--clients", wanted.clients,
+                   "requests at once, each on its own connection (2 to 1000)")
+        ->type_name("N")
+        ->check(quietly(CLI::Range(2, most_clients)))
         ->capture_default_str();
     app.add_option("-r,--rounds", wanted.rounds, "how often; each round is a user of its own")
-        ->check(CLI::Range(std::int64_t{1}, most_rounds))
+        ->type_name("N")
+        ->check(quietly(CLI::Range(std::int64_t{1}, most_rounds)))
         ->capture_default_str();
-    app.add_option("-s,--strategies", wanted.strategies, "which to race, in this order [all]")
+    app.add_option("-s,--strategies", wanted.strategies,
+                   "which to race, in this order, with commas in between [all]")
+        ->type_name("NAMES")
         ->delimiter(',')
-        ->check(CLI::IsMember(all_names()));
-    app.add_option("-t,--think-time", raw.think_time_ms,
-                   "milliseconds between look and write, in the strategies that look first:"
-                   " naive, serializable, for-update")
-        ->check(CLI::Range(0.0, most_think_time_ms))
+        ->allow_extra_args(false) // or it would swallow the CONNECTION behind it
+        ->check(quietly(CLI::IsMember(all_names())));
+    app.add_option(
+           "-t,--think-time", raw.think_time_ms,
+           "how long a strategy that looks before it writes (naive, serializable, for-update)"
+           " pauses in between")
+        ->type_name("MS")
+        ->check(quietly(CLI::Range(0.0, most_think_time_ms)))
         ->capture_default_str();
-    app.add_option("--seed", wanted.seed, "of the pauses between retries [a new one]");
+    app.add_option("--seed", wanted.seed, "of the pauses between retries [a new one]")
+        ->type_name("N");
 }
 
 void add_output_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
-    app.add_option("--json", wanted.json_file, "write the result there too; - for stdout");
+    app.add_option("--json", wanted.json_file, "write the result there too; - for stdout")
+        ->type_name("FILE");
     app.add_option("--color", raw.colour, "auto, always or never")
-        ->check(CLI::IsMember({"auto", "always", "never"}))
+        ->type_name("WHEN")
+        ->check(quietly(CLI::IsMember({"auto", "always", "never"})))
         ->capture_default_str();
 }
 
 void add_connection_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
-    const auto keyword = [&](const char *names, const char *name, const char *help) {
-        return app.add_option_function<std::string>(
-            names, [&raw, name](const std::string &value) { raw.connection_options[name] = value; },
-            help);
+    const auto keyword = [&](const char *names, const char *name, const char *value_name,
+                             const char *help) {
+        return app
+            .add_option_function<std::string>(
+                names,
+                [&raw, name](const std::string &value) { raw.connection_options[name] = value; },
+                help)
+            ->type_name(value_name);
     };
-    app.add_option("CONNECTION", raw.connection, "a conninfo string or a postgresql:// URI");
-    keyword("-h,--host", "host", "host or socket directory");
-    keyword("-p,--port", "port", "port")->check(CLI::Range(1, 65535));
-    keyword("-U,--username", "user", "role; it needs CREATEDB");
-    keyword("-d,--dbname", "dbname", "database to connect to first [postgres]");
+    app.add_option("CONNECTION", raw.connection, "a conninfo string or a postgresql:// URI")
+        ->type_name("");
+    keyword("-h,--host", "host", "HOST", "host or socket directory");
+    keyword("-p,--port", "port", "PORT", "port")->check(quietly(CLI::Range(1, 65535)));
+    keyword("-U,--username", "user", "ROLE", "role; it needs CREATEDB");
+    keyword("-d,--dbname", "dbname", "NAME", "database to connect to first [postgres]");
     app.add_option("--pg-bin", wanted.programs,
-                   "directory of initdb and postgres for the throw-away server");
+                   "directory of initdb and postgres for the throw-away server")
+        ->type_name("DIR");
 }
 
 /// Nothing if no option names a server.

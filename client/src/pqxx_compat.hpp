@@ -1,7 +1,7 @@
 /// The one place that knows that libpqxx 6.4, 7.x and 8.x differ. All else here and in the runner
 /// keeps to what the three have in common.
 ///
-///   6.4  parameters go through exec_params(); the errors of class 40 carry no SQLSTATE;
+///   6.4  parameters go through exec_params(); the errors of class 40 and 42501 carry no SQLSTATE;
 ///        a connection that broke comes back by itself with the next transaction
 ///   7.x  params objects; since 7.9.3 exec(query, params), exec_params() deprecated
 ///   8.x  exec(query, params) only; C++20
@@ -52,6 +52,8 @@ inline std::string sqlstate_of(const std::exception &caught) {
         return "40003";
     if (dynamic_cast<const pqxx::transaction_rollback *>(&caught))
         return "40000";
+    if (dynamic_cast<const pqxx::insufficient_privilege *>(&caught))
+        return "42501";
     if (const auto *reported = dynamic_cast<const pqxx::sql_error *>(&caught))
         return std::string{reported->sqlstate()};
     return {};

@@ -5,8 +5,8 @@
 //   (1) marks the old version in the table,
 //   (2) then sends an invalidation message, at the end of the statement (a trigger does),
 //   (3) and only then can commit.
-// Every call first takes in all messages sent before it (lock_schema()). So if a change had been
-// committed before a call began, its message had been sent, and the call has dropped what it kept.
+// Every look at the cache first takes in all messages sent before it. So if a change had been
+// committed before the look, its message had been sent, and what was kept has been dropped.
 //
 // Could a coupon be kept after its message has been taken in? It was read before (1), or it had not
 // been settled; so the message was sent after the reading. If it was taken in between the reading
@@ -73,6 +73,7 @@ bool is_usable(const schema &objects) {
 } // namespace
 
 bool find_cached_coupon(const schema &objects, const code_key &key, coupon &found) {
+    AcceptInvalidationMessages();
     if (slots == nullptr || cached_changes != coupon_changes_heard() ||
         cached_table != objects.coupon_table || !is_usable(objects))
         return false;

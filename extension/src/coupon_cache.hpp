@@ -5,8 +5,7 @@
 
 namespace coupon_guard {
 
-// The coupon as it is now, if it is known without a look at the table. objects must come from a
-// lock_schema() of this very call, which hears of changes.
+// The coupon as it is now, if that is known without a look at the table.
 bool find_cached_coupon(const schema &objects, const code_key &key, coupon &found);
 
 // Keeps a coupon whose row was settled (see is_settled()) when it was read; changes is what

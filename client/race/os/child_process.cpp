@@ -23,6 +23,10 @@ namespace {
 
 constexpr std::chrono::milliseconds poll_interval{10};
 
+int open_for_appending(const std::filesystem::path &file) {
+    return open(file.empty() ? "/dev/null" : file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+}
+
 /// What the child does between fork and exec: system calls only, since other threads may have held
 /// any lock at the fork. Returns only if something failed, errno telling what.
 void become(char *const *argv, const child_options &options, pid_t parent) {
@@ -43,9 +47,11 @@ void become(char *const *argv, const child_options &options, pid_t parent) {
     if (!options.working_directory.empty() && chdir(options.working_directory.c_str()) != 0)
         return;
     const int input = open("/dev/null", O_RDONLY);
-    const int output = open(options.output.empty() ? "/dev/null" : options.output.c_str(),
-                            O_WRONLY | O_CREAT | O_APPEND, 0600);
-    if (input < 0 || output < 0 || dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0)
+    const int output = open_for_appending(options.output);
+    const int error_output =
+        options.error_output.empty() ? output : open_for_appending(options.error_output);
+    if (input < 0 || output < 0 || error_output < 0 || dup2(input, 0) < 0 || dup2(output, 1) < 0 ||
+        dup2(error_output, 2) < 0)
         return;
     std::signal(SIGPIPE, SIG_DFL);
     sigset_t none;

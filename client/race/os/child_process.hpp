@@ -17,7 +17,8 @@ namespace coupon_race {
 struct child_options {
     std::optional<account> run_as;           ///< by default, as this process
     std::filesystem::path working_directory; ///< by default, that of this process
-    std::filesystem::path output;            ///< stdout and stderr are appended here
+    std::filesystem::path output;            ///< stdout is appended here; by default, nowhere
+    std::filesystem::path error_output;      ///< stderr; by default, where stdout goes
 };
 
 /// Runs in a process group of its own, so that Ctrl-C at the terminal reaches it through us or not

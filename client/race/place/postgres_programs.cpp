@@ -23,12 +23,16 @@ bool has_server(const fs::path &directory) {
            access((directory / "postgres").c_str(), X_OK) == 0;
 }
 
+struct pipe_closer {
+    void operator()(std::FILE *pipe) const { pclose(pipe); }
+};
+
 std::optional<fs::path> named_by_pg_config() {
     const char *program = std::getenv("PG_CONFIG");
     // The shell reads the path from the environment itself: no quoting to get wrong.
     const char *command = program && *program ? "\"$PG_CONFIG\" --bindir 2>/dev/null"
                                               : "pg_config --bindir 2>/dev/null";
-    const std::unique_ptr<FILE, decltype(&pclose)> pipe{popen(command, "r"), &pclose};
+    const std::unique_ptr<std::FILE, pipe_closer> pipe{popen(command, "r")};
     std::array<char, 4096> line{};
     if (!pipe || !std::fgets(line.data(), line.size(), pipe.get()))
         return std::nullopt;

@@ -35,44 +35,64 @@ code_key failure(code_key_error error) noexcept {
     return key;
 }
 
-// Decomposed and folded code points, then composed in place.
-struct folded_code {
+// A code whose decomposition does not fit has a key that is too long: what composes into one
+// character of n bytes decomposes into at most 3n/2 code points, and each blank around them is one.
+constexpr std::size_t max_decomposed_points = 2 * max_code_bytes;
+
+struct code_points {
     code_key_error error;
     std::size_t length;
-    // A code whose decomposition does not fit has a key that is too long: what composes into one
-    // character of n bytes decomposes into at most 4n/3 code points.
-    utf8proc_int32_t points[max_code_bytes];
+    utf8proc_int32_t points[max_decomposed_points];
 };
 
-void fold_code(const char *code, std::size_t length, folded_code &folded) noexcept {
-    constexpr auto nfkc_casefold =
-        static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT |
-                                       UTF8PROC_CASEFOLD | UTF8PROC_IGNORE | UTF8PROC_REJECTNA);
-    utf8proc_ssize_t count = utf8proc_decompose(reinterpret_cast<const utf8proc_uint8_t *>(code),
-                                                static_cast<utf8proc_ssize_t>(length),
-                                                folded.points, max_code_bytes, nfkc_casefold);
-    if (count >= 0 && count <= static_cast<utf8proc_ssize_t>(max_code_bytes))
-        count = utf8proc_normalize_utf32(folded.points, count, nfkc_casefold);
-    else if (count > 0)
-        count = UTF8PROC_ERROR_OVERFLOW;
-
-    folded.length = count > 0 ? static_cast<std::size_t>(count) : 0;
-    if (count >= 0)
-        folded.error = code_key_error::none;
-    else if (count == UTF8PROC_ERROR_NOTASSIGNED)
-        folded.error = code_key_error::unassigned;
+// The code points of text, decomposed with options and in canonical order.
+void decompose(const char *text, std::size_t length, int options,
+               code_points &decomposed) noexcept {
+    const utf8proc_ssize_t count = utf8proc_decompose(
+        reinterpret_cast<const utf8proc_uint8_t *>(text), static_cast<utf8proc_ssize_t>(length),
+        decomposed.points, max_decomposed_points, static_cast<utf8proc_option_t>(options));
+    decomposed.length = count > 0 ? static_cast<std::size_t>(count) : 0;
+    if (count == UTF8PROC_ERROR_NOTASSIGNED)
+        decomposed.error = code_key_error::unassigned;
     else if (count == UTF8PROC_ERROR_INVALIDUTF8)
-        folded.error = code_key_error::invalid_utf8;
+        decomposed.error = code_key_error::invalid_utf8;
+    else if (count < 0 || decomposed.length > max_decomposed_points)
+        decomposed.error = code_key_error::too_long;
     else
-        folded.error = code_key_error::too_long;
+        decomposed.error = code_key_error::none;
 }
-
-using point_writer = std::size_t (*)(utf8proc_int32_t point, char *out) noexcept;
 
 std::size_t write_utf8(utf8proc_int32_t point, char *out) noexcept {
     return static_cast<std::size_t>(
         utf8proc_encode_char(point, reinterpret_cast<utf8proc_uint8_t *>(out)));
 }
+
+// toNFKC_Casefold(NFD(code)), as identifiers are compared (Unicode Standard 3.13, D147). NFD comes
+// first because an iota subscript folds to a letter, and a mark typed after it would otherwise
+// end up on that letter.
+void fold_code(const char *code, std::size_t length, code_points &folded) noexcept {
+    constexpr int stable = UTF8PROC_STABLE | UTF8PROC_REJECTNA;
+    constexpr int nfkc_casefold =
+        stable | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE;
+
+    decompose(code, length, stable | UTF8PROC_DECOMPOSE, folded);
+    if (folded.error != code_key_error::none)
+        return;
+    char nfd[4 * max_decomposed_points];
+    std::size_t nfd_length = 0;
+    for (std::size_t i = 0; i < folded.length; i++)
+        nfd_length += write_utf8(folded.points[i], nfd + nfd_length);
+
+    decompose(nfd, nfd_length, nfkc_casefold, folded);
+    if (folded.error != code_key_error::none)
+        return;
+    const utf8proc_ssize_t composed =
+        utf8proc_normalize_utf32(folded.points, static_cast<utf8proc_ssize_t>(folded.length),
+                                 static_cast<utf8proc_option_t>(nfkc_casefold));
+    folded.length = static_cast<std::size_t>(composed); // no longer than before
+}
+
+using point_writer = std::size_t (*)(utf8proc_int32_t point, char *out) noexcept;
 
 std::size_t write_ascii(utf8proc_int32_t point, char *out) noexcept {
     if (point == '\\') {
@@ -95,7 +115,7 @@ std::size_t write_ascii(utf8proc_int32_t point, char *out) noexcept {
 
 // The key of a code whose code points are known, without the blanks around it. The limit on the
 // key's length counts UTF-8 whatever form is written, so that every database has the same limit.
-code_key write_key(const folded_code &folded, point_writer write) noexcept {
+code_key write_key(const code_points &folded, point_writer write) noexcept {
     std::size_t begin = 0;
     std::size_t end = folded.length;
     while (begin < end && is_blank(folded.points[begin]))
@@ -121,7 +141,7 @@ code_key write_key(const folded_code &folded, point_writer write) noexcept {
 code_key make_unicode_key(const char *code, std::size_t length, point_writer write) noexcept {
     if (length > max_code_bytes)
         return failure(code_key_error::too_long);
-    folded_code folded;
+    code_points folded;
     fold_code(code, length, folded);
     if (folded.error != code_key_error::none)
         return failure(folded.error);

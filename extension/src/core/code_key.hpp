@@ -1,6 +1,6 @@
 // Code keys: the form of a coupon's code by which uniqueness is judged.
 //
-// A key is Unicode's toNFKC_Casefold of the code (Unicode Standard 3.13, R5; UAX #15) without the
+// A key is Unicode's toNFKC_Casefold(NFD(code)) (Unicode Standard 3.13, D147; UAX #15) without the
 // blanks around it: case, full-width letters, ligatures and invisible characters do not matter.
 // Unassigned code points are refused, because Unicode promises a stable result for assigned ones
 // only: so a key, once stored, is the same under every later version of the Unicode tables.

@@ -1,0 +1,108 @@
+#include "arguments.hpp"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace coupon_race;
+using std::chrono::microseconds;
+
+settings parsed(std::vector<std::string> arguments) {
+    const parsed_arguments result = parse_arguments(std::move(arguments));
+    EXPECT_FALSE(result.exit) << result.error;
+    return result.settings;
+}
+
+void expect_bad(std::vector<std::string> arguments, const std::string &complaint) {
+    const parsed_arguments result = parse_arguments(std::move(arguments));
+    ASSERT_TRUE(result.exit) << complaint;
+    EXPECT_EQ(*result.exit, 254);
+    EXPECT_NE(result.error.find(complaint), std::string::npos) << result.error;
+    EXPECT_EQ(result.output, "");
+}
+
+TEST(Arguments, NoneMeansEveryStrategyOnAThrowAwayServer) {
+    const settings wanted = parsed({});
+    EXPECT_FALSE(wanted.server);
+    EXPECT_EQ(wanted.clients, 2);
+    EXPECT_EQ(wanted.rounds, 200);
+    EXPECT_EQ(wanted.think_time, microseconds{0});
+    EXPECT_FALSE(wanted.seed);
+    EXPECT_EQ(wanted.strategies, (std::vector<std::string>{"naive", "serializable", "for-update",
+                                                           "unique", "redeem_coupon"}));
+}
+
+TEST(Arguments, AreTaken) {
+    const settings wanted = parsed({"-c", "64", "--rounds", "1000", "-s", "redeem_coupon,naive",
+                                    "--think-time", "2.5", "--seed", "7", "--json", "out.json",
+                                    "--color", "never", "--pg-bin", "/opt/pg/bin"});
+    EXPECT_EQ(wanted.clients, 64);
+    EXPECT_EQ(wanted.rounds, 1000);
+    EXPECT_EQ(wanted.strategies, (std::vector<std::string>{"redeem_coupon", "naive"}));
+    EXPECT_EQ(wanted.think_time, microseconds{2500});
+    EXPECT_EQ(wanted.seed, 7u);
+    EXPECT_EQ(wanted.json_file, "out.json");
+    EXPECT_EQ(wanted.colour, colour_choice::never);
+    EXPECT_EQ(wanted.programs, "/opt/pg/bin");
+}
+
+TEST(Arguments, AConnectionStringNamesTheServer) {
+    const settings wanted = parsed({"host=db dbname='my shop'"});
+    EXPECT_EQ(wanted.server, (conninfo{{"host", "db"}, {"dbname", "my shop"}}));
+}
+
+TEST(Arguments, AUriNamesTheServer) {
+    const settings wanted = parsed({"postgresql://ann@db:5433/shop"});
+    EXPECT_EQ(wanted.server,
+              (conninfo{{"host", "db"}, {"port", "5433"}, {"user", "ann"}, {"dbname", "shop"}}));
+}
+
+TEST(Arguments, OptionsOfPsqlNameTheServerAndOutdoTheString) {
+    EXPECT_EQ(parsed({"-h", "db", "-p", "5433", "-U", "ann", "-d", "shop"}).server,
+              (conninfo{{"host", "db"}, {"port", "5433"}, {"user", "ann"}, {"dbname", "shop"}}));
+    EXPECT_EQ(parsed({"host=db user=ann", "-U", "bob"}).server,
+              (conninfo{{"host", "db"}, {"user", "bob"}}));
+}
+
+TEST(Arguments, AnEmptyUriLeavesAllToTheEnvironment) {
+    const settings wanted = parsed({"postgresql://"});
+    ASSERT_TRUE(wanted.server);
+    EXPECT_TRUE(wanted.server->empty());
+}
+
+TEST(Arguments, TheConnectionMayFollowAListOfStrategies) {
+    const settings wanted = parsed({"--strategies", "naive,unique", "host=db"});
+    EXPECT_EQ(wanted.strategies, (std::vector<std::string>{"naive", "unique"}));
+    EXPECT_EQ(wanted.server, (conninfo{{"host", "db"}}));
+}
+
+TEST(Arguments, BadOnesExitWith254) {
+    expect_bad({"--clients", "1"}, "--clients");
+    expect_bad({"--clients", "two"}, "--clients");
+    expect_bad({"--rounds", "0"}, "--rounds");
+    expect_bad({"--think-time", "-1"}, "--think-time");
+    expect_bad({"--strategies", "naive,hopeful"}, "hopeful");
+    expect_bad({"--strategies", "naive,naive"}, "twice");
+    expect_bad({"--color", "red"}, "--color");
+    expect_bad({"--port", "70000"}, "--port");
+    expect_bad({"--no-such-option"}, "--no-such-option");
+    expect_bad({"host=db", "host=other"}, "host=other");
+}
+
+TEST(Arguments, WhatIsNoConnectionStringExitsWith254) {
+    expect_bad({"naive"}, "naive");
+    expect_bad({"hots=db"}, "hots");
+    expect_bad({"host=db", "--pg-bin", "/opt/pg/bin"}, "--pg-bin");
+}
+
+TEST(Arguments, HelpAndVersionExitWithZeroOnStdout) {
+    const parsed_arguments help = parse_arguments({"--help"});
+    EXPECT_EQ(help.exit, 0);
+    EXPECT_NE(help.output.find("redeem_coupon"), std::string::npos);
+    EXPECT_EQ(help.error, "");
+    const parsed_arguments version = parse_arguments({"--version"});
+    EXPECT_EQ(version.exit, 0);
+    EXPECT_EQ(version.output.substr(0, 12), "coupon-race ");
+}
+
+} // namespace

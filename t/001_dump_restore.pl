@@ -1,0 +1,138 @@
+# pg_dump and restore bring back coupons, redemptions, sequences and the privileges that the shop granted, in every format,
+# from whatever schema, and whoever owns the extension.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->start;
+
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+$node->safe_psql('postgres', 'CREATE ROLE shop_owner LOGIN; CREATE ROLE clerk LOGIN; CREATE ROLE stranger LOGIN');
+
+# A shop in schema $schema of database $database, all of it the property of $owner.
+sub make_shop
+{
+	my ($database, $schema, $owner) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $database OWNER $owner");
+	$node->safe_psql(
+		$database, qq(
+		CREATE SCHEMA IF NOT EXISTS $schema;
+		GRANT USAGE ON SCHEMA $schema TO clerk, stranger;
+		CREATE EXTENSION coupon_guard SCHEMA $schema;
+		SET search_path = $schema;
+		INSERT INTO coupon (code, terms, max_per_user) VALUES
+			(U&'Stra\\00DFe 10', '{"percent_off": 10}', 1), ('TWICE', NULL, 2), ('GONE', NULL, 1);
+		INSERT INTO coupon (id, code, active, expires_at) VALUES (100, 'OFF', false, '2999-01-01');
+		DELETE FROM coupon WHERE code = 'GONE';
+		DO \$\$ BEGIN
+			PERFORM redeem_coupon(1, 'STRASSE 10'), redeem_coupon('ann'::text, 'strasse 10', metadata => '{"order": 17}'),
+				redeem_coupon(1, 'TWICE');
+			EXECUTE (SELECT string_agg(format('GRANT EXECUTE ON FUNCTION %s TO clerk', oid::regprocedure), ';')
+				FROM pg_proc WHERE proname = 'redeem_coupon');
+		END \$\$;
+		GRANT SELECT ON coupon TO clerk;
+		REVOKE EXECUTE ON FUNCTION coupon_key(text) FROM PUBLIC;),
+		connstr => $node->connstr($database) . " user=$owner");
+}
+
+# What must be the same before and after.
+my $contents = q(
+	SELECT id, code, code_key, active, starts_at, expires_at, max_per_user, terms, created_at FROM coupon ORDER BY id;
+	SELECT id, coupon_id, user_id, use_no, redeemed_at, metadata FROM coupon_redemption ORDER BY id;
+	SELECT oid::regclass, relowner::regrole FROM pg_class WHERE relname ~ '^coupon' AND relkind IN ('r', 'S') ORDER BY 1;
+	SELECT p.oid::regprocedure, proowner::regrole, grantee::regrole, privilege_type
+	  FROM pg_proc p, aclexplode(proacl) WHERE proname ~ '^(redeem_)?coupon' ORDER BY p.oid::regprocedure::text COLLATE "C", 3, 4;
+	SELECT c.oid::regclass, grantee::regrole, privilege_type
+	  FROM pg_class c, aclexplode(relacl) WHERE relname ~ '^coupon' ORDER BY 1, 2, 3;);
+
+sub check_restored
+{
+	my ($name, $from, $to, $schema) = @_;
+	my $path = "SET search_path = $schema;";
+	is( $node->safe_psql($to, $path . $contents),
+		$node->safe_psql($from, $path . $contents),
+		"$name: same coupons, redemptions, owners and privileges");
+
+	is( $node->safe_psql(
+			$to, "$path
+			SELECT status FROM redeem_coupon(1, ' STRASSE 10');
+			SELECT status, use_no FROM redeem_coupon(1, 'twice');
+			SELECT status FROM redeem_coupon(1, 'twice');
+			SELECT status FROM redeem_coupon(2, 'twice');
+			SELECT status FROM redeem_coupon(1, 'off')"),
+		"already_redeemed\nredeemed|2\nalready_redeemed\nredeemed\ninactive",
+		"$name: redeeming goes on where it was");
+	is( $node->safe_psql(
+			$to, "$path
+			SELECT max(id) < (SELECT redemption_id FROM redeem_coupon(3, 'twice')) FROM coupon_redemption;
+			INSERT INTO coupon (code) VALUES ('NEW');
+			SELECT id FROM coupon WHERE code = 'NEW'"),
+		"t\n4",
+		"$name: the sequences go on where they were");
+	is( $node->psql($to, "$path DELETE FROM coupon WHERE code = 'TWICE'"),
+		3, "$name: the triggers are there");
+
+	is( $node->safe_psql($to, "$path SELECT status FROM redeem_coupon(4, 'twice')", connstr => $node->connstr($to) . ' user=clerk'),
+		'redeemed', "$name: who may redeem still may");
+	my ($result, $stdout, $stderr) =
+	  $node->psql($to, "$path SELECT status FROM redeem_coupon(5, 'twice')", connstr => $node->connstr($to) . ' user=stranger');
+	like($stderr, qr/permission denied for function redeem_coupon/, "$name: who may not still may not");
+}
+
+# How a dump gets into a new database, as the owner of the shop.
+my $file = $node->basedir . '/dump';
+my %formats = (
+	'plain' => {
+		dump => [],
+		restore => [ [ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f' ] ]
+	},
+	'inserts' => {
+		dump => ['--column-inserts'],
+		restore => [ [ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f' ] ]
+	},
+	'custom' => {
+		dump => ['--format=custom'],
+		restore => [ [ 'pg_restore', '--exit-on-error', '--jobs=2' ] ]
+	},
+	'schema, then data' => {
+		dump => ['--format=custom'],
+		restore => [ [ 'pg_restore', '--exit-on-error', '--schema-only' ], [ 'pg_restore', '--exit-on-error', '--data-only' ] ]
+	});
+
+sub dump_and_restore
+{
+	my ($name, $from, $to, $owner, $format) = @_;
+	$node->command_ok([ 'pg_dump', @{ $format->{dump} }, '--file', $file, $from ], "$name: dump");
+	foreach my $restore (@{ $format->{restore} })
+	{
+		my ($program, @options) = @$restore;
+		$node->command_ok([ $program, '--username', $owner, '--dbname', $to, @options, $file ], "$name: $program");
+	}
+}
+
+foreach my $case ([ 'shop', 'public', $superuser ], [ 'promo_shop', 'promo', $superuser ], [ 'owned_shop', 'promo', 'shop_owner' ])
+{
+	my ($from, $schema, $owner) = @$case;
+	make_shop($from, $schema, $owner);
+	foreach my $format (sort keys %formats)
+	{
+		my $name = "$from, $format";
+		$node->safe_psql('postgres', "CREATE DATABASE restored TEMPLATE template0 OWNER $owner");
+		dump_and_restore($name, $from, 'restored', $owner, $formats{$format});
+		check_restored($name, $from, 'restored', $schema);
+		$node->safe_psql('postgres', 'DROP DATABASE restored');
+	}
+}
+
+# Who made the extension on the owner's behalf is no name that a dump may depend on: elsewhere it is another.
+$node->command_ok([ 'pg_dump', '--file', $file, 'owned_shop' ], 'dump of a shop whose owner is no superuser');
+unlike(slurp_file($file), qr/(TO|FROM) "?\Q$superuser\E"?;/, 'it does not name the superuser');
+
+$node->stop;
+done_testing();

@@ -1,0 +1,94 @@
+# In databases that are not UTF8 a code has the same key as far as its characters are known: the key is kept in ASCII there.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->start;
+
+sub make_database
+{
+	my ($encoding) = @_;
+	my $name = lc $encoding;
+	$node->safe_psql('postgres', "CREATE DATABASE $name TEMPLATE template0 ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C'");
+	$node->safe_psql($name, "CREATE EXTENSION coupon_guard; INSERT INTO coupon (code) VALUES (' Save10 ')");
+	is( $node->safe_psql($name, "SELECT code_key FROM coupon; SELECT status FROM redeem_coupon(1, 'SAVE10'); SELECT status FROM redeem_coupon(1, 'save10 ')"),
+		"save10\nredeemed\nalready_redeemed", "$encoding: ASCII as everywhere");
+	return $name;
+}
+
+# SQL with the characters written as \uXXXX, sent in UTF-8; the answer in UTF-8 too.
+sub ask
+{
+	my ($database, $sql) = @_;
+	$sql =~ s/\\u([0-9A-F]{4})/chr hex $1/ge;
+	utf8::encode($sql);
+	return $node->safe_psql($database, "SET client_encoding = 'UTF8';\n$sql");
+}
+
+# The first redeems a coupon of the code given, the others are told that it is redeemed.
+sub check_same_code
+{
+	my ($database, $name, $code, @typed) = @_;
+	ask($database, "INSERT INTO coupon (code) VALUES ('$code')");
+	my $user = 1;
+	is(ask($database, "SELECT status FROM redeem_coupon(1, '$_')"), $user++ == 1 ? 'redeemed' : 'already_redeemed', "$database: $name ($_)")
+	  foreach @typed;
+}
+
+my $latin1 = make_database('LATIN1');
+check_same_code($latin1, 'accents and case', 'Caf\u00E9', 'CAF\u00C9', 'caf\u00E9', '\u00A0caf\u00E9\u00A0');
+check_same_code($latin1, 'sharp s', 'Stra\u00DFe', 'STRASSE', 'stra\u00DFe');
+check_same_code($latin1, 'superscript', 'X\u00B2', 'x2', 'X\u00B2');
+check_same_code($latin1, 'a backslash', 'A\\B', 'a\\b', 'A\\B');
+is(ask($latin1, q(SELECT coupon_key('caf\u00E9'))), 'caf\\00e9', 'latin1: the key is ASCII');
+is(ask($latin1, q(SELECT status FROM redeem_coupon(1, 'caf\\00e9'))), 'not_found', 'latin1: a key is not mistaken for a code');
+is(ask($latin1, q(SELECT coupon_key(coupon_key('caf\u00E9')))), 'caf\\\\00e9', 'latin1: a backslash is doubled');
+is(ask($latin1, q(SELECT status FROM redeem_coupon(1, 'cafe'))), 'not_found', 'latin1: without its accent it is another code');
+is( ask($latin1, q(INSERT INTO coupon (code) VALUES (repeat('\u00E9', 127)); SELECT octet_length(code_key) FROM coupon WHERE length(code) = 127)),
+	'635', 'latin1: the longest key');
+is( $node->psql($latin1, "INSERT INTO coupon (code) VALUES (repeat(E'\\xE9', 128))"),
+	3, 'latin1: the limit is the one of UTF8');
+
+my $euc_jp = make_database('EUC_JP');
+check_same_code($euc_jp, 'full width', '\uFF33\uFF21\uFF36\uFF25\uFF12\uFF10', 'save20', '\u3000\uFF53\uFF41\uFF56\uFF45\uFF12\uFF10');
+check_same_code($euc_jp, 'half width katakana', '\u30AC', '\uFF76\uFF9E', '\u30AC');
+check_same_code($euc_jp, 'kanji', '\u5272\u5F15', '\u5272\u5F15', ' \u5272\u5F15 ');
+is(ask($euc_jp, q(SELECT status FROM redeem_coupon(1, '\u5272'))), 'not_found', 'euc_jp: another code');
+
+my $sql_ascii = make_database('SQL_ASCII');
+is( $node->safe_psql(
+		$sql_ascii, q(
+		INSERT INTO coupon (code) VALUES (E' X\xE9Y ');
+		SELECT status FROM redeem_coupon(1, E'x\xE9y');
+		SELECT status FROM redeem_coupon(1, E'x\xC9y');
+		SELECT status FROM redeem_coupon(1, E'x\xC3\xA9y');
+		SELECT status FROM redeem_coupon(E'\xFF\xFE'::text, E' X\xE9Y');
+		SELECT status FROM redeem_coupon(E'\xFF\xFE'::text, E' X\xE9Y'))),
+	"redeemed\nnot_found\nnot_found\nredeemed\nalready_redeemed", 'sql_ascii: bytes beyond ASCII are themselves');
+
+my $win1252 = make_database('WIN1252');
+check_same_code($win1252, 'beyond LATIN1', '5\u20AC', '5\u20AC');
+my ($result, $stdout, $stderr) = $node->psql($win1252, "\\set VERBOSITY sqlstate\nSELECT status FROM redeem_coupon(1, E'x\\x81')");
+like($stderr, qr/22P05/, 'win1252: a byte that is no character is a clear error');
+
+my $utf8 = make_database('UTF8');
+($result, $stdout, $stderr) = $node->psql($utf8, "\\set VERBOSITY sqlstate\nSELECT status FROM redeem_coupon(1, E'x\\xC3')");
+like($stderr, qr/22021/, 'utf8: malformed bytes are a clear error');
+
+# From one encoding to another the key is made anew.
+ask($utf8, q(INSERT INTO coupon (code) VALUES ('Caf\u00E9 \u00DF'), ('SAVE30'); SELECT status FROM redeem_coupon(7, 'CAF\u00C9 SS')));
+$node->safe_psql('postgres', "CREATE DATABASE moved TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
+my $dump = $node->basedir . '/dump.sql';
+$node->command_ok([ 'pg_dump', '--file', $dump, $utf8 ], 'dumped from UTF8');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'moved', '-f', $dump ], 'restored into LATIN1');
+is( ask('moved', q(SELECT code, code_key = coupon_key(code) FROM coupon WHERE code LIKE 'C%'; SELECT status FROM redeem_coupon(7, 'caf\u00E9 ss'))),
+	"Caf\xC3\xA9 \xC3\x9F|t\nalready_redeemed", 'and redeemed there it is');
+
+$node->stop;
+done_testing();
