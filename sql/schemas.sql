@@ -80,7 +80,7 @@ DELETE FROM sale.coupon WHERE code = ' Once ';
 
 -- A copy of the function in another schema finds no tables there.
 CREATE FUNCTION public.stray(bigint, text, text, jsonb) RETURNS record AS '$libdir/coupon_guard', 'coupon_guard_redeem_bigint' LANGUAGE C;
-SELECT public.stray(1, 'ONCE', NULL);
+SELECT public.stray(1, 'ONCE', NULL, NULL);
 \echo :LAST_ERROR_SQLSTATE
 SELECT status FROM sale.redeem_coupon(1, 'ONCE');
 DROP FUNCTION public.stray;
