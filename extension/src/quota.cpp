@@ -25,8 +25,9 @@
 //   - a look at all versions, committed or not, finds no unit, and no row that a transaction in
 //     progress is changing or has inserted (else it is waited for: it may roll back, or bring
 //     units);
-//   - and then a look by an MVCC snapshot finds none either. The first look judges each row by
-//     itself, and could miss a row that moved to another place just then; this one cannot.
+//   - and that look met one index entry only, the anchor's. It judges each row by itself, and could
+//     miss a row that moved to another place just then; but such a row has two entries. Where there
+//     were more, a look by an MVCC snapshot, which misses nothing, must find no unit either.
 //
 // Deadlock: a redemption that waits here holds no stripe of this coupon, for it would have used
 // it. Waiting in a circle takes transactions that redeem several coupons (40P01, documented).
@@ -128,6 +129,7 @@ struct look {
     struct rival rival;
     bool has_busy; // a stripe with units that somebody has locked, or changed just now
     stripe_row busy;
+    int64 entries_seen; // in the index
 };
 
 // Tries the stripes that the scan finds, in their order, until one gives amount units or all it
@@ -156,14 +158,15 @@ void try_stripes(const schema &objects, index_scan &scan, const SnapshotData &di
     }
 }
 
-look look_at_stripes(const schema &objects, int64 coupon_id, ScanKeyData stripe_key, int64 &amount,
-                     look seen) {
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id), stripe_key};
+look look_at_stripes(const schema &objects, int64 coupon_id, ScanKeyData *keys, int key_count,
+                     int64 &amount) {
     SnapshotData dirty;
     InitDirtySnapshot(dirty);
-    index_scan scan = begin_scan(objects.quota_table, objects.quota_index, &dirty, keys,
-                                 lengthof(keys), RowExclusiveLock);
+    index_scan scan = begin_scan(objects.quota_table, objects.quota_index, &dirty, keys, key_count,
+                                 RowExclusiveLock);
+    look seen = {};
     try_stripes(objects, scan, dirty, coupon_id, amount, seen);
+    seen.entries_seen = scan.entries_seen;
     end_scan(scan);
     return seen;
 }
@@ -172,13 +175,19 @@ int32 stripe_count(const coupon &offer) {
     return static_cast<int32>(Min(offer.max_redemptions, static_cast<int64>(quota_stripes)));
 }
 
-// From the backend's own stripe upwards, then the others.
+// The coupon that was found sold out last: no need to try the home stripe first.
+int64 last_sold_out;
+
+// The backend's own stripe, then all.
 look look_from_home(const schema &objects, const coupon &offer, int64 &amount) {
     int32 home = static_cast<int32>(backend_number() % Max(stripe_count(offer), 1));
-    look seen = look_at_stripes(objects, offer.id, is_at_least(2, home), amount, {});
-    if (!seen.was_taken && home > 0)
-        seen = look_at_stripes(objects, offer.id, is_less_than(2, home), amount, seen);
-    return seen;
+    ScanKeyData keys[] = {equals_bigint(1, offer.id), equals_integer(2, home)};
+    if (offer.id != last_sold_out) {
+        look seen = look_at_stripes(objects, offer.id, keys, 2, amount);
+        if (seen.was_taken)
+            return seen;
+    }
+    return look_at_stripes(objects, offer.id, keys, 1, amount);
 }
 
 // Waits for the one stripe at hand: only such are left that somebody has locked.
@@ -205,9 +214,12 @@ supply take_from_stripes(const schema &objects, const coupon &offer, int64 &amou
     if (seen.has_busy)
         return take_busy_stripe(objects, offer.id, seen.busy, amount) ? supply::taken
                                                                       : supply::undecided;
-    int64 remaining;
-    if (read_quota(objects, offer.id, remaining))
+    int64 remaining = 0;
+    bool is_certain = seen.has_anchor && seen.entries_seen == 1;
+    if (is_certain || read_quota(objects, offer.id, remaining)) {
+        last_sold_out = remaining > 0 ? 0 : offer.id;
         return remaining > 0 ? supply::undecided : supply::sold_out;
+    }
     set_up_quota(objects, offer);
     return supply::undecided;
 }
@@ -266,7 +278,7 @@ bool add_to_free_stripe(const schema &objects, int64 coupon_id, int64 count) {
 // Whether the anchor exists; undecided if a rival is setting the quota up. Buyers who change the
 // anchor are no such rivals: then a version that was there before is seen too.
 lookup find_anchor(const schema &objects, int64 coupon_id, rival &rival) {
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_less_than(2, anchor + 1)};
+    ScanKeyData keys[] = {equals_bigint(1, coupon_id), equals_integer(2, anchor)};
     SnapshotData dirty;
     InitDirtySnapshot(dirty);
     index_scan scan = begin_scan(objects.quota_table, objects.quota_index, &dirty, keys,

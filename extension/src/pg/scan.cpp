@@ -8,13 +8,23 @@ index_scan begin_scan(Oid table, Oid index, Snapshot snapshot, ScanKeyData *keys
     scan.table = table_open(table, AccessShareLock);
     scan.index = index_open(index, index_lock);
     scan.row = table_slot_create(scan.table, nullptr);
+    scan.entries_seen = 0;
     scan.scan = begin_index_scan(scan.table, scan.index, snapshot, count);
     index_rescan(scan.scan, keys, count, nullptr, 0);
     return scan;
 }
 
+// index_getnext_slot(), but that it counts.
 bool next_row(index_scan &scan, ScanDirection direction) {
-    return index_getnext_slot(scan.scan, direction, scan.row);
+    for (;;) {
+        if (!scan.scan->xs_heap_continue) {
+            if (index_getnext_tid(scan.scan, direction) == nullptr)
+                return false;
+            scan.entries_seen++;
+        }
+        if (index_fetch_heap(scan.scan, scan.row))
+            return true;
+    }
 }
 
 void end_scan(index_scan &scan) {
@@ -44,15 +54,9 @@ ScanKeyData is_at_most(AttrNumber index_column, TimestampTz value) {
     return key;
 }
 
-ScanKeyData is_at_least(AttrNumber index_column, int32 value) {
+ScanKeyData equals_integer(AttrNumber index_column, int32 value) {
     ScanKeyData key;
-    ScanKeyInit(&key, index_column, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum(value));
-    return key;
-}
-
-ScanKeyData is_less_than(AttrNumber index_column, int32 value) {
-    ScanKeyData key;
-    ScanKeyInit(&key, index_column, BTLessStrategyNumber, F_INT4LT, Int32GetDatum(value));
+    ScanKeyInit(&key, index_column, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(value));
     return key;
 }
 

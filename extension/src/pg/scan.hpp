@@ -13,6 +13,7 @@ struct index_scan {
     Relation index;
     IndexScanDesc scan;
     TupleTableSlot *row; // the row at hand, after next_row() said true
+    int64 entries_seen;  // entries of the index, whatever became of their rows
 };
 
 // Rows of table for which columns of its B-tree index are as the keys say.
@@ -27,8 +28,7 @@ void end_scan(index_scan &scan);
 ScanKeyData equals_bigint(AttrNumber index_column, int64 value);
 ScanKeyData equals_text(AttrNumber index_column, Datum value);
 ScanKeyData is_at_most(AttrNumber index_column, TimestampTz value);
-ScanKeyData is_at_least(AttrNumber index_column, int32 value);
-ScanKeyData is_less_than(AttrNumber index_column, int32 value);
+ScanKeyData equals_integer(AttrNumber index_column, int32 value);
 
 // A transaction still open on which an answer hangs.
 struct rival {
