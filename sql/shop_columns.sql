@@ -1,6 +1,17 @@
 -- What a shop adds to the ledger holds for redeem_coupon() too: columns, defaults, constraints, indexes, foreign keys.
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code) VALUES ('ONCE'), ('OTHER');
+
+-- NOT NULL on a column of the guard's own that it may leave empty, and nothing else
+ALTER TABLE coupon_redemption ALTER COLUMN metadata SET NOT NULL;
+\set VERBOSITY terse
+SELECT status FROM redeem_coupon('carl'::text, 'ONCE');
+\echo :LAST_ERROR_SQLSTATE
+\set VERBOSITY default
+SELECT status FROM redeem_coupon('emil'::text, 'ONCE', metadata => '{}');
+ALTER TABLE coupon_redemption ALTER COLUMN metadata DROP NOT NULL;
+SELECT status FROM redeem_coupon('carl'::text, 'ONCE');
+DELETE FROM coupon_redemption;
 SELECT status FROM redeem_coupon('before'::text, 'ONCE');
 
 -- Columns

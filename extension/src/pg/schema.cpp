@@ -128,10 +128,18 @@ void load_coupon_layout(schema &found) {
 // Whether the ledger has nothing that only the executor knows how to treat.
 bool is_plain_ledger(Relation table, Oid own_trigger) {
     constexpr int own_columns = 10;
+    constexpr int own_not_null = 5;
+    constexpr int own_defaults = 1;
     constexpr int own_indexes = 5;
     TupleDesc columns = RelationGetDescr(table);
     if (columns->natts != own_columns || columns->constr == nullptr ||
-        columns->constr->num_check > 0 || columns->constr->has_generated_stored)
+        columns->constr->num_defval != own_defaults || columns->constr->num_check > 0 ||
+        columns->constr->has_generated_stored)
+        return false;
+    int not_null = 0;
+    for (int i = 0; i < columns->natts; i++)
+        not_null += TupleDescAttr(columns, i)->attnotnull;
+    if (not_null != own_not_null)
         return false;
     for (int i = 0; table->trigdesc != nullptr && i < table->trigdesc->numtriggers; i++)
         if (table->trigdesc->triggers[i].tgfoid != own_trigger)
