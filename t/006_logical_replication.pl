@@ -92,8 +92,13 @@ check_same('16 clients');
 is( $subscriber->safe_psql('postgres', "SELECT count(*), count(DISTINCT user_id) FROM coupon_redemption WHERE user_id::int > 100"),
 	'100|50', 'each of 50 users twice');
 
-# A subscriber is a database of its own: what it was sent counts there.
-is($subscriber->safe_psql('postgres', "SELECT status FROM redeem_coupon(1, 'ONCE')"), 'already_redeemed', 'the subscriber knows its rows');
+# A subscriber is a database of its own: what it was sent counts there, in a session that runs already too.
+my $session = $subscriber->background_psql('postgres');
+is($session->query_safe("SELECT status FROM redeem_coupon(1, 'ONCE')"), 'already_redeemed', 'the subscriber knows its rows');
+$publisher->safe_psql('postgres', "UPDATE coupon SET active = false WHERE code = 'ONCE'");
+$publisher->wait_for_catchup('shop');
+is($session->query_safe("SELECT status FROM redeem_coupon(1, 'ONCE')"), 'inactive', 'and hears of a change to a coupon');
+$session->quit;
 
 $subscriber->stop;
 $publisher->stop;
