@@ -80,11 +80,13 @@ child_options throwaway_server::as_server() const {
     return options;
 }
 
+/// Without --no-sync: what initdb leaves in the kernel's buffers, the first commits would have to
+/// wait for, and the strategy that is raced first would look slow.
 void throwaway_server::initialise(const std::filesystem::path &program_directory) {
     const int status =
         run_child({(program_directory / "initdb").string(), "--pgdata=" + data().string(),
                    "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
-                   "--no-sync", "--no-instructions"},
+                   "--no-instructions"},
                   as_server());
     if (status != 0)
         throw setup_error{failure("initdb failed")};

@@ -1,8 +1,14 @@
 #include "scenario/starting_gate.hpp"
 
+#include <thread>
+
 namespace coupon_race {
 
 bool starting_gate::wait() {
+    return sleep_until_all_are_here() && spin_until_all_are_awake();
+}
+
+bool starting_gate::sleep_until_all_are_here() {
     std::unique_lock lock{mutex_};
     if (called_off_)
         return false;
@@ -15,6 +21,25 @@ bool starting_gate::wait() {
     const std::int64_t seen = openings_;
     opened_.wait(lock, [&] { return called_off_ || openings_ != seen; });
     return openings_ != seen;
+}
+
+/// Some ten microseconds. Who yields at once, on a machine that has other things to do, is put
+/// behind them and starts late (measured: the race was then seen in as few as 8 of 200 rounds, and
+/// in 58 at the least with this). Who never yields keeps those from waking who share its core.
+constexpr int spins_before_yielding = 5000;
+
+/// Nobody can come round again before all have been counted, so the count of this round is full
+/// when it reaches the next multiple of the runners.
+bool starting_gate::spin_until_all_are_awake() {
+    const std::int64_t place = awakened_.fetch_add(1);
+    const std::int64_t all = (place / runners_ + 1) * runners_;
+    for (int spins = 0; awakened_.load() < all; ++spins) {
+        if (called_off_.load())
+            return false;
+        if (spins > spins_before_yielding)
+            std::this_thread::yield();
+    }
+    return true;
 }
 
 void starting_gate::call_off() {
