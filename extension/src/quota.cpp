@@ -398,6 +398,7 @@ void set_up_new_quota(const schema &objects, const coupon &offer) {
 }
 
 void drop_quota(const schema &objects, int64 coupon_id) {
+    withdraw_units_ahead(coupon_id);
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
     Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
     index_scan scan = begin_scan(objects.quota_table, objects.quota_index, newest, keys,
@@ -412,6 +413,7 @@ void drop_quota(const schema &objects, int64 coupon_id) {
 }
 
 void drop_all_quotas(const schema &objects) {
+    withdraw_all_units_ahead();
     Relation quota = table_open(objects.quota_table, RowExclusiveLock);
     Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
     TableScanDesc scan = table_beginscan(quota, newest, 0, nullptr);
@@ -434,7 +436,7 @@ void change_cap(const schema &objects, const coupon &before, const coupon &after
             report_cap_below_use(after, used);
         return;
     }
-    int64 more = after.max_redemptions - before.max_redemptions;
+    int64 more = after.max_redemptions - before.max_redemptions + withdraw_units_ahead(after.id);
     if (more > 0)
         return_units(objects, after.id, more);
     TimestampTz now = GetCurrentTimestamp();
@@ -450,6 +452,8 @@ int64 count_units_left(const schema &objects, const coupon &offer, TimestampTz m
     int64 remaining;
     if (!read_quota(objects, offer.id, remaining))
         remaining = offer.max_redemptions - count_rows_of(objects, offer.id);
+    else
+        remaining += units_to_spare(offer.id);
     return Max(remaining, 0) + count_expired_holds(objects, offer.id, moment);
 }
 

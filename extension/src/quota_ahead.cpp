@@ -6,6 +6,7 @@ namespace coupon_guard {
 namespace {
 
 constexpr int64 most_taken_at_once = 4096;
+constexpr int none = -1;
 
 struct units_ahead {
     Oid function; // through which the tables are found again
@@ -13,35 +14,77 @@ struct units_ahead {
     SubTransactionId owner;
     int64 last_taken;
     int64 spare;
+    int64 borrowed; // of what the next outer entry of this coupon had to spare
 };
 
-// One for each coupon and subtransaction; forgotten, not grown, when there are more.
-constexpr int most_entries = 32;
-units_ahead entries[most_entries];
+// One for each coupon and subtransaction, those of inner subtransactions after those of outer ones.
+units_ahead *entries; // in TopTransactionContext
 int entry_count;
+int entry_room;
 
-units_ahead *find_entry(int64 coupon_id) {
-    SubTransactionId self = GetCurrentSubTransactionId();
-    for (int i = 0; i < entry_count; i++)
-        if (entries[i].coupon_id == coupon_id && entries[i].owner == self)
-            return &entries[i];
-    return nullptr;
+// No more coupons are minded, for they are searched one by one.
+constexpr int most_coupons = 32;
+
+// The coupon's entry of the innermost subtransaction that has one, of those before an entry.
+int nearest_entry(int64 coupon_id, int before) {
+    int at = before - 1;
+    while (at >= 0 && entries[at].coupon_id != coupon_id)
+        at--;
+    return at;
 }
 
-units_ahead *find_or_add_entry(const schema &objects, int64 coupon_id) {
-    units_ahead *found = find_entry(coupon_id);
-    if (found != nullptr || entry_count == most_entries)
-        return found;
-    entries[entry_count] = {objects.function, coupon_id, GetCurrentSubTransactionId(), 0, 0};
-    return &entries[entry_count++];
+void make_room() {
+    if (entry_count < entry_room)
+        return;
+    int room = Max(2 * entry_room, most_coupons);
+    Size size = sizeof(units_ahead) * room;
+    entries = static_cast<units_ahead *>(entries == nullptr
+                                             ? MemoryContextAlloc(TopTransactionContext, size)
+                                             : repalloc(entries, size));
+    entry_room = room;
+}
+
+void forget_entries() {
+    entries = nullptr; // its memory goes with the transaction
+    entry_count = entry_room = 0;
+}
+
+// The entry of the subtransaction at hand; none if there are too many.
+int own_entry(Oid function, int64 coupon_id) {
+    SubTransactionId self = GetCurrentSubTransactionId();
+    int nearest = nearest_entry(coupon_id, entry_count);
+    if (nearest != none && entries[nearest].owner == self)
+        return nearest;
+    if (nearest == none && entry_count >= most_coupons)
+        return none;
+    make_room();
+    int64 last_taken = nearest == none ? 0 : entries[nearest].last_taken;
+    entries[entry_count] = {function, coupon_id, self, last_taken, 0, 0};
+    return entry_count++;
+}
+
+// What outer subtransactions have to spare becomes this one's, until it is rolled back.
+void borrow_spare_units(int at) {
+    int outer = nearest_entry(entries[at].coupon_id, at);
+    if (outer == none)
+        return;
+    borrow_spare_units(outer);
+    entries[at].spare += entries[outer].spare;
+    entries[at].borrowed += entries[outer].spare;
+    entries[outer].spare = 0;
+}
+
+bool is_extension_there(Oid function) {
+    return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function));
 }
 
 void return_spare_units() {
     while (entry_count > 0) {
         units_ahead last = entries[--entry_count];
-        if (last.spare > 0)
+        if (last.spare > 0 && is_extension_there(last.function))
             return_units(lock_schema(last.function, RowExclusiveLock), last.coupon_id, last.spare);
     }
+    forget_entries();
 }
 
 void end_transaction(XactEvent event, void *) {
@@ -51,26 +94,35 @@ void end_transaction(XactEvent event, void *) {
         return_spare_units();
         break;
     case XACT_EVENT_ABORT:
-        entry_count = 0;
+        forget_entries();
         break;
     default:
         break;
     }
 }
 
-// A subtransaction that commits hands what it minds to its parent.
+// A subtransaction that commits hands what it minds to its parent; one that is rolled back gives
+// back what it has borrowed.
 void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
                         void *) {
     if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
         return;
-    int kept = 0;
-    for (int i = 0; i < entry_count; i++) {
-        if (entries[i].owner == self) {
-            if (event == SUBXACT_EVENT_ABORT_SUB)
-                continue;
-            entries[i].owner = parent;
+    int kept = entry_count;
+    while (kept > 0 && entries[kept - 1].owner == self)
+        kept--;
+    for (int i = kept; i < entry_count; i++) {
+        units_ahead ended = entries[i];
+        int outer = nearest_entry(ended.coupon_id, kept);
+        if (event == SUBXACT_EVENT_ABORT_SUB) {
+            if (outer != none)
+                entries[outer].spare += ended.borrowed;
+        } else if (outer != none && entries[outer].owner == parent) {
+            entries[outer].spare += ended.spare;
+            entries[outer].last_taken = ended.last_taken;
+        } else {
+            ended.owner = parent;
+            entries[kept++] = ended;
         }
-        entries[kept++] = entries[i];
     }
     entry_count = kept;
 }
@@ -78,33 +130,58 @@ void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactio
 } // namespace
 
 bool use_unit_ahead(int64 coupon_id) {
-    units_ahead *found = find_entry(coupon_id);
-    if (found == nullptr || found->spare == 0)
+    if (units_to_spare(coupon_id) == 0)
         return false;
-    found->spare--;
+    int own = own_entry(entries[nearest_entry(coupon_id, entry_count)].function, coupon_id);
+    if (entries[own].spare == 0)
+        borrow_spare_units(own);
+    entries[own].spare--;
     return true;
 }
 
+int64 units_to_spare(int64 coupon_id) {
+    int64 spare = 0;
+    for (int i = 0; i < entry_count; i++)
+        if (entries[i].coupon_id == coupon_id)
+            spare += entries[i].spare;
+    return spare;
+}
+
+int64 withdraw_units_ahead(int64 coupon_id) {
+    int64 spare = units_to_spare(coupon_id);
+    if (spare == 0)
+        return 0;
+    int own = own_entry(entries[nearest_entry(coupon_id, entry_count)].function, coupon_id);
+    borrow_spare_units(own);
+    entries[own].spare = 0;
+    return spare;
+}
+
+void withdraw_all_units_ahead() {
+    for (int i = entry_count - 1; i >= 0; i--)
+        withdraw_units_ahead(entries[i].coupon_id);
+}
+
 int64 units_to_take(int64 coupon_id) {
-    const units_ahead *found = find_entry(coupon_id);
-    return found == nullptr ? 1 : Min(Max(2 * found->last_taken, 1), most_taken_at_once);
+    int nearest = nearest_entry(coupon_id, entry_count);
+    return nearest == none ? 1 : Min(Max(2 * entries[nearest].last_taken, 1), most_taken_at_once);
 }
 
 void remember_units_taken(const schema &objects, int64 coupon_id, int64 spare) {
-    units_ahead *entry = find_or_add_entry(objects, coupon_id);
-    if (entry == nullptr) {
+    int own = own_entry(objects.function, coupon_id);
+    if (own == none) {
         if (spare > 0)
             return_units(objects, coupon_id, spare);
         return;
     }
-    entry->last_taken = spare + 1;
-    entry->spare += spare;
+    entries[own].last_taken = spare + 1;
+    entries[own].spare += spare;
 }
 
 void keep_unused_unit(const schema &objects, int64 coupon_id) {
-    units_ahead *entry = find_or_add_entry(objects, coupon_id);
-    if (entry != nullptr)
-        entry->spare++;
+    int own = own_entry(objects.function, coupon_id);
+    if (own != none)
+        entries[own].spare++;
     else
         return_units(objects, coupon_id, 1);
 }

@@ -7,7 +7,11 @@
 //
 // If what is kept in mind were lost, units would be lost, never made; but it cannot be: the rest is
 // returned before commit or prepare, in the transaction itself, and a rollback (to a savepoint)
-// takes the units back with the rows, so each subtransaction minds its own.
+// takes the units back with the rows, so each subtransaction minds its own. It may use what those
+// around it have to spare; if it is rolled back, they have it again.
+//
+// Whoever changes a quota other than by taking or returning units withdraws what this transaction
+// has ahead first: returned later, it would not belong to the quota any more.
 #pragma once
 
 #include "pg/schema.hpp"
@@ -16,6 +20,14 @@ namespace coupon_guard {
 
 // Uses a unit that was taken ahead. False if there is none.
 bool use_unit_ahead(int64 coupon_id);
+
+// Units that this transaction has taken ahead and not used yet.
+int64 units_to_spare(int64 coupon_id);
+
+// Takes them out of mind, so that they are not returned at commit: the caller does what is to be
+// done with them. A rollback to a savepoint undoes this too.
+int64 withdraw_units_ahead(int64 coupon_id);
+void withdraw_all_units_ahead();
 
 // How many units to take of the coupon's next stripe.
 int64 units_to_take(int64 coupon_id);
