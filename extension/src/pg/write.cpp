@@ -123,7 +123,8 @@ void fill_new_row(const write_state &state, const column_value *values, int coun
     store_row(state);
 }
 
-void check_fixed_columns(const write_state &state, const column_value *values, int count) {
+void check_fixed_columns(const write_state &state, const column_value *values, int count,
+                         const char *which) {
     for (int i = 0; i < count; i++) {
         const column_value &given = values[i];
         if (!given.is_fixed)
@@ -135,8 +136,8 @@ void check_fixed_columns(const write_state &state, const column_value *values, i
         if (is_null != given.is_null ||
             (!is_null && !datum_image_eq(value, given.value, column->attbyval, column->attlen)))
             ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-                            errmsg("a trigger on table \"%s\" changed column \"%s\" of a new row",
-                                   name_of(state), NameStr(column->attname)),
+                            errmsg("a trigger on table \"%s\" changed column \"%s\" of a %s row",
+                                   name_of(state), NameStr(column->attname), which),
                             errdetail("The guard's promises are judged by this column.")));
     }
 }
@@ -149,7 +150,7 @@ void fire_before_insert(const write_state &state, const column_value *values, in
         ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
                         errmsg("a trigger on table \"%s\" suppressed a new row", name_of(state)),
                         errhint("To refuse a redemption, raise an error in the trigger.")));
-    check_fixed_columns(state, values, count);
+    check_fixed_columns(state, values, count, "new");
     state.row->tts_tableOid = RelationGetRelid(table_of(state));
 }
 
@@ -226,9 +227,16 @@ void update_row(const write_target &target, TupleTableSlot *locked, const column
 
     // Fires row triggers, checks constraints, writes the row and its index entries.
     EPQState nobody_changed_it;
+    ItemPointerSetInvalid(&state.row->tts_tid);
     EvalPlanQualInit(&nobody_changed_it, state.estate, nullptr, NIL, -1);
     ExecSimpleRelationUpdate(state.target, state.estate, &nobody_changed_it, locked, state.row);
     EvalPlanQualEnd(&nobody_changed_it);
+    if (!ItemPointerIsValid(&state.row->tts_tid) ||
+        ItemPointerEquals(&state.row->tts_tid, &locked->tts_tid)) // there is no new version
+        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                        errmsg("a trigger on table \"%s\" suppressed a change", name_of(state)),
+                        errhint("To refuse a change, raise an error in the trigger.")));
+    check_fixed_columns(state, values, count, "changed");
     ExecASUpdateTriggers(state.estate, state.target, state.transition);
     end_write(state);
 }
