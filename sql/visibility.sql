@@ -22,6 +22,8 @@ SELECT used.status, used.redemption_id = ordered.redemption_id AS same FROM used
 SELECT one.status, other.status FROM redeem_coupon(3, 'ONCE') one, redeem_coupon('3'::text, ' once') other;
 SELECT (redeem_coupon(4, 'ONCE')).status, (redeem_coupon(4, 'ONCE')).status;
 
+SELECT (hold_coupon(5, 'ONCE')).status, (redeem_coupon(5, 'ONCE')).status, (redeem_coupon(5, 'ONCE')).status;
+
 -- Many users in one statement: LATERAL, each called once.
 SELECT r.status, count(*), count(DISTINCT r.redemption_id) FROM generate_series(1001, 2000) customer(id)
   CROSS JOIN LATERAL redeem_coupon(customer.id, 'ONCE') r GROUP BY r.status;
