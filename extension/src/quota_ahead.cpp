@@ -94,6 +94,8 @@ void end_transaction(XactEvent event, void *) {
         return_spare_units();
         break;
     case XACT_EVENT_ABORT:
+    case XACT_EVENT_COMMIT: // nothing is left, unless others' callbacks redeemed after ours
+    case XACT_EVENT_PREPARE:
         forget_entries();
         break;
     default:
