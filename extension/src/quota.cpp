@@ -220,7 +220,10 @@ supply take_from_stripes(const schema &objects, const coupon &offer, int64 &amou
         last_sold_out = remaining > 0 ? 0 : offer.id;
         return remaining > 0 ? supply::undecided : supply::sold_out;
     }
-    set_up_quota(objects, offer);
+    coupon newest; // the cap may change while the lock is waited for
+    if (lock_coupon(objects, offer.id, LockTupleNoKeyExclusive) &&
+        find_coupon(objects, offer.id, newest) && is_capped(newest))
+        set_up_quota(objects, newest);
     return supply::undecided;
 }
 
@@ -363,6 +366,9 @@ bool wait_for_unit(const schema &objects, const coupon &offer, TimestampTz momen
 bool is_quota_set_up(const schema &objects, int64 coupon_id) {
     if (wait_for_anchor(objects, coupon_id))
         return true;
+    coupon offer; // without a cap it gets none before we end: its first cap waits for the ledger
+    if (find_coupon(objects, coupon_id, offer) && !is_capped(offer))
+        return false;
     return lock_coupon(objects, coupon_id, LockTupleShare) && wait_for_anchor(objects, coupon_id);
 }
 

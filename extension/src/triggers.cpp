@@ -66,7 +66,8 @@ HeapTuple keep_redeemed(const schema &objects, const TriggerData &trigger) {
 //
 // From no cap to one, redemptions in flight take no unit, and from one to none they take units of
 // stripes that are going: both wait for them by a lock on the ledger. Between two caps nobody is
-// waited for but whoever has units that are to go.
+// waited for but whoever has units that are to go. A quota that is not set up is no reason to wait:
+// whoever sets it up waits for the coupon's row, which we have changed, and then reads it anew.
 
 int64 cap_of(HeapTuple row, const schema &objects, const TriggerData &trigger) {
     bool is_null;
@@ -94,6 +95,8 @@ HeapTuple follow_changed_cap(const schema &objects, const TriggerData &trigger) 
         change_cap(objects, before, after);
         return nullptr;
     }
+    if (is_capped(before) && !is_quota_set_up(objects, after.id))
+        return nullptr;
     lock_schema(objects.function, ShareRowExclusiveLock);
     if (is_capped(after))
         set_up_quota(objects, after);
