@@ -16,7 +16,7 @@ REGRESS_OPTS = --encoding=UTF8 --no-locale
 REGRESS += units_ahead change_triggers
 ISOLATION = same-user isolation-levels limit-n insert-race plain-insert-race several-coupons coupon-changes \
 	delete-coupon ledger-changes waiting-ends reindex
-ISOLATION += cap-changes quota-setup
+ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks
 TAP_TESTS = 1
 
 PG_CONFIG ?= pg_config
