@@ -34,23 +34,43 @@ class client::implementation {
         , pauses_{options_.retry, seed_of(options_)}
         , borrowed_{&borrowed} {}
 
-    redemption redeem(const user_id &user, std::string_view code, const redeem_options &options) {
+    /// One request in a transaction of its own: the statement is the transaction, it commits by
+    /// itself, in one round trip. `repeatable` says that asking again is harmless, which takes a
+    /// connection of our own, for a borrowed one is gone with its loss.
+    template <typename Request>
+    auto answer(bool repeatable, Request &&request) {
         int retries = 0;
-        redemption answer = retry_conflicts(
-            pauses_, retries, [&] { return redeem_once(ready_connection(), user, code, options); });
-        answer.retries = retries;
-        return answer;
+        int asked_again = 0;
+        const auto ask = [&] {
+            int conflicts = 0;
+            auto got = retry_conflicts(pauses_, conflicts, [&] { return ask_once(request); });
+            retries += conflicts;
+            return got;
+        };
+        auto got = repeatable && !borrowed_ ? ask_until_told(pauses_, asked_again, ask) : ask();
+        return counted(std::move(got), retries, asked_again);
     }
 
+    const std::string &schema() const { return options_.schema; }
+
   private:
-    /// The statement is the transaction: it commits by itself, in one round trip.
-    redemption redeem_once(pqxx::connection &connection, const user_id &user, std::string_view code,
-                           const redeem_options &options) {
+    template <typename Request>
+    auto ask_once(Request &&request) {
+        pqxx::connection &connection = ready_connection();
         return translating(connection, if_lost::nothing_happened, [&] {
             pqxx::nontransaction transaction{connection};
-            return coupon_guard::redeem(transaction, user, code, options, options_.schema);
+            return request(transaction);
         });
     }
+
+    template <typename Answer>
+    static Answer counted(Answer got, int retries, int asked_again) {
+        got.retries = retries;
+        got.asked_again = asked_again;
+        return got;
+    }
+    static bool counted(bool got, int, int) { return got; }
+    static availability counted(availability got, int, int) { return got; }
 
     pqxx::connection &ready_connection() {
         if (borrowed_) {
@@ -92,7 +112,42 @@ client::~client() = default;
 
 redemption client::redeem(const user_id &user, std::string_view code,
                           const redeem_options &options) {
-    return implementation_->redeem(user, code, options);
+    return implementation_->answer(options.request_id.has_value(), [&](auto &transaction) {
+        return coupon_guard::redeem(transaction, user, code, options, implementation_->schema());
+    });
+}
+
+redemption client::hold(const user_id &user, std::string_view code, const hold_options &options) {
+    return implementation_->answer(options.request_id.has_value(), [&](auto &transaction) {
+        return coupon_guard::hold(transaction, user, code, options, implementation_->schema());
+    });
+}
+
+redemption client::confirm(std::int64_t hold_id) {
+    return implementation_->answer(true, [&](auto &transaction) {
+        return coupon_guard::confirm(transaction, hold_id, implementation_->schema());
+    });
+}
+
+bool client::void_redemption(std::int64_t redemption_id, const std::optional<std::string> &reason) {
+    return implementation_->answer(false, [&](auto &transaction) {
+        return coupon_guard::void_redemption(transaction, redemption_id, reason,
+                                             implementation_->schema());
+    });
+}
+
+stacked_redemptions client::redeem_all(const user_id &user, const std::vector<std::string> &codes,
+                                       const redeem_options &options) {
+    return implementation_->answer(options.request_id.has_value(), [&](auto &transaction) {
+        return coupon_guard::redeem_all(transaction, user, codes, options,
+                                        implementation_->schema());
+    });
+}
+
+availability client::check(const user_id &user, std::string_view code) {
+    return implementation_->answer(true, [&](auto &transaction) {
+        return coupon_guard::check(transaction, user, code, implementation_->schema());
+    });
 }
 
 } // namespace coupon_guard

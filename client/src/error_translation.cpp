@@ -23,7 +23,7 @@ bool ends_session(const std::string &sqlstate) {
 void throw_sql_error(const std::string &message, const std::string &sqlstate) {
     if (sqlstate == "40001" || sqlstate == "40P01")
         throw transaction_conflict{message, sqlstate};
-    if (sqlstate.compare(0, 2, "22") == 0)
+    if (sqlstate.compare(0, 2, "22") == 0 || sqlstate == "RC007" || sqlstate == "RC008")
         throw misuse{message, sqlstate};
     if (sqlstate == "42501")
         throw not_permitted{message, sqlstate};

@@ -1,87 +1,111 @@
-/// The one statement that redeems: how it is put and how its answer is read.
+/// Everything that changes the ledger: how it is asked for and how the answer is read.
 
 #include <coupon_guard/client.hpp>
 
-#include <vector>
-
-#include "error_translation.hpp"
-#include "pqxx_compat.hpp"
-#include "sql_quoting.hpp"
+#include "call.hpp"
 
 namespace coupon_guard {
 
 namespace {
 
-/// libpq's text parameters end at the first zero byte: "SAVE10\0x" would redeem SAVE10. The server
-/// has an SQLSTATE for bytes that no text can hold.
-void check_no_zero_byte(const std::string &value, const char *what) {
-    if (value.find('\0') != std::string::npos)
-        throw misuse{std::string{what} + " contains a zero byte", "22021"};
-}
+constexpr char common_columns[] =
+    "status::text AS status, redemption_id, coupon_id, use_no, terms::text AS terms, replayed, ";
 
-/// Arguments by name: a later version of the function may have more of them in between. The cast
-/// picks the overload. The time comes as a number because its text depends on DateStyle.
-std::string statement_for(const user_id &user, const redeem_options &options,
-                          std::string_view schema) {
-    std::string function = "redeem_coupon";
-    if (!schema.empty())
-        function = quote_identifier(schema) + "." + function;
-    std::string arguments = "user_id => $1::";
-    arguments += user.sql_type();
-    arguments += ", code => $2::text";
-    if (options.metadata)
-        arguments += ", metadata => $3::jsonb";
-    return "SELECT status::text AS status, redemption_id, coupon_id, use_no,"
-           " (extract(epoch FROM redeemed_at) * 1000000)::bigint AS redeemed_at_us,"
-           " terms::text AS terms FROM " +
-           function + "(" + arguments + ")";
-}
-
-template <typename Value, typename Row>
-std::optional<Value> optional_column(const Row &row, const char *name) {
-    const auto &field = row[name];
-    if (field.is_null())
-        return std::nullopt;
-    return field.template as<Value>();
-}
-
-redemption read_answer(const pqxx::result &rows) {
-    if (rows.size() != 1)
-        throw unexpected_answer{"redeem_coupon() returned no row"};
-    const auto row = rows[0];
-    const auto name = optional_column<std::string>(row, "status").value_or("");
-    const auto known = parse_status(name);
-    if (!known)
-        throw unexpected_answer{"redeem_coupon() returned the status \"" + name +
-                                "\", which this version of the library does not know"};
-    redemption answer;
-    answer.status = *known;
+template <typename Row>
+void read_common_columns(const Row &row, redemption &answer) {
+    answer.status = read_status(optional_column<std::string>(row, "status"));
     answer.redemption_id = optional_column<std::int64_t>(row, "redemption_id");
     answer.coupon_id = optional_column<std::int64_t>(row, "coupon_id");
     answer.use_no = optional_column<std::int32_t>(row, "use_no");
-    if (const auto at = optional_column<std::int64_t>(row, "redeemed_at_us"))
-        answer.redeemed_at = timestamp{std::chrono::microseconds{*at}};
     answer.terms = optional_column<std::string>(row, "terms");
+    answer.replayed = optional_column<bool>(row, "replayed").value_or(false);
+}
+
+redemption run_for_redemption(pqxx::transaction_base &transaction, const function_call &call) {
+    const pqxx::result rows =
+        call.run_for_one_row(transaction, common_columns + microseconds_of("redeemed_at"));
+    redemption answer;
+    read_common_columns(rows[0], answer);
+    answer.redeemed_at = time_column(rows[0], "redeemed_at_us");
     return answer;
+}
+
+void add_options(function_call &call, const redeem_options &options) {
+    call.argument_if_given("request_id", "text", options.request_id)
+        .argument_if_given("metadata", "jsonb", options.metadata);
 }
 
 } // namespace
 
 redemption redeem(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
                   const redeem_options &options, std::string_view schema) {
-    std::vector<std::string> parameters{user.text(), std::string{code}};
-    check_no_zero_byte(parameters[0], "user id");
-    check_no_zero_byte(parameters[1], "code");
-    if (options.metadata) {
-        check_no_zero_byte(*options.metadata, "metadata");
-        parameters.push_back(*options.metadata);
+    function_call call{"redeem_coupon", schema};
+    call.user(user).argument("code", "text", code);
+    add_options(call, options);
+    return run_for_redemption(transaction, call);
+}
+
+redemption hold(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
+                const hold_options &options, std::string_view schema) {
+    function_call call{"hold_coupon", schema};
+    call.user(user).argument("code", "text", code);
+    if (options.ttl)
+        call.argument("ttl", "interval", std::to_string(options.ttl->count()) + " microseconds");
+    add_options(call, options);
+    const pqxx::result rows =
+        call.run_for_one_row(transaction, common_columns + microseconds_of("hold_expires_at"));
+    redemption answer;
+    read_common_columns(rows[0], answer);
+    answer.hold_expires_at = time_column(rows[0], "hold_expires_at_us");
+    return answer;
+}
+
+redemption confirm(pqxx::transaction_base &transaction, std::int64_t hold_id,
+                   std::string_view schema) {
+    function_call call{"confirm_hold", schema};
+    call.argument("hold_id", "bigint", std::to_string(hold_id));
+    return run_for_redemption(transaction, call);
+}
+
+bool void_redemption(pqxx::transaction_base &transaction, std::int64_t redemption_id,
+                     const std::optional<std::string> &reason, std::string_view schema) {
+    function_call call{"void_redemption", schema};
+    call.argument("redemption_id", "bigint", std::to_string(redemption_id))
+        .argument_if_given("reason", "text", reason);
+    return call.run_for_one_row(transaction, "void_redemption")[0][0].as<bool>();
+}
+
+stacked_redemptions redeem_all(pqxx::transaction_base &transaction, const user_id &user,
+                               const std::vector<std::string> &codes, const redeem_options &options,
+                               std::string_view schema) {
+    function_call call{"redeem_coupons", schema};
+    call.user(user).array_argument("codes", "text", codes);
+    add_options(call, options);
+    const pqxx::result rows = call.run(transaction, std::string{"code, "} + common_columns +
+                                                        microseconds_of("redeemed_at"));
+    stacked_redemptions answer;
+    for (const auto &row : rows) {
+        stacked_redemption each;
+        each.code = row["code"].as<std::string>();
+        read_common_columns(row, each);
+        each.redeemed_at = time_column(row, "redeemed_at_us");
+        answer.coupons.push_back(std::move(each));
     }
-    const auto lost = compat::commits_by_itself(transaction) ? if_lost::outcome_unknown
-                                                             : if_lost::nothing_happened;
-    return translating(transaction.conn(), lost, [&] {
-        return read_answer(
-            compat::exec(transaction, statement_for(user, options, schema), parameters));
-    });
+    return answer;
+}
+
+availability check(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
+                   std::string_view schema) {
+    function_call call{"check_coupon", schema};
+    call.user(user).argument("code", "text", code);
+    const pqxx::result rows = call.run_for_one_row(
+        transaction, "status::text AS status, coupon_id, uses_left, units_left");
+    availability answer;
+    answer.status = read_status(optional_column<std::string>(rows[0], "status"));
+    answer.coupon_id = optional_column<std::int64_t>(rows[0], "coupon_id");
+    answer.uses_left = optional_column<std::int32_t>(rows[0], "uses_left");
+    answer.units_left = optional_column<std::int64_t>(rows[0], "units_left");
+    return answer;
 }
 
 } // namespace coupon_guard

@@ -1,4 +1,5 @@
-/// Repeats a whole transaction after a conflict (private; the runner uses it too).
+/// Repeats a whole transaction after a conflict, or a question after a lost connection (private;
+/// the runner uses it too).
 #ifndef COUPON_GUARD_SRC_RETRY_LOOP_HPP
 #define COUPON_GUARD_SRC_RETRY_LOOP_HPP
 
@@ -25,6 +26,35 @@ auto retry_conflicts(backoff &pauses, int &retries, Work &&work) -> decltype(wor
         }
         ++retries;
         std::this_thread::sleep_for(pauses.pause(retries));
+    }
+}
+
+/// Calls `work` until it does not throw outcome_unknown, pausing in between, and counts in
+/// `asked_again`. Only for a request that is harmless to repeat.
+///
+/// Once in doubt, whatever else fails (no new connection, lock_timeout) leaves the doubt: past the
+/// policy's last attempt, and for an error of the server at once, that is outcome_unknown too.
+template <typename Work>
+auto ask_until_told(backoff &pauses, int &asked_again, Work &&work) -> decltype(work()) {
+    for (asked_again = 0;;) {
+        const bool last = asked_again + 1 >= pauses.policy().max_attempts;
+        try {
+            return work();
+        } catch (const outcome_unknown &) {
+            if (last)
+                throw;
+        } catch (const connection_error &no_answer) {
+            if (asked_again == 0)
+                throw;
+            if (last)
+                throw outcome_unknown{no_answer.what(), no_answer.sqlstate()};
+        } catch (const error &other) {
+            if (asked_again == 0)
+                throw;
+            throw outcome_unknown{other.what(), other.sqlstate()};
+        }
+        ++asked_again;
+        std::this_thread::sleep_for(pauses.pause(asked_again));
     }
 }
 

@@ -7,9 +7,15 @@ namespace coupon_guard {
 namespace {
 
 constexpr std::pair<status, std::string_view> names[] = {
-    {status::redeemed, "redeemed"}, {status::not_found, "not_found"},
-    {status::inactive, "inactive"}, {status::not_started, "not_started"},
-    {status::expired, "expired"},   {status::already_redeemed, "already_redeemed"},
+    {status::redeemed, "redeemed"},
+    {status::held, "held"},
+    {status::not_found, "not_found"},
+    {status::inactive, "inactive"},
+    {status::not_started, "not_started"},
+    {status::expired, "expired"},
+    {status::already_redeemed, "already_redeemed"},
+    {status::sold_out, "sold_out"},
+    {status::withheld, "withheld"},
 };
 
 } // namespace

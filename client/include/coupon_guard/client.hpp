@@ -13,6 +13,11 @@
 ///         transaction.exec("INSERT INTO orders ...");
 ///     transaction.commit();
 ///
+/// Given a request id, a connection lost at COMMIT is no riddle either: ask again, and get the one
+/// redemption (client::redeem() does so by itself):
+///
+///     client.redeem(42, "SAVE10", {std::nullopt, "checkout-8f3a"}).replayed
+///
 /// No prepared statement and no session state is used, so that a pooler in transaction mode may
 /// stand in between.
 #ifndef COUPON_GUARD_CLIENT_HPP
@@ -23,6 +28,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <pqxx/connection>
 #include <pqxx/transaction_base>
@@ -48,10 +54,40 @@ namespace coupon_guard {
 redemption redeem(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
                   const redeem_options &options = {}, std::string_view schema = {});
 
+/// Keeps a unit of `code` for `user` until a deadline, to be turned into a redemption by confirm()
+/// or by redeem(). Asked again while the hold lives, it answers with that hold, its deadline
+/// unchanged. All else as for redeem(). Since 0.1.0.
+redemption hold(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
+                const hold_options &options = {}, std::string_view schema = {});
+
+/// Turns the hold with this redemption id into a redemption: `redeemed` (`replayed` if it was one
+/// already), or `expired` if its deadline has passed or it was voided. misuse (RC008) if there is
+/// none; all else as for redeem(). Since 0.1.0.
+redemption confirm(pqxx::transaction_base &transaction, std::int64_t hold_id,
+                   std::string_view schema = {});
+
+/// Gives a redemption or a hold back, and its unit with it. True if it was voided now, false if it
+/// had been before; misuse (RC008) if there is none with this id. Since 0.1.0.
+bool void_redemption(pqxx::transaction_base &transaction, std::int64_t redemption_id,
+                     const std::optional<std::string> &reason = {}, std::string_view schema = {});
+
+/// Redeems several coupons, all or none. If one is refused, those that could have been redeemed are
+/// `withheld`. Callers who name the codes in different orders do not deadlock. All else as for
+/// redeem(). Since 0.1.0.
+stacked_redemptions redeem_all(pqxx::transaction_base &transaction, const user_id &user,
+                               const std::vector<std::string> &codes,
+                               const redeem_options &options = {}, std::string_view schema = {});
+
+/// What redeem() would answer now, and what is left. Changes and locks nothing. Since 0.1.0.
+availability check(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
+                   std::string_view schema = {});
+
 /// How a client works. Since 0.1.0.
 struct client_options {
     /// Where the extension was created; empty leaves it to the search_path.
     std::string schema;
+    /// For conflicts, and for asking again after a lost connection: a server that needs longer to
+    /// come back than all pauses together leaves outcome_unknown.
     retry_policy retry;
     /// For pauses that can be foretold (tests, simulations); by default they cannot.
     std::optional<std::uint64_t> jitter_seed;
@@ -82,8 +118,25 @@ class client {
     /// 40001 and 40P01 are repeated as the retry policy says; redemption::retries tells how often.
     /// Throws what errors.hpp lists. outcome_unknown means that the connection broke after the
     /// request was sent: the redemption may have been made.
+    ///
+    /// Given a request id, a client that owns its connection resolves that by itself: it connects
+    /// anew and asks again as the retry policy says, so that the redemption is made exactly once
+    /// and the caller told so (`replayed` if the first request had made it). outcome_unknown is
+    /// then left for a server that does not come back. A client that borrows its connection throws
+    /// it at once: ask again through another one, with the same request id.
     redemption redeem(const user_id &user, std::string_view code,
                       const redeem_options &options = {});
+
+    /// coupon_guard::hold(), confirm(), void_redemption(), redeem_all() and check(), each committed
+    /// when it returns. What redeem() says of conflicts and of lost connections holds for them too.
+    /// To ask again is always harmless for confirm() and check(), which need no request id for it;
+    /// void_redemption() has none, and throws outcome_unknown.
+    redemption hold(const user_id &user, std::string_view code, const hold_options &options = {});
+    redemption confirm(std::int64_t hold_id);
+    bool void_redemption(std::int64_t redemption_id, const std::optional<std::string> &reason = {});
+    stacked_redemptions redeem_all(const user_id &user, const std::vector<std::string> &codes,
+                                   const redeem_options &options = {});
+    availability check(const user_id &user, std::string_view code);
 
   private:
     class implementation;

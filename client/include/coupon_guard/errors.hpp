@@ -3,7 +3,9 @@
 ///     error
 ///       sql_error              the server said no; nothing was redeemed by this request
 ///         transaction_conflict 40001, 40P01: repeat the whole transaction
-///         misuse               22xxx: a value the functions do not take (empty user, bad bytes)
+///         misuse               22xxx: a value the functions do not take (empty user, bad bytes);
+///                              RC007: the request id was used for another coupon;
+///                              RC008: there is no redemption with this id
 ///         not_permitted        42501: no EXECUTE on the function, no USAGE on its schema
 ///         not_installed        42883, 42P01, 3F000: no such function where it was looked for
 ///         read_only            25006: a standby or a read-only transaction
@@ -89,8 +91,10 @@ class connection_lost : public connection_error {
 };
 
 /// The connection broke between the request and the answer. The redemption may have been made: look
-/// before telling the user anything. Asking again is safe for the shop (a coupon for one use is
-/// never used twice) but answers `already_redeemed` if the first request did go through.
+/// before telling the user anything. Given a request id, ask again with the same: the answer is
+/// then that of the one redemption there is. Without one, asking again is safe for the shop (a
+/// coupon for one use is never used twice) but answers `already_redeemed` if the first request did
+/// go through.
 class outcome_unknown : public connection_error {
     using connection_error::connection_error;
 };

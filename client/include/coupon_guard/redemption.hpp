@@ -1,4 +1,4 @@
-/// What a redemption asks and what it answers.
+/// What is asked and what is answered.
 #ifndef COUPON_GUARD_REDEMPTION_HPP
 #define COUPON_GUARD_REDEMPTION_HPP
 
@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <coupon_guard/status.hpp>
 
@@ -15,25 +16,69 @@ namespace coupon_guard {
 struct redeem_options {
     /// JSON to keep with the redemption: an order number, a channel.
     std::optional<std::string> metadata;
+    /// The caller's own key of this request, one for each user and purpose ("checkout-8f3a"). The
+    /// same user and request id get the first redemption again (`replayed`), so that asking again
+    /// is harmless.
+    std::optional<std::string> request_id;
 };
 
-/// The moment of a redemption, to the microsecond as PostgreSQL keeps it.
+/// The same for a hold. Since 0.1.0.
+struct hold_options : redeem_options {
+    /// How long to hold; none: the extension's default, 15 minutes.
+    std::optional<std::chrono::microseconds> ttl;
+};
+
+/// A moment, to the microsecond as PostgreSQL keeps it.
 using timestamp = std::chrono::time_point<std::chrono::system_clock, std::chrono::microseconds>;
 
 /// The answer to one request. Which of the optional parts are there depends on the status:
-/// `redeemed` has all of them (terms if the coupon has any), `already_redeemed` those of the
-/// user's latest redemption, `not_found` none. Since 0.1.0.
+/// `redeemed` and `held` have all of them (terms if the coupon has any; the one time or the other),
+/// `already_redeemed` those of the user's latest redemption, `not_found` none. Since 0.1.0.
 struct redemption {
     coupon_guard::status status{};
     std::optional<std::int64_t> redemption_id;
     std::optional<std::int64_t> coupon_id;
     std::optional<std::int32_t> use_no; ///< 1 for the user's first use of this coupon
     std::optional<timestamp> redeemed_at;
-    std::optional<std::string> terms; ///< JSON: what the code is worth
-    int retries = 0;                  ///< how often the request was repeated after 40001 or 40P01
+    std::optional<timestamp> hold_expires_at; ///< of hold() alone
+    std::optional<std::string> terms;         ///< JSON: what the code is worth
+    bool replayed = false; ///< it had been done by an earlier request, this one changed nothing
+    int retries = 0;       ///< how often the request was repeated after 40001 or 40P01
+    int asked_again = 0;   ///< how often after a lost connection, to learn the outcome
 
-    /// True if the user has the coupon by this very request.
+    /// True if the user has the coupon by this request, or had it already under its request id.
     bool redeemed() const noexcept { return status == coupon_guard::status::redeemed; }
+    /// True if a unit is kept for the user until hold_expires_at.
+    bool held() const noexcept { return status == coupon_guard::status::held; }
+};
+
+/// One of several coupons. Since 0.1.0.
+struct stacked_redemption : redemption {
+    std::string code; ///< as it was asked for
+};
+
+/// The answer to a request for several coupons: all of them redeemed, or none by this request.
+/// Since 0.1.0.
+struct stacked_redemptions {
+    std::vector<stacked_redemption> coupons;
+    int retries = 0;     ///< of the request as a whole, as in redemption
+    int asked_again = 0; ///< likewise
+
+    /// True if every one was redeemed; also if none was asked for.
+    bool redeemed() const noexcept {
+        for (const stacked_redemption &each : coupons)
+            if (!each.redeemed())
+                return false;
+        return true;
+    }
+};
+
+/// What check() found. It may have changed by the time it is read. Since 0.1.0.
+struct availability {
+    coupon_guard::status status{}; ///< what redeem() would have answered
+    std::optional<std::int64_t> coupon_id;
+    std::optional<std::int32_t> uses_left;  ///< to this user; none: no limit, or no such coupon
+    std::optional<std::int64_t> units_left; ///< in all; none: no cap, or no such coupon
 };
 
 } // namespace coupon_guard

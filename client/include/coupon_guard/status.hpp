@@ -7,17 +7,20 @@
 
 namespace coupon_guard {
 
-/// What became of a request to redeem a coupon. Everything but `redeemed` is a refusal: a
-/// business answer, never an error, and the caller's transaction goes on.
+/// What became of a request to redeem or hold a coupon. Everything but `redeemed` and `held` is a
+/// refusal: a business answer, never an error, and the caller's transaction goes on.
 ///
 /// The names are those of the SQL type coupon_status. Since 0.1.0.
 enum class status {
-    redeemed,         ///< it happened now
+    redeemed,         ///< it happened now, or (replayed) already under this request id
+    held,             ///< a unit is kept until the hold's deadline
     not_found,        ///< no such code
     inactive,         ///< coupon.active is false
     not_started,      ///< before coupon.starts_at
-    expired,          ///< after coupon.expires_at
+    expired,          ///< after coupon.expires_at; of a hold: after its deadline
     already_redeemed, ///< this user has used it coupon.max_per_user times
+    sold_out,         ///< all coupon.max_redemptions units are taken
+    withheld,         ///< it could have been redeemed, but another of the same request could not
 };
 
 /// The status as SQL spells it. The view is valid for the life of the program.

@@ -26,7 +26,8 @@ class StubbornServer : public DatabaseTest {
         run("CREATE SEQUENCE calls;"
             "CREATE FUNCTION redeem_coupon(user_id bigint, code text, OUT status text,"
             " OUT redemption_id bigint, OUT coupon_id bigint, OUT use_no int,"
-            " OUT redeemed_at timestamptz, OUT terms jsonb) LANGUAGE plpgsql AS $$"
+            " OUT redeemed_at timestamptz, OUT terms jsonb, OUT replayed bool) LANGUAGE plpgsql AS "
+            "$$"
             " BEGIN IF nextval('calls') <= " +
             std::to_string(times) + " THEN RAISE EXCEPTION 'try again' USING ERRCODE = '" +
             sqlstate + "'; END IF; status := 'redeemed'; END $$");

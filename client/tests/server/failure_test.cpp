@@ -78,8 +78,8 @@ TEST_F(Failure, AStatusOfALaterVersionIsAnUnexpectedAnswer) {
     run("DROP EXTENSION coupon_guard;"
         "CREATE FUNCTION redeem_coupon(user_id bigint, code text, OUT status text,"
         " OUT redemption_id bigint, OUT coupon_id bigint, OUT use_no int,"
-        " OUT redeemed_at timestamptz, OUT terms jsonb) LANGUAGE sql"
-        " AS $$ SELECT 'given_away', 1, 1, 1, now(), NULL::jsonb $$");
+        " OUT redeemed_at timestamptz, OUT terms jsonb, OUT replayed bool) LANGUAGE sql"
+        " AS $$ SELECT 'given_away', 1, 1, 1, now(), NULL::jsonb, false $$");
     client guard{connection()};
     EXPECT_THROW(guard.redeem(1, "SAVE10"), unexpected_answer);
 }

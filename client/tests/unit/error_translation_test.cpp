@@ -30,6 +30,8 @@ TEST(ErrorTranslation, SqlErrorsAreSortedByWhatTheCallerCanDo) {
     expect_for<transaction_conflict>("40P01");
     expect_for<misuse>("22023");
     expect_for<misuse>("22004");
+    expect_for<misuse>("RC007");
+    expect_for<misuse>("RC008");
     expect_for<not_permitted>("42501");
     expect_for<not_installed>("42883");
     expect_for<not_installed>("3F000");

@@ -109,4 +109,62 @@ TEST(RetryLoop, RepeatsNothingThatMayHaveHappened) {
     EXPECT_EQ(calls, 1);
 }
 
+TEST(AskUntilTold, AsksAgainOnlyAfterDoubtAndCountsIt) {
+    backoff pauses{quick(10), 1};
+    int calls = 0;
+    int asked_again = -1;
+    EXPECT_EQ(ask_until_told(pauses, asked_again,
+                             [&] {
+                                 ++calls;
+                                 if (calls == 1)
+                                     throw outcome_unknown{"gone"};
+                                 if (calls == 2)
+                                     throw connection_failed{"not yet back"};
+                                 return 42;
+                             }),
+              42);
+    EXPECT_EQ(asked_again, 2);
+}
+
+template <typename Thrown, typename Expected>
+void expect_at_first(int expected_calls) {
+    backoff pauses{quick(3), 1};
+    int calls = 0;
+    int asked_again = 0;
+    EXPECT_THROW(ask_until_told(pauses, asked_again,
+                                [&]() -> int {
+                                    ++calls;
+                                    throw Thrown{"no", "XX000"};
+                                }),
+                 Expected);
+    EXPECT_EQ(calls, expected_calls);
+}
+
+TEST(AskUntilTold, WithoutDoubtAnErrorIsThatError) {
+    expect_at_first<connection_failed, connection_failed>(1);
+    expect_at_first<gave_up_waiting, gave_up_waiting>(1);
+    expect_at_first<outcome_unknown, outcome_unknown>(3);
+}
+
+template <typename Thrown>
+void expect_doubt_stays(int expected_calls) {
+    backoff pauses{quick(3), 1};
+    int calls = 0;
+    int asked_again = 0;
+    EXPECT_THROW(ask_until_told(pauses, asked_again,
+                                [&]() -> int {
+                                    if (++calls == 1)
+                                        throw outcome_unknown{"gone"};
+                                    throw Thrown{"no", "XX000"};
+                                }),
+                 outcome_unknown);
+    EXPECT_EQ(calls, expected_calls);
+}
+
+TEST(AskUntilTold, InDoubtEveryOtherErrorLeavesTheDoubt) {
+    expect_doubt_stays<connection_failed>(3);
+    expect_doubt_stays<gave_up_waiting>(2);
+    expect_doubt_stays<transaction_conflict>(2);
+}
+
 } // namespace

@@ -1,0 +1,212 @@
+/// A request id makes a retry harmless: also when the connection is lost at COMMIT, where nobody
+/// can tell the client what became of its request. Killed there, before and after the commit
+/// record.
+
+#include <future>
+
+#include <coupon_guard/client.hpp>
+
+#include "guarded_test.hpp"
+
+namespace coupon_guard_tests {
+
+namespace {
+
+using namespace coupon_guard;
+
+redeem_options with_id(const std::string &id) {
+    redeem_options options;
+    options.request_id = id;
+    return options;
+}
+
+class RequestId : public GuardedTest {
+  protected:
+    /// The first `times` transactions that redeem are killed at COMMIT, when all but the commit
+    /// record is written. A sequence counts, for what it gives out no rollback takes back.
+    void kill_at_commit(int times) {
+        run("CREATE SEQUENCE commits;"
+            "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " IF nextval('commits') <= " +
+            std::to_string(times) +
+            " THEN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60); END IF;"
+            " RETURN NULL; END $$;"
+            "CREATE CONSTRAINT TRIGGER die AFTER INSERT ON coupon_redemption"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()");
+    }
+};
+
+TEST_F(RequestId, TheSameRequestGetsTheSameRedemption) {
+    client guard{connection()};
+    const redemption first = guard.redeem(1, "SAVE10", with_id("a"));
+    ASSERT_TRUE(first.redeemed());
+    EXPECT_FALSE(first.replayed);
+    const redemption again = guard.redeem(1, "SAVE10", with_id("a"));
+    EXPECT_TRUE(again.redeemed());
+    EXPECT_TRUE(again.replayed);
+    EXPECT_EQ(again.redemption_id, first.redemption_id);
+    EXPECT_EQ(again.redeemed_at, first.redeemed_at);
+    EXPECT_EQ(again.terms, first.terms);
+    EXPECT_EQ(guard.redeem(1, "SAVE10", with_id("b")).status, status::already_redeemed);
+    EXPECT_EQ(rows_of("1"), "1");
+}
+
+TEST_F(RequestId, ForAnotherCouponItIsMisuse) {
+    run("INSERT INTO coupon (code) VALUES ('OTHER')");
+    client guard{connection()};
+    ASSERT_TRUE(guard.redeem(1, "SAVE10", with_id("a")).redeemed());
+    try {
+        guard.redeem(1, "OTHER", with_id("a"));
+        FAIL() << "no exception";
+    } catch (const misuse &caught) {
+        EXPECT_EQ(caught.sqlstate(), "RC007");
+    }
+}
+
+TEST_F(RequestId, KilledBeforeTheCommitRecordItIsRedeemedByAskingAgain) {
+    kill_at_commit(1);
+    client guard{connection()};
+    const redemption got = guard.redeem(1, "SAVE10", with_id("a"));
+    EXPECT_TRUE(got.redeemed());
+    EXPECT_FALSE(got.replayed) << "the first one was rolled back";
+    EXPECT_EQ(got.asked_again, 1);
+    EXPECT_EQ(rows_of("1"), "1");
+}
+
+TEST_F(RequestId, HoldsAndSeveralCouponsAreResolvedLikewise) {
+    run("INSERT INTO coupon (code) VALUES ('OTHER')");
+    kill_at_commit(1);
+    client guard{connection()};
+    const stacked_redemptions got = guard.redeem_all(1, {"SAVE10", "OTHER"}, with_id("a"));
+    EXPECT_TRUE(got.redeemed());
+    EXPECT_EQ(got.asked_again, 1);
+    EXPECT_EQ(rows_of("1"), "2");
+    run("DROP TRIGGER die ON coupon_redemption; DROP FUNCTION die(); DROP SEQUENCE commits");
+    kill_at_commit(1);
+    hold_options options;
+    options.request_id = "b";
+    const redemption held = guard.hold(2, "SAVE10", options);
+    EXPECT_TRUE(held.held());
+    EXPECT_EQ(held.asked_again, 1);
+    EXPECT_EQ(rows_of("2"), "1");
+}
+
+TEST_F(RequestId, WithoutOneTheOutcomeIsUnknown) {
+    kill_at_commit(1);
+    client guard{connection()};
+    EXPECT_THROW(guard.redeem(1, "SAVE10"), outcome_unknown);
+    EXPECT_EQ(rows_of("1"), "0");
+}
+
+TEST_F(RequestId, ABorrowedConnectionLeavesAskingAgainToTheCaller) {
+    kill_at_commit(1);
+    pqxx::connection mine{connection()};
+    client guard{mine};
+    EXPECT_THROW(guard.redeem(1, "SAVE10", with_id("a")), outcome_unknown);
+    client other{connection()};
+    EXPECT_TRUE(other.redeem(1, "SAVE10", with_id("a")).redeemed());
+    EXPECT_EQ(rows_of("1"), "1");
+}
+
+TEST_F(RequestId, AServerThatAlwaysFailsLeavesTheOutcomeUnknown) {
+    kill_at_commit(1000);
+    client_options options;
+    options.retry = {3, std::chrono::microseconds{100}, std::chrono::microseconds{1000}};
+    client guard{connection(), options};
+    EXPECT_THROW(guard.redeem(1, "SAVE10", with_id("a")), outcome_unknown);
+    EXPECT_EQ(ask("SELECT last_value FROM commits"), "3");
+}
+
+TEST_F(RequestId, AnErrorWhileInDoubtIsNotTakenForTheAnswer) {
+    // Asked again, it runs into lock_timeout: the first request may have gone through all the same.
+    kill_at_commit(1);
+    run("CREATE FUNCTION wait_the_second_time() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF (SELECT is_called FROM commits) THEN PERFORM pg_advisory_xact_lock(1); END IF;"
+        " RETURN NEW; END $$;"
+        "CREATE TRIGGER wait_the_second_time BEFORE INSERT ON coupon_redemption"
+        " FOR EACH ROW EXECUTE FUNCTION wait_the_second_time()");
+    const closed_gate gate{connection()};
+    client guard{connection() + " options='-c lock_timeout=50'"};
+    try {
+        guard.redeem(1, "SAVE10", with_id("a"));
+        FAIL() << "no exception";
+    } catch (const outcome_unknown &caught) {
+        EXPECT_EQ(caught.sqlstate(), "55P03");
+    }
+}
+
+/// A commit waits for a standby that does not exist: its record is written and nobody is told.
+class CommittedUntold : public RequestId {
+  protected:
+    // The sessions of the tests themselves must not wait for it.
+    std::string local() const { return connection() + " options='-c synchronous_commit=local'"; }
+    std::string waiting() const {
+        return "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+               " AND datname = current_database()";
+    }
+    void name_standbys(const std::string &names) {
+        run_sql(local(), "ALTER SYSTEM SET synchronous_standby_names = '" + names + "'");
+        run_sql(local(), "SELECT pg_reload_conf()");
+        wait_until(local(),
+                   "SELECT current_setting('synchronous_standby_names') = '" + names + "'");
+    }
+    void TearDown() override { name_standbys(""); }
+
+    void kill_the_one_that_has_committed() {
+        wait_until(local(), "SELECT EXISTS (SELECT " + waiting() + ")");
+        run_sql(local(), "SELECT pg_terminate_backend(pid) " + waiting());
+    }
+};
+
+TEST_F(CommittedUntold, TheRedemptionIsFoundByAskingAgain) {
+    name_standbys("nobody");
+    client guard{connection()};
+    auto redeeming =
+        std::async(std::launch::async, [&] { return guard.redeem(1, "SAVE10", with_id("a")); });
+    kill_the_one_that_has_committed();
+    name_standbys("");
+    const redemption got = redeeming.get();
+    EXPECT_TRUE(got.redeemed());
+    EXPECT_TRUE(got.replayed) << "the first one was committed";
+    EXPECT_EQ(got.asked_again, 1);
+    EXPECT_EQ(rows_of("1"), "1");
+}
+
+TEST_F(CommittedUntold, AConfirmedHoldNeedsNoRequestId) {
+    client guard{connection()};
+    const redemption held = guard.hold(1, "SAVE10");
+    ASSERT_TRUE(held.held());
+    name_standbys("nobody");
+    auto confirming =
+        std::async(std::launch::async, [&] { return guard.confirm(held.redemption_id.value()); });
+    kill_the_one_that_has_committed();
+    name_standbys("");
+    const redemption got = confirming.get();
+    EXPECT_TRUE(got.redeemed());
+    EXPECT_TRUE(got.replayed);
+    EXPECT_EQ(rows_of("1"), "1");
+}
+
+TEST_F(CommittedUntold, TheCallersOwnTransactionIsRecognisedByItsRequestId) {
+    run("CREATE TABLE orders (user_id int)");
+    name_standbys("nobody");
+    auto ordering = std::async(std::launch::async, [&] {
+        pqxx::connection mine{connection()};
+        pqxx::work transaction{mine};
+        redeem(transaction, 1, "SAVE10", with_id("order-1"));
+        transaction.exec("INSERT INTO orders VALUES (1)");
+        transaction.commit();
+    });
+    kill_the_one_that_has_committed();
+    name_standbys("");
+    EXPECT_THROW(ordering.get(), std::exception);
+    pqxx::connection other{connection()};
+    pqxx::work transaction{other};
+    EXPECT_TRUE(redeem(transaction, 1, "SAVE10", with_id("order-1")).replayed)
+        << "so the order need not be placed again";
+    EXPECT_EQ(ask("SELECT count(*) FROM orders"), "1");
+}
+
+} // namespace
+
+} // namespace coupon_guard_tests
