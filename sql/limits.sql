@@ -57,6 +57,10 @@ SELECT count(*) AS subsets, count(*) FILTER (WHERE numbers = (deleted::text[] ||
                   FROM (SELECT ARRAY(SELECT n FROM generate_series(1, 5) n WHERE subset >> (n - 1) & 1 = 1) AS deleted
                           FROM generate_series(0, 31) subset) subsets) runs) results;
 
+-- The latest redemption is the one redeemed last, whatever its number.
+SELECT pg_temp.redeem_again(3, '{1}');
+SELECT call, status, use_no FROM pg_temp.redeem_times(1, 'gaps', 'THRICE');
+
 -- Rows are counted, not numbers: a use number above a lowered limit is one use.
 SELECT pg_temp.redeem_again(6, '{}');
 DELETE FROM coupon_redemption WHERE user_id = 'gaps' AND use_no < 5;
