@@ -1,0 +1,93 @@
+"""The cases: what is measured, from which state, and against what.
+
+A case is bench/cases/NAME.sql. The cases of a group are run one after the other, round by round, so that a case and what
+it is compared with share the weather of the machine.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    name: str
+    title: str
+    schema: tuple = ()          # files of bench/schema, run before every measurement
+    against: tuple = ()         # cases of the same group
+    ledger: str = ""            # the table whose rows are counted afterwards ...
+    rows_each: int = 0          # ... and how many a transaction must have added
+    redemptions_each: int = 1   # throughput counts these
+    options: tuple = ()         # for pgbench
+    redis: str = ""             # instead of pgbench: the appendfsync setting
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    name: str
+    title: str
+    unit: str
+    cases: tuple
+
+
+GUARD = "guard.coupon_redemption"
+BARE = "bare.ledger"
+NO_KEY = "no_foreign_key.redemption"
+RETRY = ("--max-tries=1000",)
+# CREATE TABLE ... LIKE needs the extension's ledger.
+BARE_SCHEMA = ("guard", "bare")
+PLPGSQL_SCHEMA = ("guard", "plpgsql")
+
+REDEEM = Group("redeem", "Redemptions", "redemptions/s", (
+    Case("bare", "INSERT ... ON CONFLICT DO NOTHING (the limit)", BARE_SCHEMA, (), BARE, 1),
+    Case("redeem_uncapped", "redeem_coupon, no cap", ("guard",), ("bare", "plpgsql_uncapped"), GUARD, 1),
+    Case("redeem_capped", "redeem_coupon, one hot capped coupon", ("guard",),
+         ("bare", "textbook", "guarded_update", "for_update", "serializable", "plpgsql_capped", "redis_always", "redis_everysec"),
+         GUARD, 1),
+    Case("redeem_many", "redeem_coupon, 1,000 capped coupons", ("guard", "guard_many"), ("bare",), GUARD, 1),
+    Case("textbook", "textbook: counter and foreign key", ("textbook",), (), "textbook.redemption", 1, options=RETRY),
+    Case("guarded_update", "guarded UPDATE, no foreign key", ("no_foreign_key",), (), NO_KEY, 1, options=RETRY),
+    Case("for_update", "SELECT ... FOR UPDATE", ("no_foreign_key",), (), NO_KEY, 1, options=RETRY),
+    Case("serializable", "SERIALIZABLE with retry (no cap)", ("no_foreign_key",), (), NO_KEY, 1, options=RETRY),
+    Case("plpgsql_uncapped", "PL/pgSQL insert-first, no cap", PLPGSQL_SCHEMA, (), "plpgsql.ledger", 1),
+    Case("plpgsql_capped", "PL/pgSQL insert-first, striped cap", PLPGSQL_SCHEMA, (), "plpgsql.ledger", 1),
+    Case("redis_always", "Redis script, appendfsync always", redis="always"),
+    Case("redis_everysec", "Redis script, appendfsync everysec (may lose a second)", redis="everysec"),
+))
+
+REFUSALS = ("guard", "guard_refusals")
+PLPGSQL_REFUSALS = ("guard", "plpgsql", "plpgsql_refusals")
+
+REFUSE = Group("refuse", "Refusals", "answers/s", (
+    Case("floor", "a C function that does nothing (the floor)", ("guard",)),
+    Case("select_by_key", "SELECT by primary key", ("guard", "bare", "bare_rows"), ("floor",), BARE),
+    Case("refuse_duplicate", "redeem_coupon: already redeemed", REFUSALS, ("select_by_key", "plpgsql_duplicate"), GUARD),
+    Case("refuse_sold_out", "redeem_coupon: sold out", REFUSALS, ("select_by_key", "plpgsql_sold_out"), GUARD),
+    Case("refuse_not_found", "redeem_coupon: not found", REFUSALS, ("select_by_key", "plpgsql_not_found"), GUARD),
+    Case("plpgsql_duplicate", "PL/pgSQL: already redeemed", PLPGSQL_REFUSALS, (), "plpgsql.ledger"),
+    Case("plpgsql_sold_out", "PL/pgSQL: sold out", PLPGSQL_REFUSALS, (), "plpgsql.ledger"),
+    Case("plpgsql_not_found", "PL/pgSQL: not found", PLPGSQL_REFUSALS, (), "plpgsql.ledger"),
+))
+
+ORDER = Group("order", "Inside an order of five statements", "orders/s", (
+    Case("order_bare", "order with INSERT ... ON CONFLICT DO NOTHING", BARE_SCHEMA + ("shop",), (), BARE, 1),
+    Case("order_uncapped", "order with redeem_coupon, no cap", ("guard", "shop"), ("order_bare",), GUARD, 1),
+    Case("order_capped", "order with redeem_coupon, one hot capped coupon", ("guard", "shop"), ("order_bare",), GUARD, 1),
+))
+
+OPEN = Group("open", "In a transaction that stays open for 10 ms", "transactions/s", (
+    Case("open_bare", "INSERT ... ON CONFLICT DO NOTHING", BARE_SCHEMA, (), BARE, 1),
+    Case("open_uncapped", "redeem_coupon, no cap", ("guard",), ("open_bare",), GUARD, 1),
+    Case("open_capped", "redeem_coupon, one hot capped coupon", ("guard",),
+         ("open_bare", "open_uncapped", "open_guarded_update"), GUARD, 1),
+    Case("open_guarded_update", "guarded UPDATE, no foreign key", ("no_foreign_key",), (), NO_KEY, 1, options=RETRY),
+))
+
+BATCH = Group("batch", "1,000 users in one statement", "redemptions/s", (
+    Case("batch_bare", "INSERT ... SELECT ... ON CONFLICT DO NOTHING", BARE_SCHEMA, (), BARE, 1000, 1000),
+    Case("batch_uncapped", "redeem_coupon, no cap", ("guard",), ("batch_bare",), GUARD, 1000, 1000),
+    Case("batch_capped", "redeem_coupon, one capped coupon", ("guard",), ("batch_bare",), GUARD, 1000, 1000),
+))
+
+GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH)
+
+# What is not a matter of clients has a module of its own.
+STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "phases")

@@ -1,0 +1,97 @@
+"""One run of pgbench, from the command to the figures.
+
+The first second of a run is left out: sixty-four new backends fill their caches in it.
+"""
+
+import dataclasses
+import glob
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+
+from .database import HERE
+
+WARM_UP = 1  # seconds; pgbench reports its progress in whole ones
+SAMPLED = 0.1  # of the transactions have their latency logged
+
+
+class LoadError(Exception):
+    """pgbench failed, or said what we do not understand."""
+
+
+@dataclasses.dataclass
+class Run:
+    per_second: float
+    transactions: int
+    failed: int
+    latencies: list  # milliseconds, sorted; a sample
+    rows_right: bool = True  # the ledger has the rows that were acknowledged
+
+
+def pgbench(database, script, clients, seconds, *, warm_up=WARM_UP, options=(), variables=None):
+    """Runs bench/cases/SCRIPT.sql with so many clients, for so many seconds after the warm-up."""
+    with tempfile.TemporaryDirectory(prefix="coupon_guard-bench-log.") as directory:
+        command = ["pgbench", "--no-vacuum", "--protocol=prepared", f"--client={clients}",
+                   f"--jobs={min(clients, os.cpu_count() or 1)}", f"--time={seconds + warm_up}", "--progress=1",
+                   "--log", f"--log-prefix={directory}/log", f"--sampling-rate={SAMPLED}",
+                   f"--file={HERE / 'cases' / script}.sql", *options]
+        for name, value in (variables or {}).items():
+            command += ["--define", f"{name}={value}"]
+        done = subprocess.run(command + [database], text=True, capture_output=True,
+                              timeout=seconds + warm_up + 120, check=False)
+        if done.returncode != 0:
+            raise LoadError(f"{script}: {done.stderr.strip()[-2000:]}")
+        return _read(done.stdout, done.stderr, pathlib.Path(directory), warm_up)
+
+
+def fixed_number(database, script, transactions, *, variables=None):
+    """One client, so many transactions: for what is counted, not timed."""
+    command = ["pgbench", "--no-vacuum", "--protocol=prepared", "--client=1", f"--transactions={transactions}",
+               f"--file={HERE / 'cases' / script}.sql", "--max-tries=1000"]
+    for name, value in (variables or {}).items():
+        command += ["--define", f"{name}={value}"]
+    done = subprocess.run(command + [database], text=True, capture_output=True, timeout=1800, check=False)
+    if done.returncode != 0:
+        raise LoadError(f"{script}: {done.stderr.strip()[-2000:]}")
+
+
+def _read(output, progress, directory, warm_up):
+    transactions = int(_find(r"number of transactions actually processed: (\d+)", output))
+    failed = int(_find(r"number of failed transactions: (\d+)", output, "0"))
+    per_second = float(_find(r"tps = ([0-9.]+) \(without", output))
+    first = re.search(r"^progress: ([0-9.]+) s, ([0-9.]+) tps", progress, re.MULTILINE)
+    if warm_up and first and transactions:
+        # The progress report tells what was done in the warm-up; the rest was done in the rest of the time.
+        ended, rate = float(first.group(1)), float(first.group(2))
+        elapsed = transactions / per_second
+        if elapsed - ended > 0.5:
+            per_second = (transactions - ended * rate) / (elapsed - ended)
+    return Run(per_second, transactions, failed, _latencies(directory, warm_up))
+
+
+def _find(pattern, text, otherwise=None):
+    found = re.search(pattern, text)
+    if found:
+        return found.group(1)
+    if otherwise is None:
+        raise LoadError(f"pgbench's output has no match for {pattern!r}:\n{text[-2000:]}")
+    return otherwise
+
+
+def _latencies(directory, warm_up):
+    """Log lines: client, transaction, latency in microseconds, script, epoch in seconds, and its microseconds ..."""
+    ended, latency = [], []
+    for name in glob.glob(f"{directory}/log*"):
+        with open(name, encoding="ascii") as log:
+            for line in log:
+                field = line.split()
+                if len(field) < 6 or not field[2].isdigit():
+                    continue  # a failed transaction has no latency
+                ended.append(int(field[4]) + int(field[5]) / 1e6)
+                latency.append(int(field[2]) / 1000)
+    if not ended:
+        return []
+    measured_from = min(ended) + warm_up
+    return sorted(value for at, value in zip(ended, latency) if at >= measured_from)

@@ -1,0 +1,1 @@
+"""The reports: Markdown, and one HTML page with its plots inside."""

@@ -1,0 +1,148 @@
+"""What the reports tell, as tables: a title, a note, a head and rows of text. How a table looks is the report's matter."""
+
+import dataclasses
+
+from .. import targets
+from . import format as as_text
+
+
+@dataclasses.dataclass
+class Table:
+    title: str
+    head: list
+    rows: list
+    note: str = ""
+
+
+def conditions(results):
+    where, server = results["machine"], results["server"]
+    load = results["load_average"]
+    lines = [
+        f"coupon_guard {results['version']}, PostgreSQL {server['server_version']}, {results['taken_at']}",
+        f"{where['cpu']}, {where['cores']} cores, {where['memory_gb']} GB, {where['system']}",
+        f"fsync {server['fsync']}, synchronous_commit {server['synchronous_commit']}, "
+        f"shared_buffers {server['shared_buffers']}, checkpoint_timeout {server['checkpoint_timeout']}",
+        f"pgbench on the same machine, prepared statements, {results['rounds']} interleaved rounds of {results['seconds']} s "
+        f"after 1 s of warm-up",
+        f"load average before {load['before']}, after {load['after']}",
+        f"command: {results['command']}",
+    ]
+    if load["before"] >= 1:
+        lines.append("The machine was busy with other work when this began: the ratios suffer less from it than the rates.")
+    return lines
+
+
+def all_tables(results):
+    tables = [_targets(results["targets"])]
+    for group in results["groups"].values():
+        tables += [_rates(group), _ratios(group), _latencies(group)]
+    for study, table in (("growth", _growth), ("coupons", _coupons), ("wal", _wal), ("wal", _records), ("memory", _memory),
+                         ("bulk", _bulk), ("phases", _phases)):
+        if study in results:
+            tables.append(table(results[study]))
+    return [table for table in tables if table and table.rows]
+
+
+def _targets(rows):
+    return Table("Figures to reach", ["case", "against", "at", "at least", "measured", ""],
+                 [[row["case"], row["against"], row["at"], "report" if row["least"] is None else f"{row['least']:g}",
+                   as_text.ratio(row["ratio"]), targets.verdict(row)] for row in rows],
+                 "Median of the ratios of runs in the same round, and their quartiles.")
+
+
+def _clients(group):
+    return sorted({int(clients) for case in group["cases"] for clients in case["clients"]})
+
+
+def _rates(group):
+    clients = _clients(group)
+    note = f"{group['unit']}: median of the rounds (quartiles)."
+    if group["left_out"]:
+        note += " Left out: " + "; ".join(group["left_out"]) + "."
+    wrong = [case["title"] for case in group["cases"] if not all(run["ledger_is_right"] for run in case["clients"].values())]
+    if wrong:
+        note += " The ledger did not agree with what pgbench counted: " + "; ".join(wrong) + "."
+    return Table(group["title"], ["case"] + [f"{number} clients" for number in clients],
+                 [[case["title"]] + [as_text.rate(case["clients"][str(number)]["per_second"]) for number in clients]
+                  for case in group["cases"]], note)
+
+
+def _ratios(group):
+    clients = _clients(group)
+    titles = {case["name"]: case["title"] for case in group["cases"]}
+    rows = []
+    for case in group["cases"]:
+        for other in case["against"]:
+            if other in titles:
+                rows.append([case["title"], titles[other]] +
+                            [as_text.ratio(case["clients"][str(number)]["ratios"].get(other)) for number in clients])
+    return Table(f"{group['title']}: ratios", ["case", "against"] + [f"{number} clients" for number in clients], rows)
+
+
+def _latencies(group):
+    most = _clients(group)[-1]
+    rows = []
+    for case in group["cases"]:
+        run = case["clients"][str(most)]
+        if run["latency_ms"]["samples"]:
+            rows.append([case["title"]] + [as_text.number(run["latency_ms"][part]) for part in ("p50", "p95", "p99")] +
+                        [str(run["failed"])])
+    return Table(f"{group['title']}: latency in ms, {most} clients", ["case", "median", "95 %", "99 %", "failed"], rows)
+
+
+def _growth(growth):
+    bare = {size["rows"]: size for size in growth["cases"]["growth_bare"]}
+    to_bare = {size["rows"]: size["ratio"] for size in growth["redeem_to_bare"]}
+    return Table("Rows in the ledger",
+                 ["rows", "redeem_coupon/s", "to the smallest", "bare INSERT/s", "to the smallest", "redeem_coupon to bare"],
+                 [[f"{size['rows']:,}", as_text.rate(size["per_second"]), as_text.ratio(size["to_smallest"]),
+                   as_text.rate(bare[size["rows"]]["per_second"]), as_text.ratio(bare[size["rows"]]["to_smallest"]),
+                   as_text.ratio(to_bare[size["rows"]])] for size in growth["cases"]["growth_redeem"]],
+                 f"{growth['clients']} clients; users anywhere in the index.")
+
+
+def _coupons(study):
+    return Table("Number of coupons", ["coupons", "redemptions/s", "to the smallest"],
+                 [[f"{size['coupons']:,}", as_text.rate(size["per_second"]), as_text.ratio(size["to_smallest"])]
+                  for size in study["sizes"]], f"{study['clients']} clients, each coupon as likely as the other, no caps.")
+
+
+def _wal(cases):
+    return Table("WAL", ["case", "bytes per call", "records per call"],
+                 [[case["title"], as_text.number(case["bytes"]), f"{case['records']:.2f}"] for case in cases],
+                 "Per redemption or refusal; one client. In a batch: per user.")
+
+
+def _records(cases):
+    rows = []
+    for case in cases:
+        for kind in (case["types"] or [])[:6]:
+            if kind["records"] >= 0.05:
+                rows.append([case["title"], kind["type"], f"{kind['records']:.2f}", as_text.number(kind["bytes"])])
+    return Table("WAL: which records", ["case", "record", "per call", "bytes per call"], rows, "From pg_walinspect.")
+
+
+def _memory(kinds):
+    rows = []
+    for kind in kinds:
+        first, last = kind["looks"][1], kind["looks"][-1]
+        process = "–"
+        if first["anonymous_kb"] is not None and last["anonymous_kb"] is not None:
+            process = f"{first['anonymous_kb']:,} → {last['anonymous_kb']:,}"
+        rows.append([kind["kind"], f"{first['calls']:,} → {last['calls']:,}", process,
+                     f"{first['contexts_bytes'] // 1024:,} → {last['contexts_bytes'] // 1024:,}"])
+    return Table("Memory of one backend, kB", ["calls", "how many", "process (anonymous)", "memory contexts"], rows)
+
+
+def _bulk(study):
+    rows = [[f"{table['name']}", as_text.rate(table["seconds"]), as_text.number(table["bytes_per_code"])]
+            for table in study["tables"]]
+    return Table(f"{study['codes']:,} single-use codes in one INSERT", ["table coupon", "seconds", "bytes per code"], rows,
+                 f"Time with the triggers to time without: {as_text.ratio(study['seconds_ratio'])}.")
+
+
+def _phases(study):
+    names = list(study["cases"][0]["phases"]) if study["cases"] else []
+    return Table(f"Share of time by phase, {study['clients']} clients", ["case"] + names,
+                 [[case["title"]] + [as_text.percent(case["phases"][name]) for name in names] for case in study["cases"]],
+                 "Wait events of all backends, sampled from pg_stat_activity. Running includes waiting for a core.")

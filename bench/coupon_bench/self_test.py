@@ -1,0 +1,105 @@
+"""Whether the reports are complete: every case measured, every plot drawn, nothing fetched. No time is judged."""
+
+import html.parser
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import zlib
+
+from . import redis
+from .catalogue import GROUPS, STUDIES
+
+
+def check(results, files):
+    """Prints one line for each promise, in TAP; returns the exit status."""
+    page = files["html"].read_text(encoding="utf-8")
+    promises = [*_cases(results), *_studies(results), ("the JSON file is what was measured", _json_is(results, files["json"])),
+                ("every target has a row", len(results["targets"]) >= 15), *_page(page, results),
+                ("the Markdown has every table", _markdown_has_tables(files["md"], page))]
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell", "google-chrome"))), None)
+    if browser:
+        promises.append(("a browser draws the page", _browser_draws(browser, files["html"])))
+    for number, (promise, kept) in enumerate(promises, 1):
+        print(f"{'ok' if kept else 'not ok'} {number} - {promise}")
+    if not browser:
+        print("# no Chromium: the page was not looked at in a browser")
+    print(f"1..{len(promises)}")
+    return 0 if all(kept for _, kept in promises) else 1
+
+
+def _cases(results):
+    for group in GROUPS:
+        measured = {case["name"]: case for case in results["groups"][group.name]["cases"]}
+        for case in group.cases:
+            if case.redis and not redis.installed():
+                continue
+            runs = measured[case.name]["clients"].values() if case.name in measured else []
+            yield (f"{case.name} ran, and the ledger has what was acknowledged",
+                   bool(runs) and all(run["per_second"]["median"] > 0 and run["ledger_is_right"] for run in runs))
+
+
+def _studies(results):
+    for study in STUDIES:
+        yield f"{study} was measured", bool(results.get(study))
+    for case in results["wal"]:
+        if case["name"].startswith("refuse_"):
+            yield f"{case['name']} writes no WAL of its own", case["records"] < 0.1
+
+
+def _json_is(results, path):
+    return json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(results))
+
+
+def _page(page, results):
+    class Parser(html.parser.HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.plots, self.tables, self.outside, self.ids = 0, 0, [], []
+
+        def handle_starttag(self, tag, attributes):
+            self.plots += tag == "svg"
+            self.tables += tag == "table"
+            self.ids += [value for name, value in attributes if name == "id"]
+            self.outside += [value for name, value in attributes
+                             if name in ("src", "href", "xlink:href") and not value.startswith("#")]
+
+    parser = Parser()
+    parser.feed(page)
+    wanted = 2 * len(results["groups"]) + 4
+    yield f"the page has its {wanted} plots", parser.plots == wanted
+    yield "the page loads nothing", not parser.outside and "@import" not in page and not re.search(r"url\((?!#)", page)
+    yield "no script", "<script" not in page
+    yield "ids are unique", len(parser.ids) == len(set(parser.ids))
+
+
+def _markdown_has_tables(path, page):
+    return path.read_text(encoding="utf-8").count("\n## ") == page.count("<table>")
+
+
+def _browser_draws(browser, page):
+    """A screenshot with something on it: many different bytes where an empty page has few."""
+    with tempfile.TemporaryDirectory(prefix="coupon_guard-browser.") as directory:
+        shot = pathlib.Path(directory) / "page.png"
+        subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                        f"--user-data-dir={directory}/profile", "--window-size=1200,6000", f"--screenshot={shot}",
+                        page.resolve().as_uri()], capture_output=True, timeout=120, check=False)
+        if not shot.exists():
+            return False
+        return _distinct_rows(shot.read_bytes()) > 500
+
+
+def _distinct_rows(png):
+    """How many rows of the picture differ from all others; rows are compared as PNG filters them."""
+    width = int.from_bytes(png[16:20], "big")
+    channels = {2: 3, 6: 4}[png[25]]
+    position, data = 8, b""
+    while position < len(png):
+        length = int.from_bytes(png[position:position + 4], "big")
+        if png[position + 4:position + 8] == b"IDAT":
+            data += png[position + 8:position + 8 + length]
+        position += length + 12
+    pixels, row = zlib.decompress(data), width * channels + 1
+    return len({pixels[start:start + row] for start in range(0, len(pixels), row)})

@@ -1,0 +1,102 @@
+"""The command line, and what it means for each study."""
+
+import argparse
+import dataclasses
+
+from .catalogue import GROUPS, STUDIES
+
+
+@dataclasses.dataclass
+class Settings:
+    clients: list
+    rounds: int
+    seconds: int
+    warm_up: int
+    cases: set
+    studies: set
+    growth_clients: int
+    ledger_rows: list
+    coupons: list
+    memory_calls: int
+    wal_transactions: int
+    bulk_codes: int
+    bulk_rounds: int
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="scripts/bench", usage="scripts/bench [OPTION...]", add_help=True,
+                                     formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--clients", type=_numbers, metavar="N,N", help="numbers of clients (1,8,32,64)")
+    parser.add_argument("--rounds", type=_positive, metavar="N", help="rounds of A B C A B C ... (5)")
+    parser.add_argument("--seconds", type=_positive, metavar="N", help="seconds of each run, after 1 s of warm-up (5)")
+    parser.add_argument("--cases", type=_names, metavar="NAME,NAME",
+                        help="cases, groups (" + ", ".join(group.name for group in GROUPS) + ")\nor studies (" +
+                        ", ".join(STUDIES) + ") to run, rather than all;\nwhat a case is compared with is run too")
+    parser.add_argument("--ledger-rows", type=_numbers, metavar="N,N", help="sizes for growth (10 thousand to 10 million)")
+    parser.add_argument("--quick", action="store_true", help="few rounds, short runs and small tables: minutes, not an hour")
+    parser.add_argument("--list", action="store_true", help="list the cases and end")
+    parser.add_argument("--self-test", action="store_true",
+                        help="run everything for a moment on tiny tables, and check\nthat the reports are complete; judges no time")
+    parser.add_argument("--results", default="bench/results", help=argparse.SUPPRESS)
+    parser.add_argument("--command-line", default="", help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    try:
+        return given, _settings(given)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def _settings(given):
+    cases, studies = _chosen(given.cases)
+    if given.self_test:
+        return Settings([2], 1, 1, 0, cases, studies, 2, [100, 1000], [10, 100], 20_000, 200, 2000, 1)
+    quick = given.quick
+    return Settings(
+        clients=given.clients or ([1, 32, 64] if quick else [1, 8, 32, 64]),
+        rounds=given.rounds or (3 if quick else 5),
+        seconds=given.seconds or (1 if quick else 5),
+        warm_up=1,
+        cases=cases,
+        studies=studies,
+        growth_clients=32,
+        ledger_rows=given.ledger_rows or ([10_000, 100_000, 1_000_000] if quick else [10_000, 100_000, 1_000_000, 10_000_000]),
+        coupons=[10, 1000, 100_000] if quick else [10, 1000, 100_000, 1_000_000],
+        memory_calls=100_000 if quick else 1_000_000,
+        wal_transactions=1000 if quick else 5000,
+        bulk_codes=100_000 if quick else 1_000_000,
+        bulk_rounds=1 if quick else 3,
+    )
+
+
+def _chosen(names):
+    """Case names and study names, with what the chosen cases are compared with."""
+    every = {case.name: case for group in GROUPS for case in group.cases}
+    if not names:
+        return set(every), set(STUDIES)
+    cases, studies = set(), set()
+    groups = {group.name: group for group in GROUPS}
+    for name in names:
+        if name in groups:
+            cases.update(case.name for case in groups[name].cases)
+        elif name in every:
+            cases.update((name, *every[name].against))
+        elif name in STUDIES:
+            studies.add(name)
+        else:
+            raise ValueError(f"no case, group or study is called {name} (--list shows them)")
+    return cases, studies
+
+
+def _positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be positive")
+    return number
+
+
+def _numbers(text):
+    return sorted({_positive(part) for part in text.split(",")})
+
+
+def _names(text):
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,7 @@
+-- The extension, and the coupons that the cases redeem. The caps are too high to be reached in a run.
+DROP SCHEMA IF EXISTS guard CASCADE;
+CREATE SCHEMA guard;
+CREATE EXTENSION coupon_guard SCHEMA guard;
+INSERT INTO guard.coupon (code) VALUES ('UNCAPPED');
+INSERT INTO guard.coupon (code, max_redemptions) VALUES ('CAPPED', 1000000000);
+ANALYZE guard.coupon;

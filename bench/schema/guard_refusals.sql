@@ -1,0 +1,5 @@
+-- What is refused: UNCAPPED has been redeemed by the users 1 to 1000; SOLD_OUT by the one user it was for.
+SELECT count(*) FROM generate_series(1, 1000) customer, guard.redeem_coupon(customer::text, 'UNCAPPED');
+INSERT INTO guard.coupon (code, max_redemptions) VALUES ('SOLD_OUT', 2);
+SELECT count(*) FROM generate_series(1, 2) customer, guard.redeem_coupon(customer::text, 'SOLD_OUT');
+ANALYZE guard.coupon_redemption;

@@ -1,0 +1,6 @@
+-- The same state as guard_refusals.sql makes, for the functions of plpgsql.sql.
+SELECT count(*) FROM generate_series(1, 1000) customer, plpgsql.redeem_coupon(customer::text, 'UNCAPPED');
+INSERT INTO plpgsql.coupon (code_key, max_redemptions) VALUES ('sold_out', 2);
+INSERT INTO plpgsql.quota SELECT id, 0, 2 FROM plpgsql.coupon WHERE code_key = 'sold_out';
+SELECT count(*) FROM generate_series(1, 2) customer, plpgsql.redeem_coupon(customer::text, 'SOLD_OUT');
+ANALYZE plpgsql.ledger;
