@@ -24,6 +24,7 @@ bool insert_stripe(const schema &objects, int64 coupon_id, int32 stripe, int64 r
     values[objects.quota.stripe - 1] = Int32GetDatum(stripe);
     values[objects.quota.remaining - 1] = Int64GetDatum(remaining);
     const index_entry entry = quota_entry(objects);
+    LockRelationOid(objects.quota_table, RowExclusiveLock);
     return insert_plain_row(objects.quota_table, values, nulls, &entry, 1);
 }
 

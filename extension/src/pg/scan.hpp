@@ -17,10 +17,10 @@ struct index_scan {
 };
 
 // Rows of table for which columns of its B-tree index are as the keys say.
-// Takes ACCESS SHARE on the table and index_lock on the index, kept to the end of the transaction:
-// ROW EXCLUSIVE if an entry may follow, to lock once only. The keys must live until end_scan().
+// Takes lock on the table and its index, kept to the end of the transaction: ROW EXCLUSIVE if a
+// write may follow, to lock once only. The keys must live until end_scan().
 index_scan begin_scan(Oid table, Oid index, Snapshot snapshot, ScanKeyData *keys, int count,
-                      LOCKMODE index_lock = AccessShareLock);
+                      LOCKMODE lock = AccessShareLock);
 bool next_row(index_scan &scan, ScanDirection direction = ForwardScanDirection);
 void end_scan(index_scan &scan);
 
