@@ -43,13 +43,23 @@ bool redeem_in_order(const schema &objects, const redeem_request *requests, rede
     return all;
 }
 
+bool is_undone(const redeem_answer &answer) {
+    return is_success(answer.status) && !answer.is_replayed;
+}
+
+// A code named twice may have been refused for what was undone: then there is no redemption to
+// name.
 void withhold(redeem_answer *answers, int count) {
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < count; j++)
+            if (!is_success(answers[i].status) && is_undone(answers[j]) &&
+                answers[i].made.id == answers[j].made.id)
+                answers[i].has_redemption = false;
     for (int i = 0; i < count; i++) {
-        redeem_answer &answer = answers[i];
-        if (!is_success(answer.status) || answer.is_replayed)
+        if (!is_undone(answers[i]))
             continue;
-        answer.status = status::withheld;
-        answer.has_redemption = false;
+        answers[i].status = status::withheld;
+        answers[i].has_redemption = false;
     }
 }
 
