@@ -198,7 +198,7 @@ check_postgres() {
     done
     [ -f "$("$PG_CONFIG" --pgxs)" ] || die "$version: no PGXS; install its server headers"
     export PG_CONFIG
-    note "$version"
+    note "$version, libpqxx $(pkg-config --modversion libpqxx 2>/dev/null || echo unknown)"
 }
 
 # --- building ---------------------------------------------------------------------------------------------------------
