@@ -49,7 +49,7 @@ def parse(arguments):
 def _settings(given):
     cases, studies = _chosen(given.cases)
     if given.self_test:
-        return Settings([2], 1, 1, 0, cases, studies, 2, [100, 1000], [10, 100], 20_000, 200, 2000, 1)
+        return Settings([2], 1, 1, 0, cases, studies, 2, [100, 1000], [10, 100], 20_000, 200, 2000, 2)
     quick = given.quick
     return Settings(
         clients=given.clients or ([1, 32, 64] if quick else [1, 8, 32, 64]),
@@ -64,7 +64,7 @@ def _settings(given):
         memory_calls=100_000 if quick else 1_000_000,
         wal_transactions=1000 if quick else 5000,
         bulk_codes=100_000 if quick else 1_000_000,
-        bulk_rounds=1 if quick else 3,
+        bulk_rounds=2 if quick else 4,
     )
 
 
