@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "judge/verdict.hpp"
+#include "strategies/drop_strategy.hpp"
 #include "strategies/strategy.hpp"
 
 namespace coupon_race {
@@ -18,6 +19,7 @@ namespace {
 
 constexpr int most_clients = 1000;
 constexpr std::int64_t most_rounds = 10'000'000;
+constexpr std::int64_t most_buyers = 10'000'000;
 constexpr double most_think_time_ms = 60'000;
 
 /// What the options say before it is made into settings.
@@ -25,12 +27,16 @@ struct raw_arguments {
     std::string connection;
     std::map<std::string, std::string> connection_options; ///< by libpq keyword
     double think_time_ms = 0;
+    double hold_time_ms = 2;
     std::string colour = "auto";
 };
 
 std::string footer() {
-    std::string text = "Strategies:\n";
+    std::string text = "Strategies of double-click:\n";
     for (const auto &each : strategies())
+        text += fmt::format("  {:<16}{}\n", each->name(), each->method());
+    text += "\nStrategies of drop:\n";
+    for (const auto &each : drop_strategies())
         text += fmt::format("  {:<16}{}\n", each->name(), each->method());
     return text + R"(
 Without a CONNECTION, -h, -p, -U or -d the race is run on a throw-away PostgreSQL server, started for
@@ -41,11 +47,16 @@ Exit status: 0 all as expected (naive may fail, or be lucky), 1 a strategy broke
 not tell, 254 bad arguments, 128 + n after signal n.)";
 }
 
-std::vector<std::string> all_names() {
+template <typename Strategies>
+std::vector<std::string> names_of(const Strategies &list) {
     std::vector<std::string> names;
-    for (const auto &each : strategies())
+    for (const auto &each : list)
         names.emplace_back(each->name());
     return names;
+}
+
+std::vector<std::string> strategy_names(const std::string &scenario) {
+    return scenario == drop_name ? names_of(drop_strategies()) : names_of(strategies());
 }
 
 /// Checks a value without telling the check in the help, where the words say it.
@@ -54,12 +65,18 @@ CLI::Validator quietly(CLI::Validator check) {
 }
 
 void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
-    app.add_option("-c,--clients", wanted.clients,
-                   "requests at once, each on its own connection (2 to 1000)")
-        ->type_name("N")
-        ->check(quietly(CLI::Range(2, most_clients)))
+    app.add_option("--scenario", wanted.scenario,
+                   "double-click: one user, the same request several times at once;\n"
+                   "drop: a capped coupon, more buyers than units")
+        ->type_name("NAME")
+        ->check(quietly(CLI::IsMember({double_click_name, drop_name})))
         ->capture_default_str();
-    app.add_option("-r,--rounds", wanted.rounds, "how often; each round is a user of its own")
+    app.add_option("-c,--clients", wanted.clients,
+                   "requests at once, each on its own connection (2 to 1000) [2; drop: 32]")
+        ->type_name("N")
+        ->check(quietly(CLI::Range(2, most_clients)));
+    app.add_option("-r,--rounds", wanted.rounds,
+                   "double-click: how often; each round is a user of its own")
         ->type_name("N")
         ->check(quietly(CLI::Range(std::int64_t{1}, most_rounds)))
         ->capture_default_str();
@@ -67,17 +84,88 @@ void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
                    "which to race, in this order, with commas in between [all]")
         ->type_name("NAMES")
         ->delimiter(',')
-        ->allow_extra_args(false) // or it would swallow the CONNECTION behind it
-        ->check(quietly(CLI::IsMember(all_names())));
+        ->allow_extra_args(false); // or it would swallow the CONNECTION behind it
     app.add_option(
            "-t,--think-time", raw.think_time_ms,
-           "how long a strategy that looks before it writes (naive, serializable, for-update)"
-           " pauses in between")
+           "double-click: how long a strategy that looks before it writes (naive, serializable,"
+           " for-update) pauses in between")
         ->type_name("MS")
         ->check(quietly(CLI::Range(0.0, most_think_time_ms)))
         ->capture_default_str();
-    app.add_option("--seed", wanted.seed, "of the pauses between retries [a new one]")
+    app.add_option("--seed", wanted.seed,
+                   "of the pauses between retries, and of who rolls back or is killed [a new one]")
         ->type_name("N");
+}
+
+void add_drop_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
+    drop &own = wanted.drop;
+    app.add_option("--buyers", own.buyers, "drop: how many come")
+        ->type_name("N")
+        ->check(quietly(CLI::Range(std::int64_t{1}, most_buyers)))
+        ->capture_default_str();
+    app.add_option("--cap", own.cap, "drop: how many units there are")
+        ->type_name("N")
+        ->check(quietly(CLI::Range(std::int64_t{1}, most_buyers)))
+        ->capture_default_str();
+    app.add_option("--hold-time", raw.hold_time_ms,
+                   "drop: from the redemption to the end of its transaction")
+        ->type_name("MS")
+        ->check(quietly(CLI::Range(0.0, most_think_time_ms)))
+        ->capture_default_str();
+    app.add_option("--rollback-rate", own.rollback_rate,
+                   "drop: the share of redemptions that are rolled back")
+        ->type_name("RATE")
+        ->check(quietly(CLI::Range(0.0, 1.0)))
+        ->capture_default_str();
+    app.add_option("--kill-rate", own.kill_rate,
+                   "drop: the share whose connection is killed, before COMMIT or while it is sent")
+        ->type_name("RATE")
+        ->check(quietly(CLI::Range(0.0, 1.0)))
+        ->capture_default_str();
+}
+
+/// Which scenario an option is for; those that are not here are for all.
+const std::vector<std::pair<std::string, std::vector<std::string>>> options_of_scenarios{
+    {"--rounds", {double_click_name}}, {"--think-time", {double_click_name}},
+    {"--buyers", {drop_name}},         {"--cap", {drop_name}},
+    {"--hold-time", {drop_name}},      {"--rollback-rate", {drop_name}},
+    {"--kill-rate", {drop_name}},
+};
+
+void refuse_options_of_other_scenarios(const CLI::App &app, const std::string &scenario) {
+    for (const auto &[option, scenarios] : options_of_scenarios)
+        if (app.count(option) > 0 &&
+            std::find(scenarios.begin(), scenarios.end(), scenario) == scenarios.end())
+            throw CLI::ValidationError(
+                fmt::format("{} is not for the scenario {}", option, scenario));
+}
+
+void settle_strategies(settings &wanted) {
+    const std::vector<std::string> known = strategy_names(wanted.scenario);
+    if (wanted.strategies.empty())
+        wanted.strategies = known;
+    for (const std::string &name : wanted.strategies)
+        if (std::find(known.begin(), known.end(), name) == known.end())
+            throw CLI::ValidationError(fmt::format("--strategies: {} has no strategy {}; it has {}",
+                                                   wanted.scenario, name, fmt::join(known, ", ")));
+    std::vector<std::string> sorted = wanted.strategies;
+    std::sort(sorted.begin(), sorted.end());
+    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+        throw CLI::ValidationError("--strategies names one twice");
+}
+
+std::chrono::microseconds from_milliseconds(double value) {
+    return std::chrono::microseconds{std::llround(value * 1000)};
+}
+
+void settle_drop(const CLI::App &app, const raw_arguments &raw, settings &wanted) {
+    if (wanted.drop.rollback_rate + wanted.drop.kill_rate > 1)
+        throw CLI::ValidationError("--rollback-rate and --kill-rate are more than 1 together");
+    wanted.drop.hold_time = from_milliseconds(raw.hold_time_ms);
+    if (app.count("--clients") > 0)
+        wanted.drop.clients = wanted.clients;
+    else
+        wanted.clients = wanted.drop.clients;
 }
 
 void add_output_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
@@ -135,13 +223,11 @@ void settle(const CLI::App &app, const raw_arguments &raw, settings &wanted) {
     wanted.server = server_from(app, raw);
     if (wanted.server && !wanted.programs.empty())
         throw CLI::ValidationError("--pg-bin is for a throw-away server, and a server is named");
-    wanted.think_time = std::chrono::microseconds{std::llround(raw.think_time_ms * 1000)};
-    if (wanted.strategies.empty())
-        wanted.strategies = all_names();
-    std::vector<std::string> sorted = wanted.strategies;
-    std::sort(sorted.begin(), sorted.end());
-    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
-        throw CLI::ValidationError("--strategies names one twice");
+    refuse_options_of_other_scenarios(app, wanted.scenario);
+    wanted.think_time = from_milliseconds(raw.think_time_ms);
+    if (wanted.scenario == drop_name)
+        settle_drop(app, raw, wanted);
+    settle_strategies(wanted);
     const std::map<std::string, colour_choice> choices{{"auto", colour_choice::automatic},
                                                        {"always", colour_choice::always},
                                                        {"never", colour_choice::never}};
@@ -153,13 +239,15 @@ void settle(const CLI::App &app, const raw_arguments &raw, settings &wanted) {
 parsed_arguments parse_arguments(std::vector<std::string> arguments) {
     parsed_arguments parsed;
     raw_arguments raw;
-    CLI::App app{"Sends the same coupon request several times at once and looks who gets it twice: "
-                 "several ways\nof redeeming a coupon, side by side, on a real PostgreSQL server.",
-                 "coupon-race"};
+    CLI::App app{
+        "Sends coupon requests at once and looks who gets what they should not: several ways "
+        "of\nredeeming a coupon, side by side, on a real PostgreSQL server.",
+        "coupon-race"};
     app.set_help_flag("-?,--help", "show this and exit"); // -h is the host, as in psql
     app.set_version_flag("-V,--version", "coupon-race " COUPON_GUARD_VERSION);
     app.footer(footer());
     add_race_options(app, parsed.settings, raw);
+    add_drop_options(app, parsed.settings, raw);
     add_output_options(app, parsed.settings, raw);
     add_connection_options(app, parsed.settings, raw);
     try {

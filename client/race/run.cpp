@@ -17,7 +17,9 @@
 #include "place/race_database.hpp"
 #include "place/requirements.hpp"
 #include "place/throwaway_server.hpp"
+#include "scenario/bystanders.hpp"
 #include "scenario/double_click.hpp"
+#include "scenario/drop.hpp"
 #include "setup_error.hpp"
 
 namespace coupon_race {
@@ -37,10 +39,12 @@ coupon_guard::retry_policy patient_retries() {
     return policy;
 }
 
-std::vector<const strategy *> chosen_strategies(const settings &wanted) {
-    std::vector<const strategy *> chosen;
+template <typename Strategy>
+std::vector<const Strategy *> chosen_of(const std::vector<std::unique_ptr<Strategy>> &all,
+                                        const settings &wanted) {
+    std::vector<const Strategy *> chosen;
     for (const std::string &name : wanted.strategies)
-        for (const auto &each : strategies())
+        for (const auto &each : all)
             if (each->name() == name)
                 chosen.push_back(each.get());
     return chosen;
@@ -81,8 +85,9 @@ void check(const server_facts &facts, const requirements &wanted) {
     throw setup_error{text};
 }
 
-bool any_needs_extension(const std::vector<const strategy *> &chosen) {
-    for (const strategy *each : chosen)
+template <typename Strategy>
+bool any_needs_extension(const std::vector<const Strategy *> &chosen) {
+    for (const Strategy *each : chosen)
         if (each->needs_extension())
             return true;
     return false;
@@ -123,9 +128,31 @@ strategy_report race_one(const strategy &raced, const std::string &connection,
     return report_on(raced, log, read_ledger(connection, raced, raced_code));
 }
 
+void set_up(const std::string &connection, const drop &scenario, const drop_strategy &raced) {
+    pqxx::connection database{connection};
+    pqxx::work transaction{database};
+    raced.set_up(transaction, {{raced_code, scenario.cap}, {warm_up_code, scenario.clients}});
+    transaction.commit();
+}
+
+strategy_report race_one(const drop_strategy &raced, const std::string &connection,
+                         const race_report &report, progress_line &progress) {
+    throw_if_interrupted();
+    const drop &scenario = *report.drop;
+    set_up(connection, scenario, raced);
+    const drop_result result =
+        run(scenario, raced, connection, report.seed, [&](std::int64_t come) {
+            progress.show(fmt::format("{}: buyer {} of {}", raced.name(), come, scenario.buyers));
+        });
+    return report_on(raced, result, read_ledger(connection, raced.ledger_query(), raced_code),
+                     scenario.cap, read_figure(connection, raced.broken_invariants_query()));
+}
+
 race_report blank_report(const settings &wanted) {
     race_report report;
-    report.scenario = double_click_name;
+    report.scenario = wanted.scenario;
+    if (wanted.scenario == drop_name)
+        report.drop = wanted.drop;
     report.clients = wanted.clients;
     report.rounds = wanted.rounds;
     report.think_time = wanted.think_time;
@@ -157,11 +184,12 @@ class place {
     conninfo connection_;
 };
 
-} // namespace
-
-race_report run(const settings &wanted) {
-    const std::vector<const strategy *> chosen = chosen_strategies(wanted);
-    const requirements needed{any_needs_extension(chosen), wanted.clients + connections_besides};
+template <typename Strategy>
+race_report race_all(const std::vector<std::unique_ptr<Strategy>> &all, const settings &wanted) {
+    const std::vector<const Strategy *> chosen = chosen_of(all, wanted);
+    const int besides =
+        connections_besides + (wanted.scenario == double_click_name ? 0 : bystanders);
+    const requirements needed{any_needs_extension(chosen), wanted.clients + besides};
     race_report report = blank_report(wanted);
     progress_line progress;
 
@@ -171,10 +199,17 @@ race_report run(const settings &wanted) {
     report.server = {facts.version, where.throwaway(), facts.fsync, facts.synchronous_commit};
 
     const race_database database{where.connection()};
-    for (const strategy *each : chosen)
+    for (const Strategy *each : chosen)
         report.strategies.push_back(race_one(*each, database.connection(), report, progress));
     progress.show("cleaning up");
     return report;
+}
+
+} // namespace
+
+race_report run(const settings &wanted) {
+    return wanted.scenario == drop_name ? race_all(drop_strategies(), wanted)
+                                        : race_all(strategies(), wanted);
 }
 
 } // namespace coupon_race

@@ -10,9 +10,15 @@
 
 namespace coupon_race {
 
-/// All redemptions of the coupon, through a new connection: what is committed, and nothing else.
+/// All redemptions of the coupon that the query tells, through a new connection: what is committed,
+/// and nothing else.
+std::vector<ledger_row> read_ledger(const std::string &connection, const std::string &query,
+                                    const std::string &code);
 std::vector<ledger_row> read_ledger(const std::string &connection, const strategy &raced,
                                     const std::string &code);
+
+/// The one figure that a query tells.
+std::int64_t read_figure(const std::string &connection, const std::string &query);
 
 } // namespace coupon_race
 

@@ -68,12 +68,12 @@ std::string times(std::int64_t count, const char *thing) {
 }
 
 /// Empty if the race was run as described.
-std::string reason_for_doubt(const race_log &log, const tally &counted) {
-    if (log.empty())
+std::string reason_for_doubt(std::int64_t requests, std::int64_t failed,
+                             const std::string &first_error) {
+    if (requests == 0)
         return "no request was made";
-    if (counted.failed > 0)
-        return times(counted.failed, "request") +
-               " ended in an error, the first: " + counted.first_error;
+    if (failed > 0)
+        return times(failed, "request") + " ended in an error, the first: " + first_error;
     return "";
 }
 
@@ -99,17 +99,22 @@ judgement judge_double_click(const race_log &log, const std::vector<ledger_row> 
         {"unasked", "nobody asked for", unasked},
         {"refused_for_nothing", "refused for nothing", refused_for_nothing},
     };
+    conclude(judged, static_cast<std::int64_t>(log.size()), counted.failed, counted.first_error);
+    return judged;
+}
+
+void conclude(judgement &judged, std::int64_t requests, std::int64_t failed,
+              const std::string &first_error) {
     const auto broken = [](const finding &f) { return f.count > 0; };
     const auto broken_promise = [](const finding &f) { return f.count > 0 && f.promised; };
     const auto &all = judged.findings;
-    judged.reason = reason_for_doubt(log, counted);
+    judged.reason = reason_for_doubt(requests, failed, first_error);
     if (std::any_of(all.begin(), all.end(), broken)) {
         judged.verdict = verdict::fail;
         judged.failure_expected = std::none_of(all.begin(), all.end(), broken_promise);
     } else {
         judged.verdict = judged.reason.empty() ? verdict::pass : verdict::unknown;
     }
-    return judged;
 }
 
 std::string verdict_text(const judgement &judged, bool promises_once_per_user) {

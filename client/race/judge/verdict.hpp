@@ -48,6 +48,10 @@ struct judgement {
 judgement judge_double_click(const race_log &log, const std::vector<ledger_row> &ledger,
                              bool promises_once_per_user);
 
+/// Sets the verdict that the findings, which are there already, and the errors amount to.
+void conclude(judgement &judged, std::int64_t requests, std::int64_t failed,
+              const std::string &first_error);
+
 /// How the verdict is put in a table.
 std::string verdict_text(const judgement &judged, bool promises_once_per_user);
 

@@ -24,7 +24,19 @@ const char *name_of(verdict value) {
     return "unknown";
 }
 
+json settings_of(const drop &scenario, std::uint64_t seed) {
+    return {{"clients", scenario.clients},
+            {"buyers", scenario.buyers},
+            {"cap", scenario.cap},
+            {"rollback_rate", scenario.rollback_rate},
+            {"kill_rate", scenario.kill_rate},
+            {"hold_time_ms", milliseconds(scenario.hold_time)},
+            {"seed", seed}};
+}
+
 json settings_of(const race_report &report) {
+    if (report.drop)
+        return settings_of(*report.drop, report.seed);
     return {{"clients", report.clients},
             {"rounds", report.rounds},
             {"think_time_ms", milliseconds(report.think_time)},
@@ -50,8 +62,16 @@ json strategy_of(const strategy_report &strategy) {
                 {"errors", strategy.errors},
                 {"unknown_outcomes", strategy.unknown_outcomes},
                 {"retries", strategy.retries},
-                {"redeemed", judged.redeemed},
-                {"users_redeemed_twice", judged.users_redeemed_twice}};
+                {"redeemed", judged.redeemed}};
+    // The scenario that measures nothing of its own is the one about users.
+    if (strategy.measures.empty())
+        object["users_redeemed_twice"] = judged.users_redeemed_twice;
+    for (const measure &each : strategy.measures) {
+        if (each.count)
+            object[each.key] = *each.count;
+        else
+            object[each.key] = milliseconds(each.time.value_or(duration{}));
+    }
     for (const finding &found : judged.findings)
         object[found.key] = found.count;
     object["latency_ms"] = {{"min", milliseconds(time.latency.shortest)},

@@ -10,11 +10,30 @@ namespace {
 
 using row = std::vector<cell>;
 
-std::string heading(const race_report &report) {
-    std::string text = fmt::format("{}: {} users, each sends {} requests at once", report.scenario,
-                                   report.rounds, report.clients);
+std::string scene_of(const drop &scenario) {
+    std::string text = fmt::format("{} buyers for {} units, {} at once", scenario.buyers,
+                                   scenario.cap, scenario.clients);
+    if (scenario.hold_time.count() > 0)
+        text += fmt::format("; {} from redemption to commit", duration_text(scenario.hold_time));
+    if (scenario.rollback_rate > 0)
+        text += fmt::format("; {:g}% roll back", scenario.rollback_rate * 100);
+    if (scenario.kill_rate > 0)
+        text += fmt::format("; {:g}% are killed", scenario.kill_rate * 100);
+    return text;
+}
+
+std::string scene_of(const race_report &report) {
+    if (report.drop)
+        return scene_of(*report.drop);
+    std::string text =
+        fmt::format("{} users, each sends {} requests at once", report.rounds, report.clients);
     if (report.think_time.count() > 0)
         text += fmt::format("; {} between look and write", duration_text(report.think_time));
+    return text;
+}
+
+std::string heading(const race_report &report) {
+    std::string text = report.scenario + ": " + scene_of(report);
     const server_description &server = report.server;
     text += fmt::format("\nPostgreSQL {}, {}, fsync {}, synchronous_commit {}\n", server.version,
                         server.throwaway ? "a throw-away server" : "your server",
@@ -60,9 +79,13 @@ cell figure(std::int64_t count, style if_any = style::plain) {
 }
 
 row title_row(const race_report &report, const std::vector<std::size_t> &shown, bool unknowns) {
-    row titles{{"strategy"}, {"attempts"}, {"redeemed"}};
+    const bool users = !report.drop;
+    row titles{{"strategy"}, {users ? "attempts" : "buyers"}, {users ? "redeemed" : "sold"}};
     for (const std::size_t which : shown)
         titles.push_back({report.strategies.front().judged.findings[which].title});
+    for (const measure &each : report.strategies.front().measures)
+        if (!each.title.empty())
+            titles.push_back({each.title});
     titles.insert(titles.end(), {{"retries"}, {"errors"}});
     if (unknowns)
         titles.push_back({"unknown"});
@@ -78,6 +101,10 @@ row strategy_row(const strategy_report &strategy, const std::vector<std::size_t>
     row cells{{strategy.name}, figure(strategy.attempts), figure(judged.redeemed)};
     for (const std::size_t which : shown)
         cells.push_back(figure(judged.findings[which].count, style::bad));
+    for (const measure &each : strategy.measures)
+        if (!each.title.empty())
+            cells.push_back(each.count ? figure(*each.count)
+                                       : cell{duration_text(each.time.value_or(duration{}))});
     cells.push_back(figure(strategy.retries));
     cells.push_back(figure(strategy.errors, style::doubtful));
     if (unknowns)

@@ -54,7 +54,27 @@ std::string on_unknown(const strategy_report &strategy) {
     return fmt::format("{}: could not tell, because {}.", strategy.name, strategy.judged.reason);
 }
 
-std::string on_passes(const std::vector<std::string> &names, std::int64_t rounds) {
+/// How the last of the strategies, the cure, compares with the first.
+std::string on_speed(const race_report &report) {
+    const strategy_report &first = report.strategies.front();
+    const strategy_report &last = report.strategies.back();
+    return fmt::format("The sale took {} with {} and {} with {}.",
+                       duration_text(first.timing.elapsed), first.name,
+                       duration_text(last.timing.elapsed), last.name);
+}
+
+std::string on_never_told(const strategy_report &strategy) {
+    return fmt::format("{}: {} never learned whether they had it.", strategy.name,
+                       counted(strategy.unknown_outcomes, "buyer", "buyers"));
+}
+
+std::string on_passes(const std::vector<std::string> &names, const race_report &report) {
+    if (report.drop)
+        return fmt::format(
+            "{}: never a unit too many, nobody twice, nobody sent away while one was "
+            "left.",
+            list_of(names));
+    const std::int64_t rounds = report.rounds;
     return fmt::format("{}: one redemption for each of {}, none lost, nobody refused for nothing.",
                        list_of(names), counted(rounds, "user", "users"));
 }
@@ -75,7 +95,14 @@ std::string conclusions(const race_report &report) {
             passed.push_back(strategy.name);
     }
     if (!passed.empty())
-        text += on_passes(passed, report.rounds) + "\n";
+        text += on_passes(passed, report) + "\n";
+    if (!report.drop)
+        return text;
+    for (const strategy_report &strategy : report.strategies)
+        if (strategy.unknown_outcomes > 0)
+            text += on_never_told(strategy) + "\n";
+    if (report.strategies.size() > 1)
+        text += on_speed(report) + "\n";
     return text;
 }
 

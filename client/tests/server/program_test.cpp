@@ -128,6 +128,23 @@ TEST_F(Program, ShowsTheRaceAndItsCureOnAServerOfItsOwn) {
     expect_nothing_left();
 }
 
+TEST_F(Program, ADropSellsEveryUnitOnce) {
+    ASSERT_EQ(run({"--scenario", "drop", "--clients", "8", "--buyers", "200", "--cap", "50",
+                   "--kill-rate", "0.1", "--json", "result.json"}),
+              0)
+        << output() << errors();
+    const json got = result();
+    EXPECT_EQ(got["settings"]["cap"], 50);
+    for (const char *name :
+         {"textbook", "counter", "for-update", "serializable", "redeem_coupon"}) {
+        EXPECT_EQ(strategy_in(got, name)["verdict"], "pass") << name;
+        EXPECT_EQ(strategy_in(got, name)["redeemed"], 50) << name;
+    }
+    EXPECT_EQ(strategy_in(got, "redeem_coupon")["unknown_outcomes"], 0);
+    EXPECT_NE(output().find("false sold-outs"), std::string::npos) << output();
+    expect_nothing_left();
+}
+
 TEST_F(Program, KeepsAPipeFreeOfProgressAndColour) {
     ASSERT_EQ(run({"--rounds", "2", "--strategies", "unique"}), 0) << errors();
     EXPECT_EQ(output().find('\033'), std::string::npos) << output();
@@ -236,6 +253,27 @@ TEST_F(ProgramElsewhere, ARoleWithCreatedbIsEnoughAndItsDatabaseIsDropped) {
     EXPECT_EQ(strategy_in(result(), "redeem_coupon")["verdict"], "pass");
     expect_as_before();
     expect_nothing_left();
+}
+
+TEST_F(ProgramElsewhere, ADropKillsItsOwnBackendsOnly) {
+    pqxx::connection stranger{admin()};
+    ASSERT_EQ(run(as_runner({"--scenario", "drop", "--clients", "8", "--buyers", "200", "--cap",
+                             "100", "--kill-rate", "0.5", "--json", "result.json"})),
+              0)
+        << output() << errors();
+    EXPECT_GT(strategy_in(result(), "redeem_coupon")["connections_lost"], 0);
+    EXPECT_NO_THROW(pqxx::nontransaction{stranger}.exec("SELECT 1"));
+    expect_as_before();
+}
+
+TEST_F(ProgramElsewhere, CtrlCEndsADrop) {
+    const auto program = start(as_runner({"--scenario", "drop", "--buyers", "10000000", "--cap",
+                                          "10000000", "--strategies", "redeem_coupon"}));
+    wait_until(admin(), "SELECT count(*) >= 30 FROM pg_stat_activity"
+                        " WHERE datname LIKE 'coupon\\_race\\_%'");
+    program->signal(SIGINT);
+    EXPECT_EQ(program->wait_for(30s), 128 + SIGINT) << errors();
+    expect_as_before();
 }
 
 TEST_F(ProgramElsewhere, AUriAndTheEnvironmentNameItToo) {

@@ -89,6 +89,41 @@ TEST(Arguments, BadOnesExitWith254) {
     expect_bad({"host=db", "host=other"}, "host=other");
 }
 
+TEST(Arguments, ADropHasItsOwnDefaultsAndStrategies) {
+    const settings wanted = parsed({"--scenario", "drop"});
+    EXPECT_EQ(wanted.scenario, "drop");
+    EXPECT_EQ(wanted.clients, 32);
+    EXPECT_EQ(wanted.drop.clients, 32);
+    EXPECT_EQ(wanted.drop.buyers, 2000);
+    EXPECT_EQ(wanted.drop.cap, 500);
+    EXPECT_EQ(wanted.drop.hold_time, microseconds{2000});
+    EXPECT_EQ(wanted.strategies, (std::vector<std::string>{"textbook", "counter", "for-update",
+                                                           "serializable", "redeem_coupon"}));
+}
+
+TEST(Arguments, OfADropAreTaken) {
+    const settings wanted =
+        parsed({"--scenario", "drop", "--clients", "8", "--buyers", "90", "--cap", "7",
+                "--hold-time", "0.5", "--rollback-rate", "0.25", "--kill-rate", "0.75"});
+    EXPECT_EQ(wanted.clients, 8);
+    EXPECT_EQ(wanted.drop.clients, 8);
+    EXPECT_EQ(wanted.drop.buyers, 90);
+    EXPECT_EQ(wanted.drop.cap, 7);
+    EXPECT_EQ(wanted.drop.hold_time, microseconds{500});
+    EXPECT_EQ(wanted.drop.rollback_rate, 0.25);
+    EXPECT_EQ(wanted.drop.kill_rate, 0.75);
+}
+
+TEST(Arguments, WhatAnotherScenarioTakesExitsWith254) {
+    expect_bad({"--scenario", "hurry"}, "--scenario");
+    expect_bad({"--cap", "7"}, "--cap is not for the scenario double-click");
+    expect_bad({"--scenario", "drop", "--rounds", "7"}, "--rounds is not for the scenario drop");
+    expect_bad({"--scenario", "drop", "--strategies", "naive"}, "drop has no strategy naive");
+    expect_bad({"--scenario", "drop", "--rollback-rate", "0.6", "--kill-rate", "0.5"},
+               "more than 1");
+    expect_bad({"--scenario", "drop", "--cap", "0"}, "--cap");
+}
+
 TEST(Arguments, WhatIsNoConnectionStringExitsWith254) {
     expect_bad({"naive"}, "naive");
     expect_bad({"hots=db"}, "hots");
