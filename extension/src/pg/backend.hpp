@@ -103,6 +103,15 @@ inline uint32 backend_number() {
 #endif
 }
 
+// A recheck is told since 16 which tables it is for; none here.
+inline void init_recheck(EPQState *recheck, EState *estate) {
+#if PG_VERSION_NUM >= 160000
+    EvalPlanQualInit(recheck, estate, nullptr, NIL, -1, NIL);
+#else
+    EvalPlanQualInit(recheck, estate, nullptr, NIL, -1);
+#endif
+}
+
 // Permissions moved out of the range table in 16, and 18 counts the relations that are not pruned.
 inline void init_range_table(EState *estate, Relation table, Bitmapset *updated_columns) {
     RangeTblEntry *entry = makeNode(RangeTblEntry);

@@ -228,7 +228,7 @@ void update_row(const write_target &target, TupleTableSlot *locked, const column
     // Fires row triggers, checks constraints, writes the row and its index entries.
     EPQState nobody_changed_it;
     ItemPointerSetInvalid(&state.row->tts_tid);
-    EvalPlanQualInit(&nobody_changed_it, state.estate, nullptr, NIL, -1);
+    init_recheck(&nobody_changed_it, state.estate);
     ExecSimpleRelationUpdate(state.target, state.estate, &nobody_changed_it, locked, state.row);
     EvalPlanQualEnd(&nobody_changed_it);
     if (!ItemPointerIsValid(&state.row->tts_tid) ||
