@@ -20,29 +20,17 @@ namespace {
 
 // ---- results ----------------------------------------------------------------------------------
 
-// The row type of a function's result, made anew only if the extension is.
-struct result_type {
-    Oid made_for; // the type coupon_status
-    TupleDesc row;
-};
-
-struct result_column {
-    const char *name;
-    Oid type; // InvalidOid: coupon_status
-};
-
-TupleDesc row_type(result_type &cached, Oid status_type, const result_column *columns, int count) {
-    if (cached.made_for != status_type) {
-        MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-        TupleDesc made = CreateTemplateTupleDesc(count);
-        for (int i = 0; i < count; i++)
-            TupleDescInitEntry(made, static_cast<AttrNumber>(i + 1), columns[i].name,
-                               OidIsValid(columns[i].type) ? columns[i].type : status_type, -1, 0);
-        cached.row = BlessTupleDesc(made);
-        cached.made_for = status_type;
-        MemoryContextSwitchTo(caller);
-    }
-    return cached.row;
+// A row of one of our composite types.
+Datum form_row(Oid type, const Datum *values, const bool *nulls, int column_count) {
+    TupleDesc columns = lookup_rowtype_tupdesc(type, -1);
+    if (columns->natts != column_count)
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("type %s is not as extension coupon_guard made it", format_type_be(type))));
+    HeapTuple row =
+        heap_form_tuple(columns, const_cast<Datum *>(values), const_cast<bool *>(nulls));
+    ReleaseTupleDesc(columns);
+    return HeapTupleGetDatum(row);
 }
 
 constexpr int answer_column_count = 7;
@@ -67,24 +55,11 @@ void fill_answer(const schema &objects, const redeem_answer &answer, bool of_hol
 }
 
 Datum pack_answer(const schema &objects, const redeem_answer &answer, bool of_hold) {
-    static constexpr result_column redemption_columns[answer_column_count] = {
-        {"status", InvalidOid}, {"redemption_id", INT8OID},      {"coupon_id", INT8OID},
-        {"use_no", INT4OID},    {"redeemed_at", TIMESTAMPTZOID}, {"terms", JSONBOID},
-        {"replayed", BOOLOID},
-    };
-    static constexpr result_column hold_columns[answer_column_count] = {
-        {"status", InvalidOid}, {"redemption_id", INT8OID},          {"coupon_id", INT8OID},
-        {"use_no", INT4OID},    {"hold_expires_at", TIMESTAMPTZOID}, {"terms", JSONBOID},
-        {"replayed", BOOLOID},
-    };
-    static result_type redemption_type;
-    static result_type hold_type;
-    TupleDesc type = row_type(of_hold ? hold_type : redemption_type, objects.status_type,
-                              of_hold ? hold_columns : redemption_columns, answer_column_count);
     Datum values[answer_column_count];
     bool nulls[answer_column_count];
     fill_answer(objects, answer, of_hold, values, nulls);
-    return HeapTupleGetDatum(heap_form_tuple(type, values, nulls));
+    return form_row(of_hold ? objects.hold_answer_type : objects.redeem_answer_type, values, nulls,
+                    answer_column_count);
 }
 
 // ---- redeeming --------------------------------------------------------------------------------
@@ -197,13 +172,6 @@ Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
 
 // check_coupon(user_id, code)
 Datum check_coupon(FunctionCallInfo call, user_reader read_user) {
-    static constexpr result_column columns[] = {
-        {"status", InvalidOid},
-        {"coupon_id", INT8OID},
-        {"uses_left", INT4OID},
-        {"units_left", INT8OID},
-    };
-    static result_type cached;
     redeem_request request;
     read_user_and_code(call, read_user, request);
     const schema objects = lock_schema(call->flinfo->fn_oid, AccessShareLock);
@@ -220,8 +188,7 @@ Datum check_coupon(FunctionCallInfo call, user_reader read_user) {
         !check.has_offer || check.offer.max_per_user == no_limit,
         !check.has_offer || !is_capped(check.offer),
     };
-    TupleDesc type = row_type(cached, objects.status_type, columns, lengthof(columns));
-    return HeapTupleGetDatum(heap_form_tuple(type, values, nulls));
+    return form_row(objects.check_answer_type, values, nulls, lengthof(values));
 }
 
 Datum coupon_key(Datum code) {

@@ -193,10 +193,20 @@ void load_quota_layout(schema &found) {
     table_close(table, NoLock);
 }
 
-void load_status_values(schema &found) {
-    found.status_type =
-        GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("coupon_status"),
-                        ObjectIdGetDatum(found.namespace_id));
+Oid find_type(Oid namespace_id, const char *name) {
+    Oid type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name),
+                               ObjectIdGetDatum(namespace_id));
+    if (!OidIsValid(type))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("type \"%s\" of extension coupon_guard does not exist", name)));
+    return type;
+}
+
+void load_types(schema &found) {
+    found.redeem_answer_type = find_type(found.namespace_id, "coupon_redeem_answer");
+    found.hold_answer_type = find_type(found.namespace_id, "coupon_hold_answer");
+    found.check_answer_type = find_type(found.namespace_id, "coupon_check_answer");
+    found.status_type = find_type(found.namespace_id, "coupon_status");
     for (int i = 0; i < status_count; i++) {
         found.status_values[i] =
             GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(found.status_type),
@@ -275,7 +285,7 @@ schema lock_schema(Oid function, LOCKMODE ledger_lock) {
         load_coupon_layout(found);
         load_ledger_layout(found);
         load_quota_layout(found);
-        load_status_values(found);
+        load_types(found);
         if (!cached_names)
             continue; // another change was heard of while we looked
         cached = found;

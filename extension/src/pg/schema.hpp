@@ -51,6 +51,9 @@ struct schema {
 
     Oid status_type;
     Oid status_values[status_count]; // enum values, by status
+    Oid redeem_answer_type;
+    Oid hold_answer_type;
+    Oid check_answer_type;
 };
 static_assert(std::is_trivially_copyable_v<schema>);
 
