@@ -82,11 +82,13 @@ inline List *insert_index_entries(ResultRelInfo *target, TupleTableSlot *row, ES
 #endif
 }
 
-// What an update did to the indexes: 16 tells summarizing indexes (BRIN) apart.
+// What an update did to the indexes. 16 tells those apart that only summarize (BRIN); a B-tree has
+// an entry for the row already, and a second one would be wrong, where the update changed nothing
+// but what they summarize.
 #if PG_VERSION_NUM >= 160000
 using index_updates = TU_UpdateIndexes;
 inline bool needs_index_entries(index_updates updates) {
-    return updates != TU_None;
+    return updates == TU_All;
 }
 #else
 using index_updates = bool;
