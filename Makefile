@@ -20,11 +20,11 @@ ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds 
 TAP_TESTS = 1
 
 PG_CONFIG ?= pg_config
-# The server's headers are system headers: their warnings are not ours.
+# The server's headers are system headers: their warnings are not ours. PGXS keeps COPT (-Werror) from C++.
 PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
 	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
 	-Iextension/src -isystem $(shell $(PG_CONFIG) --includedir-server) \
-	-DCOUPON_GUARD_VERSION='"$(EXTVERSION)"'
+	-DCOUPON_GUARD_VERSION='"$(EXTVERSION)"' $(COPT)
 SHLIB_LINK = -lutf8proc
 EXTRA_CLEAN = extension/coupon_guard.control
 
