@@ -1,6 +1,7 @@
 #include "quota_stripes.hpp"
 
 #include "pg/plain_table.hpp"
+#include "pg/write.hpp"
 #include "quota.hpp"
 
 namespace coupon_guard {
@@ -28,6 +29,18 @@ bool insert_stripe(const schema &objects, int64 coupon_id, int32 stripe, int64 r
     return insert_plain_row(objects.quota_table, values, nulls, &entry, 1);
 }
 
+#ifdef USE_ASSERT_CHECKING
+// tableam.h lets table_tuple_update() be asked not to wait, and heap_update() does as asked; but it
+// asserts that nobody asks where there is something to wait for. So where assertions are checked
+// the row is locked first, and then there is nothing.
+static bool lock_without_waiting(Relation quota, ItemPointerData tid) {
+    TupleTableSlot *row = table_slot_create(quota, nullptr);
+    bool is_locked = lock_row(quota, &tid, row, LockWaitSkip) == row_lock::locked;
+    ExecDropSingleTupleTableSlot(row);
+    return is_locked;
+}
+#endif
+
 bool change_stripe(const schema &objects, Relation quota, int64 coupon_id, const stripe_row &read,
                    int64 remaining, bool wait) {
     ItemPointerData tid = read.tid;
@@ -36,6 +49,12 @@ bool change_stripe(const schema &objects, Relation quota, int64 coupon_id, const
     if (remaining == 0 && read.stripe != anchor)
         return table_tuple_delete(quota, &tid, command, InvalidSnapshot, InvalidSnapshot, wait,
                                   &failure, false) == TM_Ok;
+
+#ifdef USE_ASSERT_CHECKING
+    if (!wait && !lock_without_waiting(quota, tid))
+        return false;
+    wait = true;
+#endif
 
     Datum values[3];
     bool nulls[3] = {};
