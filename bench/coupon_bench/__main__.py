@@ -9,7 +9,6 @@ from . import bulk, growth, machine, memory, phases, rounds, settings as command
 from .catalogue import GROUPS, STUDIES
 from .database import Databases, SqlError, run_schema, ask
 from .load import LoadError
-from .report import html, markdown
 from .rounds import Progress
 
 
@@ -43,6 +42,8 @@ def measure(settings, command, progress):
 
 def write(results, directory):
     """Three files of one name; latest.* are the last run's."""
+    # Not at the top: --help and --list are there before what draws the plots is installed.
+    from .report import html, markdown
     directory.mkdir(parents=True, exist_ok=True)
     stamp = results["taken_at"][:19].replace(":", "").replace("-", "")
     texts = {"json": json.dumps(results, indent=1) + "\n", "md": markdown.render(results), "html": html.render(results)}
@@ -70,6 +71,8 @@ def main():
     except (SqlError, LoadError) as error:
         print(f"scripts/bench: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     files = write(results, pathlib.Path(given.results))
     if given.self_test:
         from . import self_test

@@ -1,5 +1,7 @@
 """The figures to reach, and whether they were: medians of ratios taken in the same round."""
 
+from .catalogue import GROUPS
+
 # Case, what it is measured against, at least.
 CASES = (
     ("redeem_uncapped", "bare", 1.0),
@@ -23,6 +25,7 @@ LARGE_LEDGER, SMALL_LEDGER, LARGE_TO_SMALL = 10_000_000, 10_000, 0.9
 def judge(results):
     """A row for each target and number of clients. Reached is None where nothing is demanded, or nothing was measured."""
     cases = {case["name"]: case for group in results["groups"].values() for case in group["cases"]}
+    titles = {case.name: case.title for group in GROUPS for case in group.cases}
     rows = []
     for name, other, least in CASES:
         for clients in CLIENTS:
@@ -30,8 +33,7 @@ def judge(results):
                 continue
             measured = cases.get(name, {}).get("clients", {}).get(str(clients))
             ratio = measured["ratios"].get(other) if measured else None
-            rows.append(_row(cases.get(name, {}).get("title", name), cases.get(other, {}).get("title", other),
-                             f"{clients} clients", least, ratio))
+            rows.append(_row(titles[name], titles[other], f"{clients} clients", least, ratio))
     rows.append(_growth(results.get("growth")))
     return rows
 

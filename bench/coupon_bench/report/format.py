@@ -27,3 +27,7 @@ def ratio(spread):
 
 def percent(part):
     return f"{100 * part:.0f} %"
+
+
+def clients(number):
+    return "1 client" if number == 1 else f"{number} clients"

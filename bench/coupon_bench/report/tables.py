@@ -62,7 +62,7 @@ def _rates(group):
     wrong = [case["title"] for case in group["cases"] if not all(run["ledger_is_right"] for run in case["clients"].values())]
     if wrong:
         note += " The ledger did not agree with what pgbench counted: " + "; ".join(wrong) + "."
-    return Table(group["title"], ["case"] + [f"{number} clients" for number in clients],
+    return Table(group["title"], ["case"] + [as_text.clients(number) for number in clients],
                  [[case["title"]] + [as_text.rate(case["clients"][str(number)]["per_second"]) for number in clients]
                   for case in group["cases"]], note)
 
@@ -76,7 +76,7 @@ def _ratios(group):
             if other in titles:
                 rows.append([case["title"], titles[other]] +
                             [as_text.ratio(case["clients"][str(number)]["ratios"].get(other)) for number in clients])
-    return Table(f"{group['title']}: ratios", ["case", "against"] + [f"{number} clients" for number in clients], rows)
+    return Table(f"{group['title']}: ratios", ["case", "against"] + [as_text.clients(number) for number in clients], rows)
 
 
 def _latencies(group):
@@ -87,7 +87,7 @@ def _latencies(group):
         if run["latency_ms"]["samples"]:
             rows.append([case["title"]] + [as_text.number(run["latency_ms"][part]) for part in ("p50", "p95", "p99")] +
                         [str(run["failed"])])
-    return Table(f"{group['title']}: latency in ms, {most} clients", ["case", "median", "95 %", "99 %", "failed"], rows)
+    return Table(f"{group['title']}: latency in ms, {as_text.clients(most)}", ["case", "median", "95 %", "99 %", "failed"], rows)
 
 
 def _growth(growth):
