@@ -14,11 +14,13 @@ PER_STATEMENT = 1000
 LOOKS = 10
 CONTEXTS = "SELECT 'contexts', sum(total_bytes), sum(used_bytes) FROM pg_backend_memory_contexts;"
 
-# Statement number :n redeems for users nobody has seen; refusals ask again for users of whom all have been redeemed.
+# Each statement redeems for users nobody has seen; the last kind asks for users who have had it.
 KINDS = {
     "redeemed, no cap": "SELECT count(*) FROM generate_series({first}, {last}) n, guard.redeem_coupon(n::text, 'UNCAPPED');",
     "redeemed, capped": "SELECT count(*) FROM generate_series({first}, {last}) n, guard.redeem_coupon(n::text, 'CAPPED');",
-    "already redeemed": "SELECT count(*) FROM generate_series(1, 1000) n, guard.redeem_coupon(n::text, 'UNCAPPED') -- {first}{last}\n;",
+    "redeemed, 1,000 capped coupons":
+        "SELECT count(*) FROM generate_series({first}, {last}) n, guard.redeem_coupon(n::text, (1 + n % 1000)::text);",
+    "already redeemed": "SELECT count(*) FROM generate_series(1, 1000) n, guard.redeem_coupon(n::text, 'UNCAPPED');",
 }
 
 
@@ -64,7 +66,7 @@ def measure(database, settings, progress):
     results = []
     for kind, statement in KINDS.items():
         progress.say(f"Memory of a backend, {settings.memory_calls:,} calls: {kind}")
-        run_schema(database, ("guard",))
+        run_schema(database, ("guard", "guard_many"))
         with Session(database) as session:
             session.send("SET synchronous_commit = off;")
             looks, calls = [], 0
