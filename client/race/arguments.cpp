@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "judge/verdict.hpp"
+#include "strategies/checkout_strategy.hpp"
 #include "strategies/drop_strategy.hpp"
 #include "strategies/strategy.hpp"
 
@@ -28,6 +29,9 @@ struct raw_arguments {
     std::map<std::string, std::string> connection_options; ///< by libpq keyword
     double think_time_ms = 0;
     double hold_time_ms = 2;
+    double ttl_ms = 200;
+    std::optional<std::int64_t> buyers;
+    std::optional<std::int64_t> cap;
     std::string colour = "auto";
 };
 
@@ -37,6 +41,9 @@ std::string footer() {
         text += fmt::format("  {:<16}{}\n", each->name(), each->method());
     text += "\nStrategies of drop:\n";
     for (const auto &each : drop_strategies())
+        text += fmt::format("  {:<16}{}\n", each->name(), each->method());
+    text += "\nStrategies of checkout:\n";
+    for (const auto &each : checkout_strategies())
         text += fmt::format("  {:<16}{}\n", each->name(), each->method());
     return text + R"(
 Without a CONNECTION, -h, -p, -U or -d the race is run on a throw-away PostgreSQL server, started for
@@ -56,7 +63,9 @@ std::vector<std::string> names_of(const Strategies &list) {
 }
 
 std::vector<std::string> strategy_names(const std::string &scenario) {
-    return scenario == drop_name ? names_of(drop_strategies()) : names_of(strategies());
+    if (scenario == drop_name)
+        return names_of(drop_strategies());
+    return scenario == checkout_name ? names_of(checkout_strategies()) : names_of(strategies());
 }
 
 /// Checks a value without telling the check in the help, where the words say it.
@@ -67,12 +76,14 @@ CLI::Validator quietly(CLI::Validator check) {
 void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
     app.add_option("--scenario", wanted.scenario,
                    "double-click: one user, the same request several times at once;\n"
-                   "drop: a capped coupon, more buyers than units")
+                   "drop: a capped coupon, more buyers than units;\n"
+                   "checkout: units are held, then confirmed or abandoned")
         ->type_name("NAME")
-        ->check(quietly(CLI::IsMember({double_click_name, drop_name})))
+        ->check(quietly(CLI::IsMember({double_click_name, drop_name, checkout_name})))
         ->capture_default_str();
-    app.add_option("-c,--clients", wanted.clients,
-                   "requests at once, each on its own connection (2 to 1000) [2; drop: 32]")
+    app.add_option(
+           "-c,--clients", wanted.clients,
+           "requests at once, each on its own connection (2 to 1000) [2; drop, checkout: 32]")
         ->type_name("N")
         ->check(quietly(CLI::Range(2, most_clients)));
     app.add_option("-r,--rounds", wanted.rounds,
@@ -88,48 +99,62 @@ void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
     app.add_option(
            "-t,--think-time", raw.think_time_ms,
            "double-click: how long a strategy that looks before it writes (naive, serializable,"
-           " for-update) pauses in between")
+           " for-update) pauses in between [0]; checkout: from the hold to its confirmation [20]")
         ->type_name("MS")
-        ->check(quietly(CLI::Range(0.0, most_think_time_ms)))
-        ->capture_default_str();
+        ->check(quietly(CLI::Range(0.0, most_think_time_ms)));
     app.add_option("--seed", wanted.seed,
                    "of the pauses between retries, and of who rolls back or is killed [a new one]")
         ->type_name("N");
 }
 
 void add_drop_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
-    drop &own = wanted.drop;
-    app.add_option("--buyers", own.buyers, "drop: how many come")
+    app.add_option("--buyers", raw.buyers, "drop, checkout: how many come [2000; checkout: 1000]")
         ->type_name("N")
-        ->check(quietly(CLI::Range(std::int64_t{1}, most_buyers)))
-        ->capture_default_str();
-    app.add_option("--cap", own.cap, "drop: how many units there are")
+        ->check(quietly(CLI::Range(std::int64_t{1}, most_buyers)));
+    app.add_option("--cap", raw.cap,
+                   "drop, checkout: how many units there are [500; checkout: 200]")
         ->type_name("N")
-        ->check(quietly(CLI::Range(std::int64_t{1}, most_buyers)))
-        ->capture_default_str();
+        ->check(quietly(CLI::Range(std::int64_t{1}, most_buyers)));
     app.add_option("--hold-time", raw.hold_time_ms,
                    "drop: from the redemption to the end of its transaction")
         ->type_name("MS")
         ->check(quietly(CLI::Range(0.0, most_think_time_ms)))
         ->capture_default_str();
-    app.add_option("--rollback-rate", own.rollback_rate,
+    app.add_option("--rollback-rate", wanted.drop.rollback_rate,
                    "drop: the share of redemptions that are rolled back")
         ->type_name("RATE")
         ->check(quietly(CLI::Range(0.0, 1.0)))
         ->capture_default_str();
-    app.add_option("--kill-rate", own.kill_rate,
+    app.add_option("--kill-rate", wanted.drop.kill_rate,
                    "drop: the share whose connection is killed, before COMMIT or while it is sent")
         ->type_name("RATE")
         ->check(quietly(CLI::Range(0.0, 1.0)))
         ->capture_default_str();
 }
 
-/// Which scenario an option is for; those that are not here are for all.
+void add_checkout_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
+    app.add_option("--walk-away-rate", wanted.checkout.walk_away_rate,
+                   "checkout: the share of holds that are abandoned")
+        ->type_name("RATE")
+        ->check(quietly(CLI::Range(0.0, 1.0)))
+        ->capture_default_str();
+    app.add_option("--ttl", raw.ttl_ms, "checkout: how long a unit is held")
+        ->type_name("MS")
+        ->check(quietly(CLI::Range(1.0, most_think_time_ms)))
+        ->capture_default_str();
+}
+
+/// Which scenarios an option is for; those that are not here are for all.
 const std::vector<std::pair<std::string, std::vector<std::string>>> options_of_scenarios{
-    {"--rounds", {double_click_name}}, {"--think-time", {double_click_name}},
-    {"--buyers", {drop_name}},         {"--cap", {drop_name}},
-    {"--hold-time", {drop_name}},      {"--rollback-rate", {drop_name}},
+    {"--rounds", {double_click_name}},
+    {"--think-time", {double_click_name, checkout_name}},
+    {"--buyers", {drop_name, checkout_name}},
+    {"--cap", {drop_name, checkout_name}},
+    {"--hold-time", {drop_name}},
+    {"--rollback-rate", {drop_name}},
     {"--kill-rate", {drop_name}},
+    {"--walk-away-rate", {checkout_name}},
+    {"--ttl", {checkout_name}},
 };
 
 void refuse_options_of_other_scenarios(const CLI::App &app, const std::string &scenario) {
@@ -158,14 +183,29 @@ std::chrono::microseconds from_milliseconds(double value) {
     return std::chrono::microseconds{std::llround(value * 1000)};
 }
 
+/// What drop and checkout have in common; `own` has the defaults.
+template <typename Scenario>
+void settle_buyers(const CLI::App &app, const raw_arguments &raw, settings &wanted, Scenario &own) {
+    own.buyers = raw.buyers.value_or(own.buyers);
+    own.cap = raw.cap.value_or(own.cap);
+    if (app.count("--clients") > 0)
+        own.clients = wanted.clients;
+    else
+        wanted.clients = own.clients;
+}
+
 void settle_drop(const CLI::App &app, const raw_arguments &raw, settings &wanted) {
     if (wanted.drop.rollback_rate + wanted.drop.kill_rate > 1)
         throw CLI::ValidationError("--rollback-rate and --kill-rate are more than 1 together");
     wanted.drop.hold_time = from_milliseconds(raw.hold_time_ms);
-    if (app.count("--clients") > 0)
-        wanted.drop.clients = wanted.clients;
-    else
-        wanted.clients = wanted.drop.clients;
+    settle_buyers(app, raw, wanted, wanted.drop);
+}
+
+void settle_checkout(const CLI::App &app, const raw_arguments &raw, settings &wanted) {
+    if (app.count("--think-time") > 0)
+        wanted.checkout.think_time = wanted.think_time;
+    wanted.checkout.ttl = from_milliseconds(raw.ttl_ms);
+    settle_buyers(app, raw, wanted, wanted.checkout);
 }
 
 void add_output_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
@@ -227,6 +267,8 @@ void settle(const CLI::App &app, const raw_arguments &raw, settings &wanted) {
     wanted.think_time = from_milliseconds(raw.think_time_ms);
     if (wanted.scenario == drop_name)
         settle_drop(app, raw, wanted);
+    if (wanted.scenario == checkout_name)
+        settle_checkout(app, raw, wanted);
     settle_strategies(wanted);
     const std::map<std::string, colour_choice> choices{{"auto", colour_choice::automatic},
                                                        {"always", colour_choice::always},
@@ -248,6 +290,7 @@ parsed_arguments parse_arguments(std::vector<std::string> arguments) {
     app.footer(footer());
     add_race_options(app, parsed.settings, raw);
     add_drop_options(app, parsed.settings, raw);
+    add_checkout_options(app, parsed.settings, raw);
     add_output_options(app, parsed.settings, raw);
     add_connection_options(app, parsed.settings, raw);
     try {

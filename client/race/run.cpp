@@ -18,6 +18,7 @@
 #include "place/requirements.hpp"
 #include "place/throwaway_server.hpp"
 #include "scenario/bystanders.hpp"
+#include "scenario/checkout.hpp"
 #include "scenario/double_click.hpp"
 #include "scenario/drop.hpp"
 #include "setup_error.hpp"
@@ -148,11 +149,34 @@ strategy_report race_one(const drop_strategy &raced, const std::string &connecti
                      scenario.cap, read_figure(connection, raced.broken_invariants_query()));
 }
 
+void set_up(const std::string &connection, const checkout &scenario,
+            const checkout_strategy &raced) {
+    pqxx::connection database{connection};
+    pqxx::work transaction{database};
+    raced.set_up(transaction, {{raced_code, scenario.cap}, {warm_up_code, scenario.clients}});
+    transaction.commit();
+}
+
+strategy_report race_one(const checkout_strategy &raced, const std::string &connection,
+                         const race_report &report, progress_line &progress) {
+    throw_if_interrupted();
+    const checkout &scenario = *report.checkout;
+    set_up(connection, scenario, raced);
+    const checkout_log log = run(scenario, raced, connection, report.seed, [&](std::int64_t come) {
+        progress.show(fmt::format("{}: buyer {} of {}", raced.name(), come, scenario.buyers));
+    });
+    return report_on(raced, log, read_ledger(connection, raced.ledger_query(), raced_code),
+                     scenario.cap, read_figure(connection, raced.came_back_query()),
+                     read_figure(connection, raced.broken_invariants_query()));
+}
+
 race_report blank_report(const settings &wanted) {
     race_report report;
     report.scenario = wanted.scenario;
     if (wanted.scenario == drop_name)
         report.drop = wanted.drop;
+    if (wanted.scenario == checkout_name)
+        report.checkout = wanted.checkout;
     report.clients = wanted.clients;
     report.rounds = wanted.rounds;
     report.think_time = wanted.think_time;
@@ -208,8 +232,11 @@ race_report race_all(const std::vector<std::unique_ptr<Strategy>> &all, const se
 } // namespace
 
 race_report run(const settings &wanted) {
-    return wanted.scenario == drop_name ? race_all(drop_strategies(), wanted)
-                                        : race_all(strategies(), wanted);
+    if (wanted.scenario == drop_name)
+        return race_all(drop_strategies(), wanted);
+    if (wanted.scenario == checkout_name)
+        return race_all(checkout_strategies(), wanted);
+    return race_all(strategies(), wanted);
 }
 
 } // namespace coupon_race

@@ -11,6 +11,7 @@
 
 #include "place/conninfo.hpp"
 #include "report/terminal.hpp"
+#include "scenario/checkout.hpp"
 #include "scenario/double_click.hpp"
 #include "scenario/drop.hpp"
 
@@ -22,6 +23,7 @@ struct settings {
     std::int64_t rounds = 200;
     std::chrono::microseconds think_time{0};
     coupon_race::drop drop;              ///< of the scenario drop; `clients` is set there too
+    coupon_race::checkout checkout;      ///< of the scenario checkout; likewise
     std::optional<std::uint64_t> seed;   ///< of the pauses between retries; none: a new one
     std::vector<std::string> strategies; ///< names, in the order they are raced
 

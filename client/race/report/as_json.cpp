@@ -34,7 +34,19 @@ json settings_of(const drop &scenario, std::uint64_t seed) {
             {"seed", seed}};
 }
 
+json settings_of(const checkout &scenario, std::uint64_t seed) {
+    return {{"clients", scenario.clients},
+            {"buyers", scenario.buyers},
+            {"cap", scenario.cap},
+            {"walk_away_rate", scenario.walk_away_rate},
+            {"think_time_ms", milliseconds(scenario.think_time)},
+            {"ttl_ms", milliseconds(scenario.ttl)},
+            {"seed", seed}};
+}
+
 json settings_of(const race_report &report) {
+    if (report.checkout)
+        return settings_of(*report.checkout, report.seed);
     if (report.drop)
         return settings_of(*report.drop, report.seed);
     return {{"clients", report.clients},

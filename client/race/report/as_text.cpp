@@ -22,7 +22,17 @@ std::string scene_of(const drop &scenario) {
     return text;
 }
 
+std::string scene_of(const checkout &scenario) {
+    return fmt::format(
+        "{} buyers for {} units, {} at once; {} to think, {:g}% walk away; a unit is "
+        "held for {}",
+        scenario.buyers, scenario.cap, scenario.clients, duration_text(scenario.think_time),
+        scenario.walk_away_rate * 100, duration_text(scenario.ttl));
+}
+
 std::string scene_of(const race_report &report) {
+    if (report.checkout)
+        return scene_of(*report.checkout);
     if (report.drop)
         return scene_of(*report.drop);
     std::string text =
@@ -79,8 +89,9 @@ cell figure(std::int64_t count, style if_any = style::plain) {
 }
 
 row title_row(const race_report &report, const std::vector<std::size_t> &shown, bool unknowns) {
-    const bool users = !report.drop;
-    row titles{{"strategy"}, {users ? "attempts" : "buyers"}, {users ? "redeemed" : "sold"}};
+    const bool buyers = report.drop || report.checkout;
+    row titles{{"strategy"}, {buyers ? "buyers" : "attempts"}};
+    titles.push_back({report.drop ? "sold" : report.checkout ? "confirmed" : "redeemed"});
     for (const std::size_t which : shown)
         titles.push_back({report.strategies.front().judged.findings[which].title});
     for (const measure &each : report.strategies.front().measures)

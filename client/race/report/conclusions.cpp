@@ -69,6 +69,10 @@ std::string on_never_told(const strategy_report &strategy) {
 }
 
 std::string on_passes(const std::vector<std::string> &names, const race_report &report) {
+    if (report.checkout)
+        return fmt::format(
+            "{}: never a unit too many, nobody twice, every abandoned unit sold again.",
+            list_of(names));
     if (report.drop)
         return fmt::format(
             "{}: never a unit too many, nobody twice, nobody sent away while one was "
@@ -96,7 +100,7 @@ std::string conclusions(const race_report &report) {
     }
     if (!passed.empty())
         text += on_passes(passed, report) + "\n";
-    if (!report.drop)
+    if (!report.drop && !report.checkout)
         return text;
     for (const strategy_report &strategy : report.strategies)
         if (strategy.unknown_outcomes > 0)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "judge/checkout_verdict.hpp"
 #include "judge/drop_verdict.hpp"
 
 namespace coupon_race {
@@ -55,6 +56,38 @@ strategy_report report_on(const drop_strategy &raced, const drop_result &result,
                        {"wait_ms", "wait", {}, result.blocked / count}};
     report.timing = time_of(requests);
     report.judged = judge_drop(result.log, ledger, cap, broken_invariants);
+    return report;
+}
+
+strategy_report report_on(const checkout_strategy &raced, const checkout_log &log,
+                          const std::vector<ledger_row> &ledger, std::int64_t cap,
+                          std::int64_t came_back, std::int64_t broken_invariants) {
+    strategy_report report;
+    report.name = raced.name();
+    report.method = raced.method();
+    report.attempts = static_cast<std::int64_t>(log.size());
+    std::int64_t walked_away = 0;
+    std::int64_t expired = 0;
+    std::int64_t held = 0;
+    duration until_held{};
+    race_log requests;
+    for (const visit &made : log) {
+        walked_away += made.walked_away;
+        expired += made.expired;
+        if (!made.walked_away && !made.expired)
+            count_answer(report, made.result);
+        if (made.walked_away || made.expired || made.result.answer == answer::redeemed) {
+            ++held;
+            until_held += made.until_held;
+        }
+        requests.push_back(made);
+    }
+    report.measures = {{"walked_away", "walked away", walked_away, {}},
+                       {"came_back", "came back", came_back, {}},
+                       {"confirmed_too_late", "", expired, {}},
+                       {"wait_ms", "wait", {}, until_held / std::max<std::int64_t>(1, held)}};
+    report.timing = time_of(requests);
+    report.judged = judge_checkout(log, ledger, cap, broken_invariants);
     return report;
 }
 

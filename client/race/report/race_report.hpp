@@ -9,6 +9,7 @@
 
 #include "judge/latency.hpp"
 #include "judge/verdict.hpp"
+#include "scenario/checkout.hpp"
 #include "scenario/drop.hpp"
 #include "scenario/race_log.hpp"
 #include "strategies/strategy.hpp"
@@ -51,6 +52,7 @@ struct race_report {
     std::int64_t rounds = 0;
     std::chrono::microseconds think_time{0};
     std::optional<coupon_race::drop> drop; ///< the scenario's own settings, if it is that one
+    std::optional<coupon_race::checkout> checkout; ///< likewise
     std::uint64_t seed = 0;
     std::string started_at; ///< UTC, ISO 8601
     server_description server;
@@ -67,6 +69,11 @@ strategy_report report_on(const strategy &raced, const race_log &log,
 strategy_report report_on(const drop_strategy &raced, const drop_result &result,
                           const std::vector<ledger_row> &ledger, std::int64_t cap,
                           std::int64_t broken_invariants);
+
+/// The same for a checkout. `came_back` are the holds whose unit was taken back.
+strategy_report report_on(const checkout_strategy &raced, const checkout_log &log,
+                          const std::vector<ledger_row> &ledger, std::int64_t cap,
+                          std::int64_t came_back, std::int64_t broken_invariants);
 
 } // namespace coupon_race
 

@@ -105,4 +105,37 @@ void lock_watch::work() {
     }
 }
 
+sweeper::sweeper(std::string connection, std::string statement, std::chrono::milliseconds interval)
+    : connection_{std::move(connection)}
+    , statement_{std::move(statement)}
+    , interval_{interval} {
+    if (!statement_.empty())
+        thread_ = started([](void *self) { static_cast<sweeper *>(self)->work(); }, this);
+}
+
+sweeper::~sweeper() {
+    {
+        const std::lock_guard lock{mutex_};
+        over_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable())
+        thread_.join();
+}
+
+/// A job that fails is gone, as many a shop's is; what it leaves undone the ledger will show.
+void sweeper::work() {
+    try {
+        pqxx::connection connection{connection_};
+        pqxx::nontransaction transaction{connection};
+        std::unique_lock lock{mutex_};
+        while (!changed_.wait_for(lock, interval_, [&] { return over_; })) {
+            lock.unlock();
+            transaction.exec(statement_);
+            lock.lock();
+        }
+    } catch (const std::exception &) {
+    }
+}
+
 } // namespace coupon_race

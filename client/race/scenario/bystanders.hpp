@@ -1,5 +1,5 @@
-/// Who takes no part in a race but has a connection to its database: one who kills backends, and
-/// one who watches how long others wait.
+/// Who takes no part in a race but has a connection to its database: one who kills backends, one
+/// who watches how long others wait, and one who sweeps up.
 #ifndef COUPON_RACE_SCENARIO_BYSTANDERS_HPP
 #define COUPON_RACE_SCENARIO_BYSTANDERS_HPP
 
@@ -12,7 +12,7 @@
 
 namespace coupon_race {
 
-/// Connections that bystanders take up.
+/// The most connections that bystanders take up in a race.
 inline constexpr int bystanders = 2;
 
 /// Terminates backends of the race's own database, soon but not at once: whoever asked for it goes
@@ -57,6 +57,26 @@ class lock_watch {
     std::condition_variable changed_;
     bool over_ = false;
     std::chrono::nanoseconds blocked_{0};
+    std::thread thread_;
+};
+
+/// Runs a statement at intervals, as a shop's own job would; nothing if it is empty.
+class sweeper {
+  public:
+    sweeper(std::string connection, std::string statement, std::chrono::milliseconds interval);
+    ~sweeper();
+    sweeper(const sweeper &) = delete;
+    sweeper &operator=(const sweeper &) = delete;
+
+  private:
+    void work();
+
+    std::string connection_;
+    std::string statement_;
+    std::chrono::milliseconds interval_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool over_ = false;
     std::thread thread_;
 };
 

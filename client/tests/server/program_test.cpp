@@ -145,6 +145,22 @@ TEST_F(Program, ADropSellsEveryUnitOnce) {
     expect_nothing_left();
 }
 
+TEST_F(Program, ACheckoutSellsAbandonedUnitsAgain) {
+    ASSERT_EQ(run({"--scenario", "checkout", "--clients", "8", "--buyers", "100", "--cap", "20",
+                   "--think-time", "1", "--ttl", "100", "--walk-away-rate", "0.5", "--json",
+                   "result.json"}),
+              0)
+        << output() << errors();
+    const json got = result();
+    EXPECT_EQ(got["settings"]["ttl_ms"], 100.0);
+    for (const char *name : {"textbook", "redeem_coupon"}) {
+        EXPECT_EQ(strategy_in(got, name)["verdict"], "pass") << name;
+        EXPECT_GT(strategy_in(got, name)["came_back"], 0) << name;
+    }
+    EXPECT_NE(output().find("left unsold"), std::string::npos) << output();
+    expect_nothing_left();
+}
+
 TEST_F(Program, KeepsAPipeFreeOfProgressAndColour) {
     ASSERT_EQ(run({"--rounds", "2", "--strategies", "unique"}), 0) << errors();
     EXPECT_EQ(output().find('\033'), std::string::npos) << output();

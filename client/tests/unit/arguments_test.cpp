@@ -114,6 +114,28 @@ TEST(Arguments, OfADropAreTaken) {
     EXPECT_EQ(wanted.drop.kill_rate, 0.75);
 }
 
+TEST(Arguments, ACheckoutHasItsOwnDefaultsAndStrategies) {
+    const settings wanted = parsed({"--scenario", "checkout"});
+    EXPECT_EQ(wanted.clients, 32);
+    EXPECT_EQ(wanted.checkout.buyers, 1000);
+    EXPECT_EQ(wanted.checkout.cap, 200);
+    EXPECT_EQ(wanted.checkout.think_time, microseconds{20000});
+    EXPECT_EQ(wanted.checkout.ttl, microseconds{200000});
+    EXPECT_EQ(wanted.strategies, (std::vector<std::string>{"textbook", "redeem_coupon"}));
+}
+
+TEST(Arguments, OfACheckoutAreTaken) {
+    const settings wanted =
+        parsed({"--scenario", "checkout", "-c", "8", "--buyers", "90", "--cap", "7", "--think-time",
+                "1.5", "--ttl", "60", "--walk-away-rate", "0.5"});
+    EXPECT_EQ(wanted.checkout.clients, 8);
+    EXPECT_EQ(wanted.checkout.buyers, 90);
+    EXPECT_EQ(wanted.checkout.cap, 7);
+    EXPECT_EQ(wanted.checkout.think_time, microseconds{1500});
+    EXPECT_EQ(wanted.checkout.ttl, microseconds{60000});
+    EXPECT_EQ(wanted.checkout.walk_away_rate, 0.5);
+}
+
 TEST(Arguments, WhatAnotherScenarioTakesExitsWith254) {
     expect_bad({"--scenario", "hurry"}, "--scenario");
     expect_bad({"--cap", "7"}, "--cap is not for the scenario double-click");
@@ -122,6 +144,8 @@ TEST(Arguments, WhatAnotherScenarioTakesExitsWith254) {
     expect_bad({"--scenario", "drop", "--rollback-rate", "0.6", "--kill-rate", "0.5"},
                "more than 1");
     expect_bad({"--scenario", "drop", "--cap", "0"}, "--cap");
+    expect_bad({"--scenario", "drop", "--ttl", "5"}, "--ttl is not for the scenario drop");
+    expect_bad({"--scenario", "checkout", "--kill-rate", "0.1"}, "--kill-rate is not for");
 }
 
 TEST(Arguments, WhatIsNoConnectionStringExitsWith254) {
