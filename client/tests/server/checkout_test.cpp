@@ -1,5 +1,7 @@
 /// The scenario checkout on a real server: judged by what stands in the database when all is over.
 
+#include <string_view>
+
 #include <pqxx/pqxx>
 
 #include "judge/checkout_verdict.hpp"
@@ -26,11 +28,11 @@ checkout hasty() {
     return scenario;
 }
 
-const checkout_strategy &checkout_strategy_named(const std::string &name) {
+const checkout_strategy &checkout_strategy_named(std::string_view name) {
     for (const auto &each : checkout_strategies())
         if (each->name() == name)
             return *each;
-    throw std::invalid_argument{name};
+    throw std::invalid_argument{std::string{name}};
 }
 
 class Checkout : public DatabaseTest {

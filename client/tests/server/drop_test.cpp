@@ -1,5 +1,7 @@
 /// The scenario drop on a real server: judged by what stands in the database when all is over.
 
+#include <string_view>
+
 #include <pqxx/pqxx>
 
 #include "judge/drop_verdict.hpp"
@@ -45,11 +47,11 @@ class Drop : public DatabaseTest {
     }
 };
 
-const drop_strategy &drop_strategy_named(const std::string &name) {
+const drop_strategy &drop_strategy_named(std::string_view name) {
     for (const auto &each : drop_strategies())
         if (each->name() == name)
             return *each;
-    throw std::invalid_argument{name};
+    throw std::invalid_argument{std::string{name}};
 }
 
 std::int64_t count(const strategy_report &report, const std::string &key) {
