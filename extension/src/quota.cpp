@@ -25,9 +25,11 @@
 //   - a look at all versions, committed or not, finds no unit, and no row that a transaction in
 //     progress is changing or has inserted (else it is waited for: it may roll back, or bring
 //     units);
-//   - and that look met one index entry only, the anchor's. It judges each row by itself, and could
-//     miss a row that moved to another place just then; but such a row has two entries. Where there
-//     were more, a look by an MVCC snapshot, which misses nothing, must find no unit either.
+//   - and nothing was missed, though the look judges each row by itself and not all at one moment:
+//     it met one index entry only, the anchor's, and so did a second look, the anchor's row being
+//     the same version. So when the second look read the index there was no other stripe, and the
+//     anchor had no unit. Where there are more entries (a row that moves has two), a look by an
+//     MVCC snapshot must find no unit either.
 //
 // Deadlock: a redemption that waits here holds no stripe of this coupon, for it would have used
 // it. Waiting in a circle takes transactions that redeem several coupons (40P01, documented).
@@ -55,8 +57,15 @@ struct look {
     struct rival rival;
     bool has_busy; // a stripe with units that somebody has locked, or changed just now
     stripe_row busy;
-    int64 entries_seen; // in the index
+    bool has_other; // index entries other than the anchor's
+    ItemPointerData anchor_at;
+    bool is_certain; // there is no unit, and nobody who may bring one
 };
+
+bool is_bare_anchor(const look &seen) {
+    return seen.has_anchor && !seen.has_other && !seen.was_taken && !seen.has_rival &&
+           !seen.has_busy;
+}
 
 // Tries the stripes that the scan finds, in their order, until one gives amount units or all it
 // has. amount says how many it gave.
@@ -64,7 +73,10 @@ void try_stripes(const schema &objects, index_scan &scan, const SnapshotData &di
                  int64 coupon_id, int64 &amount, look &seen) {
     while (!seen.was_taken && next_row(scan)) {
         stripe_row found = read_stripe(objects.quota, scan);
-        seen.has_anchor |= found.stripe == anchor;
+        if (found.stripe == anchor) {
+            seen.has_anchor = true;
+            seen.anchor_at = found.tid;
+        }
         rival other;
         if (find_rival(scan, dirty, other)) {
             if (!seen.has_rival) // not all wait for the same one
@@ -84,15 +96,28 @@ void try_stripes(const schema &objects, index_scan &scan, const SnapshotData &di
     }
 }
 
+look look_once(const schema &objects, index_scan &scan, const SnapshotData &dirty, int64 coupon_id,
+               int64 &amount) {
+    look seen = {};
+    try_stripes(objects, scan, dirty, coupon_id, amount, seen);
+    seen.has_other = scan.entries_seen > 1;
+    return seen;
+}
+
 look look_at_stripes(const schema &objects, int64 coupon_id, ScanKeyData *keys, int key_count,
                      int64 &amount) {
     SnapshotData dirty;
     InitDirtySnapshot(dirty);
     index_scan scan = begin_scan(objects.quota_table, objects.quota_index, &dirty, keys, key_count,
                                  RowExclusiveLock);
-    look seen = {};
-    try_stripes(objects, scan, dirty, coupon_id, amount, seen);
-    seen.entries_seen = scan.entries_seen;
+    look seen = look_once(objects, scan, dirty, coupon_id, amount);
+    bool sees_all = key_count == 1;
+    if (sees_all && is_bare_anchor(seen)) {
+        ItemPointerData anchor_at = seen.anchor_at;
+        restart_scan(scan, keys, key_count);
+        seen = look_once(objects, scan, dirty, coupon_id, amount);
+        seen.is_certain = is_bare_anchor(seen) && ItemPointerEquals(&anchor_at, &seen.anchor_at);
+    }
     end_scan(scan);
     return seen;
 }
@@ -137,8 +162,7 @@ supply take_from_stripes(const schema &objects, const coupon &offer, int64 &amou
         return take_busy_stripe(objects, offer.id, seen.busy, amount) ? supply::taken
                                                                       : supply::undecided;
     int64 remaining = 0;
-    bool is_certain = seen.has_anchor && seen.entries_seen == 1;
-    if (is_certain || read_quota(objects, offer.id, remaining)) {
+    if (seen.is_certain || read_quota(objects, offer.id, remaining)) {
         last_sold_out = remaining > 0 ? 0 : offer.id;
         return remaining > 0 ? supply::undecided : supply::sold_out;
     }

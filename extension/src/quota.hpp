@@ -34,9 +34,11 @@ bool is_quota_set_up(const schema &objects, int64 coupon_id);
 // Gives count units back to a quota that is set up, never waiting for anyone.
 void return_units(const schema &objects, int64 coupon_id, int64 count);
 
-// Sets up the quota if it is not: the cap less the live redemptions and holds in the ledger. Waits
-// for transactions in progress that change these.
-// Errors: 23514 if more than the cap is in use.
+// Errors: 23514 if more redemptions and holds are in use than the coupon's cap.
+void check_cap_covers_use(const schema &objects, const coupon &offer);
+
+// Sets up the quota if it is not: the cap less the live redemptions and holds in the ledger, but
+// at least none. Waits for transactions in progress that change these.
 void set_up_quota(const schema &objects, const coupon &offer);
 
 // The same for a coupon that this transaction has just created; left undone if the ledger has rows

@@ -80,14 +80,18 @@ bool is_quota_set_up(const schema &objects, int64 coupon_id) {
     return lock_coupon(objects, coupon_id, LockTupleShare) && wait_for_anchor(objects, coupon_id);
 }
 
+void check_cap_covers_use(const schema &objects, const coupon &offer) {
+    int64 used = count_live_rows_or_wait(objects, offer.id);
+    if (used > offer.max_redemptions)
+        report_cap_below_use(offer, used);
+}
+
 void set_up_quota(const schema &objects, const coupon &offer) {
     if (!lock_coupon(objects, offer.id, LockTupleNoKeyExclusive) ||
         wait_for_anchor(objects, offer.id))
         return;
     int64 used = count_live_rows_or_wait(objects, offer.id);
-    if (used > offer.max_redemptions)
-        report_cap_below_use(offer, used);
-    write_quota(objects, offer, offer.max_redemptions - used);
+    write_quota(objects, offer, Max(offer.max_redemptions - used, 0));
 }
 
 void set_up_new_quota(const schema &objects, const coupon &offer) {
@@ -133,9 +137,7 @@ void drop_all_quotas(const schema &objects) {
 
 void change_cap(const schema &objects, const coupon &before, const coupon &after) {
     if (!wait_for_anchor(objects, after.id)) { // it is set up later, with the new cap
-        int64 used = count_live_rows_or_wait(objects, after.id);
-        if (used > after.max_redemptions)
-            report_cap_below_use(after, used);
+        check_cap_covers_use(objects, after);
         return;
     }
     int64 more = after.max_redemptions - before.max_redemptions + withdraw_units_ahead(after.id);

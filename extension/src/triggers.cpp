@@ -98,10 +98,12 @@ HeapTuple follow_changed_cap(const schema &objects, const TriggerData &trigger) 
     if (is_capped(before) && !is_quota_set_up(objects, after.id))
         return nullptr;
     lock_schema(objects.function, ShareRowExclusiveLock);
-    if (is_capped(after))
+    if (is_capped(after)) {
+        check_cap_covers_use(objects, after);
         set_up_quota(objects, after);
-    else
+    } else {
         drop_quota(objects, after.id);
+    }
     return nullptr;
 }
 

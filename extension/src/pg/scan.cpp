@@ -14,6 +14,11 @@ index_scan begin_scan(Oid table, Oid index, Snapshot snapshot, ScanKeyData *keys
     return scan;
 }
 
+void restart_scan(index_scan &scan, ScanKeyData *keys, int count) {
+    index_rescan(scan.scan, keys, count, nullptr, 0);
+    scan.entries_seen = 0;
+}
+
 // index_getnext_slot(), but that it counts.
 bool next_row(index_scan &scan, ScanDirection direction) {
     for (;;) {

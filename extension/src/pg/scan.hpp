@@ -21,6 +21,8 @@ struct index_scan {
 // write may follow, to lock once only. The keys must live until end_scan().
 index_scan begin_scan(Oid table, Oid index, Snapshot snapshot, ScanKeyData *keys, int count,
                       LOCKMODE lock = AccessShareLock);
+// Begins the scan anew, with the same keys.
+void restart_scan(index_scan &scan, ScanKeyData *keys, int count);
 bool next_row(index_scan &scan, ScanDirection direction = ForwardScanDirection);
 void end_scan(index_scan &scan);
 
