@@ -28,6 +28,8 @@ struct write_target {
 // 09000 if a trigger suppresses the row.
 bool insert_row(const write_target &target, const column_value *values, int count);
 
+// (Known gap: transition tables of statement triggers on UPDATE see no rows, for
+// ExecSimpleRelationUpdate() captures none.)
 // Changes columns of a row that the caller has locked, see lock_row(), and makes the change visible
 // to the transaction's next command. Errors: as for insert_row().
 void update_row(const write_target &target, TupleTableSlot *locked, const column_value *values,
