@@ -40,6 +40,7 @@ class buyer_session {
         purchase made;
         made.user = user;
         fate_ = ahead;
+        answer_is_lost_ = false;
         made.started = race_clock::now();
         int tries = 1;
         while (try_to_buy(made, code) == again && tries < most_tries) {
@@ -100,6 +101,11 @@ class buyer_session {
             if (!meet_fate(made, connection, transaction))
                 return;
             translating(connection, if_lost::outcome_unknown, [&] { transaction.commit(); });
+            if (std::exchange(answer_is_lost_, false)) {
+                killer_.kill(connection.backendpid());
+                throw coupon_guard::outcome_unknown{
+                    "the connection broke before COMMIT was answered"};
+            }
             made.result.answer = answer::redeemed;
             made.result.redemption_id = redemption;
         });
@@ -118,6 +124,9 @@ class buyer_session {
         case fate::killed_at_commit:
             killer_.kill(connection.backendpid());
             break;
+        case fate::killed_after_commit:
+            answer_is_lost_ = true;
+            break;
         case fate::commit:
             break;
         }
@@ -132,6 +141,7 @@ class buyer_session {
     coupon_guard::backoff pauses_;
     backend_killer &killer_;
     fate fate_ = fate::commit;
+    bool answer_is_lost_ = false;
 };
 
 } // namespace
@@ -144,8 +154,10 @@ fate fate_of(const drop &scenario, std::uint64_t seed, std::int64_t buyer) {
         return fate::roll_back;
     if (drawn < scenario.rollback_rate + scenario.kill_rate / 2)
         return fate::killed_before_commit;
-    if (drawn < scenario.rollback_rate + scenario.kill_rate)
+    if (drawn < scenario.rollback_rate + scenario.kill_rate * 3 / 4)
         return fate::killed_at_commit;
+    if (drawn < scenario.rollback_rate + scenario.kill_rate)
+        return fate::killed_after_commit;
     return fate::commit;
 }
 

@@ -27,7 +27,13 @@ struct drop {
 };
 
 /// What is to become of a purchase that gets a unit, for the first time that it does.
-enum class fate { commit, roll_back, killed_before_commit, killed_at_commit };
+enum class fate {
+    commit,
+    roll_back,
+    killed_before_commit,
+    killed_at_commit,    ///< by somebody else while COMMIT is sent: before or after its record
+    killed_after_commit, ///< the record is written, and the client is never told
+};
 
 /// The same for the same buyer and seed, so that every strategy meets the same buyers.
 fate fate_of(const drop &scenario, std::uint64_t seed, std::int64_t buyer);
