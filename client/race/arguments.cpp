@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h> // fmt::join, since fmt 11
 
 #include "judge/verdict.hpp"
 #include "strategies/checkout_strategy.hpp"
