@@ -27,6 +27,7 @@ exit_commands=()
 at_exit() { exit_commands+=("$1"); }
 run_exit_commands() {
     local index
+    trap '' INT TERM # a signal to the process group would end them halfway
     for ((index = ${#exit_commands[@]} - 1; index >= 0; index--)); do
         eval "${exit_commands[index]}" || true
     done
