@@ -25,17 +25,22 @@ def measure(database, settings, progress):
         transactions = max(2, settings.wal_transactions // case.redemptions_each)
         # The first calls set up what the others find: the counts start after them.
         load.fixed_number(database, name, max(2, transactions // 10))
-        start, records = ask(database, POSITION), int(ask(database, RECORDS))
-        load.fixed_number(database, name, transactions)
-        end, records_after = ask(database, POSITION), int(ask(database, RECORDS))
-        redemptions = transactions * case.redemptions_each
-        results.append({
-            "name": name, "title": case.title, "redemptions": redemptions,
-            "bytes": int(ask(database, f"SELECT pg_wal_lsn_diff('{end}', '{start}');")) / redemptions,
-            "records": (records_after - records) / redemptions,
-            "types": _types(database, start, end, redemptions) if inspect else None,
-        })
+        # The smallest of three counts: autovacuum may write in between.
+        counts = [_count(database, name, transactions, transactions * case.redemptions_each, inspect) for _ in range(3)]
+        results.append({"name": name, "title": case.title, **min(counts, key=lambda count: count["bytes"])})
     return results
+
+
+def _count(database, script, transactions, redemptions, inspect):
+    start, records = ask(database, POSITION), int(ask(database, RECORDS))
+    load.fixed_number(database, script, transactions)
+    end, records_after = ask(database, POSITION), int(ask(database, RECORDS))
+    return {
+        "redemptions": redemptions,
+        "bytes": int(ask(database, f"SELECT pg_wal_lsn_diff('{end}', '{start}');")) / redemptions,
+        "records": (records_after - records) / redemptions,
+        "types": _types(database, start, end, redemptions) if inspect else None,
+    }
 
 
 def _types(database, start, end, redemptions):
