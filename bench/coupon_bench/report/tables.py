@@ -145,4 +145,5 @@ def _phases(study):
     names = list(study["cases"][0]["phases"]) if study["cases"] else []
     return Table(f"Share of time by phase, {study['clients']} clients", ["case"] + names,
                  [[case["title"]] + [as_text.percent(case["phases"][name]) for name in names] for case in study["cases"]],
-                 "Wait events of all backends, sampled from pg_stat_activity. Running includes waiting for a core.")
+                 "Wait events of all backends, sampled from pg_stat_activity. A backend whose client has sent something, but that "
+                 "has not got a core yet, still counts as waiting for the client.")
