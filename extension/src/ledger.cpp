@@ -268,9 +268,13 @@ row_change void_row(const schema &objects, const redemption &found, TimestampTz 
     return change_row(objects, found, values, lengthof(values), wait);
 }
 
+static row_change void_expired_hold(const schema &objects, const redemption &expired,
+                                    TimestampTz moment, LockWaitPolicy wait) {
+    return void_row(objects, expired, moment, CStringGetTextDatum("hold expired"), true, wait);
+}
+
 lookup take_over_expired_hold(const schema &objects, int64 coupon_id, TimestampTz moment,
                               rival &rival) {
-    const Datum reason = CStringGetTextDatum("hold expired");
     ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
     SnapshotData dirty;
     InitDirtySnapshot(dirty);
@@ -286,7 +290,7 @@ lookup take_over_expired_hold(const schema &objects, int64 coupon_id, TimestampT
             continue;
         }
         redemption expired = read_redemption(objects.ledger, scan);
-        switch (void_row(objects, expired, moment, reason, true, LockWaitSkip)) {
+        switch (void_expired_hold(objects, expired, moment, LockWaitSkip)) {
         case row_change::done:
             was_taken = true;
             break;
@@ -309,7 +313,7 @@ lookup take_over_expired_hold(const schema &objects, int64 coupon_id, TimestampT
         return lookup::missing;
     // Only such are left that somebody has locked: wait for the lock.
     rival.transaction = InvalidTransactionId;
-    return void_row(objects, busy, moment, reason, true, LockWaitBlock) == row_change::done
+    return void_expired_hold(objects, busy, moment, LockWaitBlock) == row_change::done
                ? lookup::found
                : lookup::undecided;
 }
