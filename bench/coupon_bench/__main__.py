@@ -3,11 +3,12 @@
 import datetime
 import json
 import pathlib
+import signal
 import sys
 
-from . import bulk, growth, machine, memory, phases, rounds, settings as command_line, targets, wal
+from . import bulk, growth, machine, memory, merge, phases, rounds, settings as command_line, targets, wal
 from .catalogue import GROUPS, STUDIES
-from .database import Databases, SqlError, run_schema, ask
+from .database import Databases, SqlError, ask, checkpoint, run_schema
 from .load import LoadError
 from .rounds import Progress
 
@@ -29,11 +30,13 @@ def measure(settings, command, progress):
         results["version"] = ask(database, "SELECT guard.coupon_guard_version();")
         for group in GROUPS:
             if any(case.name in settings.cases for case in group.cases):
+                checkpoint()
                 results["groups"][group.name] = rounds.run_group(group, database, settings, progress)
         for study, one_database, run in (("wal", True, wal.measure), ("phases", True, phases.measure),
                                          ("memory", True, memory.measure), ("bulk", True, bulk.measure),
                                          ("growth", False, growth.ledger), ("coupons", False, growth.coupons)):
             if study in settings.studies:
+                checkpoint()
                 results[study] = run(database if one_database else databases, settings, progress)
     results["load_average"]["after"] = machine.load_average()
     results["targets"] = targets.judge(results)
@@ -61,18 +64,11 @@ def list_cases():
     print("studies: " + ", ".join(STUDIES))
 
 
-def main():
-    given, settings = command_line.parse(sys.argv[1:])
-    if given.list:
-        list_cases()
-        return 0
-    try:
+def run(given, settings):
+    if given.merge:
+        results = merge.merge(given.merge)
+    else:
         results = measure(settings, given.command_line.strip(), Progress())
-    except (SqlError, LoadError) as error:
-        print(f"scripts/bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
     files = write(results, pathlib.Path(given.results))
     if given.self_test:
         from . import self_test
@@ -80,6 +76,21 @@ def main():
     print(files["md"].read_text(encoding="utf-8"))
     print("\n".join(f"written: {path}" for path in files.values()))
     return 0
+
+
+def main():
+    given, settings = command_line.parse(sys.argv[1:])
+    if given.list:
+        list_cases()
+        return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what has been started is ended on both
+    try:
+        return run(given, settings)
+    except (SqlError, LoadError, merge.MergeError) as error:
+        print(f"scripts/bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

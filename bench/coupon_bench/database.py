@@ -57,6 +57,11 @@ def run_schema(database, files):
         psql(database, (HERE / "schema" / f"{name}.sql").read_text())
 
 
+def checkpoint():
+    """Now, so that none falls into the measurements that follow, and WAL can be recycled."""
+    psql("postgres", "CHECKPOINT;")
+
+
 def ask(database, query):
     """The one value that a query returns, as text."""
     return psql(database, query)[-1][0]

@@ -30,7 +30,7 @@ def run_group(group, database, settings, progress):
         "unit": group.unit,
         "cases": [{"name": case.name, "title": case.title, "against": list(case.against), "clients": results[case.name]}
                   for case in cases],
-        "left_out": [f"{case.title}: redis-server is not installed" for case in group.cases
+        "left_out": [f"{case.title}: Redis is not installed" for case in group.cases
                      if case.name in settings.cases and case.redis and not redis.installed()],
     }
 

@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -9,7 +10,7 @@ import subprocess
 import tempfile
 import zlib
 
-from . import redis
+from . import merge, redis
 from .catalogue import GROUPS, STUDIES
 
 
@@ -17,7 +18,8 @@ def check(results, files):
     """Prints one line for each promise, in TAP; returns the exit status."""
     page = files["html"].read_text(encoding="utf-8")
     promises = [*_cases(results), *_studies(results), ("the JSON file is what was measured", _json_is(results, files["json"])),
-                ("every target has a row", len(results["targets"]) >= 15), *_page(page, results),
+                ("every target has a row", len(results["targets"]) >= 15),
+                ("parts measured one by one make the same report", _parts_merge(results)), *_page(page, results),
                 ("the Markdown has every table", _markdown_has_tables(files["md"], page))]
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell", "google-chrome"))), None)
     if browser:
@@ -53,6 +55,13 @@ def _json_is(results, path):
     return json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(results))
 
 
+def _parts_merge(results):
+    parts = [{key: value for key, value in results.items() if key not in STUDIES},
+             {**results, "groups": {}}]
+    merged = merge.merge(parts)
+    return len(merged["parts"]) == 2 and all(merged[key] == results[key] for key in ("groups", "targets", *STUDIES))
+
+
 def _page(page, results):
     class Parser(html.parser.HTMLParser):
         def __init__(self):
@@ -83,9 +92,10 @@ def _browser_draws(browser, page):
     """A screenshot with something on it: many different bytes where an empty page has few."""
     with tempfile.TemporaryDirectory(prefix="coupon_guard-browser.") as directory:
         shot = pathlib.Path(directory) / "page.png"
-        subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
                         f"--user-data-dir={directory}/profile", "--window-size=1200,6000", f"--screenshot={shot}",
-                        page.resolve().as_uri()], capture_output=True, timeout=120, check=False)
+                        page.resolve().as_uri()], env={**os.environ, "HOME": directory}, capture_output=True, timeout=120,
+                       check=False)
         if not shot.exists():
             return False
         return _distinct_rows(shot.read_bytes()) > 500

@@ -2,6 +2,8 @@
 
 import argparse
 import dataclasses
+import json
+import pathlib
 
 from .catalogue import GROUPS, STUDIES
 
@@ -28,7 +30,7 @@ def parse(arguments):
                                      formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clients", type=_numbers, metavar="N,N", help="numbers of clients (1,8,32,64)")
     parser.add_argument("--rounds", type=_positive, metavar="N", help="rounds of A B C A B C ... (5)")
-    parser.add_argument("--seconds", type=_positive, metavar="N", help="seconds of each run, after 1 s of warm-up (5)")
+    parser.add_argument("--seconds", type=_positive, metavar="N", help="seconds of each run, after 1 s of warm-up (3)")
     parser.add_argument("--cases", type=_names, metavar="NAME,NAME",
                         help="cases, groups (" + ", ".join(group.name for group in GROUPS) + ")\nor studies (" +
                         ", ".join(STUDIES) + ") to run, rather than all;\nwhat a case is compared with is run too")
@@ -37,6 +39,9 @@ def parse(arguments):
     parser.add_argument("--list", action="store_true", help="list the cases and end")
     parser.add_argument("--self-test", action="store_true",
                         help="run everything for a moment on tiny tables, and check\nthat the reports are complete; judges no time")
+    parser.add_argument("--merge", nargs="+", type=_results, metavar="RESULTS.json",
+                        help="measure nothing: one report of several runs that each measured a part.\n"
+                             "Of what two of them measured, the last one's figures count")
     parser.add_argument("--results", default="bench/results", help=argparse.SUPPRESS)
     parser.add_argument("--command-line", default="", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
@@ -54,7 +59,7 @@ def _settings(given):
     return Settings(
         clients=given.clients or ([1, 32, 64] if quick else [1, 8, 32, 64]),
         rounds=given.rounds or (3 if quick else 5),
-        seconds=given.seconds or (1 if quick else 5),
+        seconds=given.seconds or (1 if quick else 3),
         warm_up=1,
         cases=cases,
         studies=studies,
@@ -96,6 +101,13 @@ def _positive(text):
 
 def _numbers(text):
     return sorted({_positive(part) for part in text.split(",")})
+
+
+def _results(name):
+    try:
+        return json.loads(pathlib.Path(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _names(text):

@@ -31,3 +31,7 @@ def percent(part):
 
 def clients(number):
     return "1 client" if number == 1 else f"{number} clients"
+
+
+def rounds(number):
+    return "1 round" if number == 1 else f"{number} interleaved rounds"

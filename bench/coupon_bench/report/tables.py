@@ -15,6 +15,12 @@ class Table:
 
 
 def conditions(results):
+    """Of a merged report: what differs, for each part."""
+    lines = {line: None for part in results.get("parts", [results]) for line in _conditions(part)}
+    return list(lines)
+
+
+def _conditions(results):
     where, server = results["machine"], results["server"]
     load = results["load_average"]
     lines = [
@@ -22,7 +28,7 @@ def conditions(results):
         f"{where['cpu']}, {where['cores']} cores, {where['memory_gb']} GB, {where['system']}",
         f"fsync {server['fsync']}, synchronous_commit {server['synchronous_commit']}, "
         f"shared_buffers {server['shared_buffers']}, checkpoint_timeout {server['checkpoint_timeout']}",
-        f"pgbench on the same machine, prepared statements, {results['rounds']} interleaved rounds of {results['seconds']} s "
+        f"pgbench on the same machine, prepared statements, {as_text.rounds(results['rounds'])} of {results['seconds']} s "
         f"after 1 s of warm-up",
         f"load average before {load['before']}, after {load['after']}",
         f"command: {results['command']}",
