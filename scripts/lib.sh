@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What scripts/demo and scripts/test share: telling what is being done, finding or installing what the build needs,
-# and the build itself.
+# What scripts/demo, scripts/test and scripts/bench share: telling what is being done, finding or installing what the build
+# needs, the build itself, and a server of our own.
 #
 # The caller has set `set -euo pipefail`. Nothing here touches a PostgreSQL cluster that exists: packages are installed
 # so that they make none (install_packages), and every server that runs for a test is one of our own.
@@ -127,6 +127,7 @@ install_packages() {
     if [ ${#unknown[@]} -gt 0 ]; then
         note "apt-get update first: ${unknown[*]} not known yet"
         apt_get update >/dev/null
+        leave_out_unknown
     fi
     forbid_main_cluster
     # Package lists of last month name files that the mirror no longer has: then, and only then, fetch new ones.
@@ -139,6 +140,20 @@ install_packages() {
         fi
     fi
     allow_main_cluster
+}
+
+# What a distribution may lack (Ubuntu has Chromium as a snap only) is left out of `missing`: the tests that want it do without.
+readonly optional_packages=" chromium redis-tools "
+leave_out_unknown() {
+    local package known=()
+    for package in "${missing[@]}"; do
+        if [[ $optional_packages == *" $package "* ]] && ! apt-cache show "$package" >/dev/null 2>&1; then
+            note "there is no package $package here: left out"
+        else
+            known+=("$package")
+        fi
+    done
+    missing=("${known[@]}")
 }
 
 readonly cluster_settings=/etc/postgresql-common/createcluster.d
@@ -183,6 +198,8 @@ ${0##*/}: this machine has no apt-get, so nothing is installed. What is needed:
   - utf8proc (the extension)
   - libpqxx 6.4 or later, CLI11, {fmt}, nlohmann_json (the client)
   - for scripts/test also: GoogleTest, Perl with IPC::Run
+  - for scripts/bench, and its part of scripts/test: Python 3 with matplotlib and Jinja, and Redis to compare with
+  - to look at the pages that are made: Chromium
 
 Once they are there: ${0##*/} --no-install, with PG_CONFIG set if pg_config is not in the PATH.
 LIST
@@ -201,6 +218,14 @@ check_postgres() {
     export PG_CONFIG
     note "$version, libpqxx $(pkg-config --modversion libpqxx 2>/dev/null || echo unknown)"
 }
+
+# What scripts/bench takes besides; from redis-tools, since redis-server would start a service (bench/coupon_bench/redis.py).
+# shellcheck disable=SC2034  # for those who source this
+readonly benchmark_packages=(python3 python3-matplotlib python3-jinja2 redis-tools)
+
+# The distribution's Python is the one its packages of matplotlib and Jinja are for; another may come first in the PATH.
+python() { if [ -x /usr/bin/python3 ]; then /usr/bin/python3 "$@"; else python3 "$@"; fi; }
+python_can_report() { python -c 'import jinja2, matplotlib' 2>/dev/null; }
 
 # --- building ---------------------------------------------------------------------------------------------------------
 
@@ -237,6 +262,59 @@ build_client() {
     say "building the client and coupon-race"
     quietly "$logs/cmake.log" cmake -S "$root" -B "$root/build" "$@"
     quietly "$logs/cmake.log" cmake --build "$root/build" --parallel "$(nproc)"
+}
+
+# --- a server of our own ----------------------------------------------------------------------------------------------
+
+# make_workplace TEMPLATE: the directory $work, deleted at the end, for a server and for $server_user who runs it: this
+# user, or `postgres` (else `nobody`) when this user is root, since PostgreSQL refuses to run as root.
+make_workplace() {
+    server_user=$(id -un)
+    if [ "$(id -u)" -eq 0 ]; then
+        server_user=nobody
+        if getent passwd postgres >/dev/null; then server_user=postgres; fi
+    fi
+    work=$(mktemp -d "$1") # short: the path of a socket must fit in 107 bytes
+    at_exit 'rm -rf "$work"'
+    mkdir "$work/socket"
+    chown -R "$server_user:$(id -g "$server_user")" "$work"
+    cd "$work" || return # the server's user may not be allowed where we were called
+    note "as $server_user, in $work"
+}
+
+as_server_user() {
+    if [ "$server_user" = "$(id -un)" ]; then
+        "$@"
+    else
+        setpriv --reuid="$server_user" --regid="$(id -g "$server_user")" --init-groups \
+            env HOME="$work" USER="$server_user" "$@"
+    fi
+}
+
+# start_server LOCALE <SETTINGS: in $work, on a unix socket of its own; nobody's connection settings but these apply from
+# here on.
+start_server() {
+    local name directory
+    for name in "${!PG@}"; do
+        if [ "$name" != PG_CONFIG ]; then unset "$name"; fi
+    done
+    directory=$("$PG_CONFIG" --bindir)
+    as_server_user "$directory/initdb" --pgdata="$work/data" --username=postgres --auth=trust --encoding=UTF8 \
+        --locale="$1" --no-sync >"$work/initdb.log" 2>&1 </dev/null || die "initdb failed: $(cat "$work/initdb.log")"
+    {
+        printf "%s\n" "listen_addresses = ''" "unix_socket_directories = '$work/socket'" "port = 5432"
+        cat
+    } | as_server_user tee -a "$work/data/postgresql.conf" >/dev/null
+    at_exit stop_server
+    as_server_user "$directory/pg_ctl" --pgdata="$work/data" --log="$work/server.log" --wait start >/dev/null 2>&1 ||
+        die "the server did not start: $(cat "$work/server.log")"
+    export PGHOST=$work/socket PGPORT=5432 PGUSER=postgres
+}
+
+# By the pid in the data directory that we made: no other server can be meant.
+stop_server() {
+    cp "$work/server.log" "$logs/${0##*/}-server.log" 2>/dev/null || true
+    as_server_user "$("$PG_CONFIG" --bindir)/pg_ctl" --pgdata="$work/data" --mode=immediate --silent stop
 }
 
 # begin: a place for logs, which the user who runs this can write to.
