@@ -3,6 +3,9 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::RealBin/.lib";
+use CouponGuard::Test;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -19,35 +22,14 @@ sub prepare
 	$node->safe_psql('postgres', "BEGIN; SELECT status FROM $call; PREPARE TRANSACTION '$name'");
 }
 
-# Starts the call in a session of its own and returns when it waits for a transaction.
-sub start_rival
-{
-	my ($call) = @_;
-	my $rival = $node->background_psql('postgres');
-	my $pid = $rival->query_safe('SELECT pg_backend_pid()');
-	$rival->query_until(qr/started/, "\\echo started\nSELECT status FROM $call;\n");
-	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_locks WHERE pid = $pid AND locktype = 'transactionid' AND NOT granted")
-	  or die 'the rival does not wait';
-	return $rival;
-}
-
-sub answer
-{
-	my ($rival) = @_;
-	my $answer = $rival->query_until(qr/finished/, "\\echo finished\n");
-	$rival->quit;
-	$answer =~ s/\s*finished\s*//;
-	return $answer;
-}
-
 prepare('first', "redeem_coupon(1, 'ONCE')");
-my $rival = start_rival("redeem_coupon(1, 'ONCE')");
+my $rival = start_rival($node, "redeem_coupon(1, 'ONCE')");
 is($node->safe_psql('postgres', "SELECT status FROM redeem_coupon(2, 'ONCE')"), 'redeemed', 'another user does not wait');
 $node->safe_psql('postgres', "COMMIT PREPARED 'first'");
 is(answer($rival), 'already_redeemed', 'commit prepared: the rival is told already_redeemed');
 
 prepare('second', "redeem_coupon(3, 'ONCE')");
-$rival = start_rival("redeem_coupon(3, 'ONCE')");
+$rival = start_rival($node, "redeem_coupon(3, 'ONCE')");
 $node->safe_psql('postgres', "ROLLBACK PREPARED 'second'");
 is(answer($rival), 'redeemed', 'rollback prepared: the rival redeems');
 
@@ -57,7 +39,7 @@ is($node->safe_psql('postgres', "SELECT status, use_no FROM redeem_coupon(4, 'TW
 # After a crash it still holds.
 $node->stop('immediate');
 $node->start;
-$rival = start_rival("redeem_coupon(4, 'TWICE')");
+$rival = start_rival($node, "redeem_coupon(4, 'TWICE')");
 $node->safe_psql('postgres', "COMMIT PREPARED 'third'");
 is(answer($rival), 'already_redeemed', 'after a crash too');
 

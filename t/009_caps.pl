@@ -4,6 +4,9 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::RealBin/.lib";
+use CouponGuard::Test;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -139,28 +142,8 @@ foreach my $database ('plain', 'custom')
 
 # --- PREPARE TRANSACTION with the last unit; a crash ----------------------------
 
-sub start_rival
-{
-	my ($call) = @_;
-	my $rival = $node->background_psql('postgres');
-	my $pid = $rival->query_safe('SELECT pg_backend_pid()');
-	$rival->query_until(qr/started/, "\\echo started\nSELECT status FROM $call;\n");
-	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_locks WHERE pid = $pid AND locktype = 'transactionid' AND NOT granted")
-	  or die 'the rival does not wait';
-	return $rival;
-}
-
-sub answer
-{
-	my ($rival) = @_;
-	my $answer = $rival->query_until(qr/finished/, "\\echo finished\n");
-	$rival->quit;
-	$answer =~ s/\s*finished\s*//;
-	return $answer;
-}
-
 value("BEGIN; SELECT redeem_coupon(1, 'ONE'); PREPARE TRANSACTION 'last'");
-my $rival = start_rival("redeem_coupon(2, 'ONE')");
+my $rival = start_rival($node, "redeem_coupon(2, 'ONE')");
 value("ROLLBACK PREPARED 'last'");
 is(answer($rival), 'redeemed', 'rollback prepared: the rival has the unit');
 value("SELECT void_redemption(id) FROM coupon_redemption WHERE user_id = '2' AND redeemed_at > (SELECT max(voided_at) FROM coupon_redemption)");
@@ -172,7 +155,7 @@ $open->query_safe("BEGIN; SELECT count(*) FROM generate_series(6001, 6100) b, LA
 $node->stop('immediate');
 $open->{run}->finish;
 $node->start;
-$rival = start_rival("redeem_coupon(4, 'ONE')");
+$rival = start_rival($node, "redeem_coupon(4, 'ONE')");
 value("COMMIT PREPARED 'last'");
 is(answer($rival), 'sold_out', 'commit prepared, after a crash: sold out');
 value("COMMIT PREPARED 'many'");
