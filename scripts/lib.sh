@@ -143,7 +143,7 @@ install_packages() {
 }
 
 # What a distribution may lack (Ubuntu has Chromium as a snap only) is left out of `missing`: the tests that want it do without.
-readonly optional_packages=" chromium redis-tools "
+readonly optional_packages=" chromium-headless-shell redis-tools "
 leave_out_unknown() {
     local package known=()
     for package in "${missing[@]}"; do
