@@ -20,7 +20,7 @@ SELECT CASE WHEN state = 'active' AND wait_event IS NULL THEN 'CPU' ELSE wait_ev
 FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'pgbench' GROUP BY 1 \\watch %s
 """
-PHASES = ("running", "commit to disk", "row and transaction locks", "other locks inside the server", "the client", "other")
+PHASES = ("running", "commit to disk", "row and transaction locks", "other locks inside the server", "waiting for the client", "other")
 
 
 def phase(event):
@@ -28,7 +28,7 @@ def phase(event):
     if event == "CPU":
         return "running"
     if event.startswith("Client:"):
-        return "the client"
+        return "waiting for the client"
     if event in ("IO:WALSync", "IO:WALWrite", "LWLock:WALWrite", "IO:WalSync", "IO:WalWrite", "Timeout:CommitDelay"):
         return "commit to disk"
     if event.startswith("Lock:"):

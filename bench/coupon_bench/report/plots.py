@@ -4,6 +4,7 @@ Colour tells the family (the limit, redeem_coupon, what people do today), the ma
 and Ito's, which people who see few colours can tell apart.
 """
 
+import collections
 import io
 import re
 
@@ -16,6 +17,8 @@ LIMIT, OURS, OTHERS = "#000000", "#0072B2", "#D55E00"
 PHASE_COLOURS = ("#0072B2", "#009E73", "#D55E00", "#E69F00", "#BBBBBB", "#CC79A7")
 SHORTEST = 0.01  # ms; pgbench reads its clock lazily, and calls some answers that come at once 0
 MARKS = "osD^vP*X<>ph"
+DASHES = ("-", "--", ":", "-.", (0, (8, 2)), (0, (1, 4)), (0, (8, 2, 1, 2, 1, 2)), (0, (4, 4)))  # for each colour anew
+PLAIN = ticker.FuncFormatter(lambda value, _: f"{value:,.10g}")
 STYLE = {
     "svg.fonttype": "none",  # text stays text: small, and can be searched
     "font.family": "sans-serif", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
@@ -37,10 +40,10 @@ def throughput(group):
         clients = sorted({int(clients) for case in group["cases"] for clients in case["clients"]})
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        _plain_ticks(axes.xaxis, clients)
-        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.yaxis.set_minor_locator(ticker.NullLocator())
+        axes.xaxis.set_major_locator(ticker.FixedLocator(clients))
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
+        axes.xaxis.set_major_formatter(PLAIN)
+        _logarithmic_ticks(axes.yaxis)
         axes.set_xlabel("clients")
         axes.set_ylabel(group["unit"])
         return _svg(figure, axes)
@@ -50,16 +53,19 @@ def latency(group):
     """Share of the transactions that were answered within a time, at the most clients."""
     with pyplot.rc_context(STYLE):
         figure, axes = _figure()
+        drawn = collections.Counter()
         for number, case in enumerate(group["cases"]):
             if not case["clients"]:
                 continue
             points = case["clients"][max(case["clients"], key=int)]["latency_distribution"]
             if points:
                 style = _line(case["name"], number) | {"marker": ""}
-                style["linestyle"] = ("-", "--", ":", "-.")[number % 4]
+                style["linestyle"] = DASHES[drawn[style["color"]]]
+                drawn[style["color"]] += 1
                 axes.plot([max(value, SHORTEST) for _, value in points], [100 * part for part, _ in points],
                           label=case["title"], **style)
         axes.set_xscale("log")
+        _logarithmic_ticks(axes.xaxis)
         axes.set_xlabel("latency, ms")
         axes.set_ylabel("% of transactions within it")
         return _svg(figure, axes)
@@ -84,7 +90,8 @@ def _by_size(study, series, key, label):
                                 [max(0, size["per_second"]["upper"] - size["per_second"]["median"]) for size in sizes]],
                           label=title, color=colour, marker=mark, capsize=3)
         axes.set_xscale("log")
-        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_formatter(PLAIN)
+        _from_zero(axes)
         axes.set_xlabel(label)
         axes.set_ylabel(f"redemptions/s, {study['clients']} clients")
         return _svg(figure, axes)
@@ -118,7 +125,8 @@ def memory(kinds):
             if all(look["anonymous_kb"] is not None for look in looks):
                 axes.plot([look["calls"] for look in looks], [look["anonymous_kb"] for look in looks],
                           label=f"{kind['kind']}: process", color=PHASE_COLOURS[number], marker=MARKS[number], linestyle="--")
-        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_formatter(PLAIN)
+        _from_zero(axes)
         axes.set_xlabel("calls")
         axes.set_ylabel("kB")
         return _svg(figure, axes)
@@ -135,10 +143,17 @@ def _line(name, number):
     return {"color": OURS if ours else OTHERS, "linestyle": "-", "marker": MARKS[number], "alpha": 1 if ours else 0.75}
 
 
-def _plain_ticks(axis, values):
-    axis.set_major_locator(ticker.FixedLocator(values))
-    axis.set_major_formatter(ticker.FixedFormatter([f"{value:,}" for value in values]))
+def _logarithmic_ticks(axis):
+    """1, 2, 5, 10, ... while there is room for them."""
+    lower, upper = axis.get_view_interval()
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if upper < 10_000 * lower else (1,)))
+    axis.set_major_formatter(PLAIN)
     axis.set_minor_locator(ticker.NullLocator())
+
+
+def _from_zero(axes):
+    axes.set_ylim(0, 1.08 * axes.dataLim.y1)
+    axes.yaxis.set_major_formatter(PLAIN)
 
 
 def _svg(figure, axes):

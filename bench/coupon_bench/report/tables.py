@@ -50,7 +50,7 @@ def all_tables(results):
 
 
 def _targets(rows):
-    return Table("Figures to reach", ["case", "against", "at", "at least", "measured", ""],
+    return Table("Figures to reach", ["case", "against", "at", "at least", "measured", "verdict"],
                  [[row["case"], row["against"], row["at"], "report" if row["least"] is None else f"{row['least']:g}",
                    as_text.ratio(row["ratio"]), targets.verdict(row)] for row in rows],
                  "Median of the ratios of runs in the same round, and their quartiles.")
