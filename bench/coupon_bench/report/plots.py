@@ -1,6 +1,6 @@
 """The plots, each as one SVG element that needs nothing from outside.
 
-Colour tells the family (the limit, redeem_coupon, what people do today), the mark tells the case; the colours are Okabe
+Colour tells the family (the limit, redeem_coupon, what people do today), mark and dashes tell the case; the colours are Okabe
 and Ito's, which people who see few colours can tell apart.
 """
 
@@ -30,13 +30,13 @@ def throughput(group):
     """Throughput against clients, with the quartiles as bars."""
     with pyplot.rc_context(STYLE):
         figure, axes = _figure()
-        for number, case in enumerate(group["cases"]):
+        for case, style in _styled(group["cases"]):
             points = [(int(clients), run["per_second"]) for clients, run in case["clients"].items() if run["per_second"]]
             axes.errorbar(
                 [clients for clients, _ in points], [spread["median"] for _, spread in points],
                 yerr=[[max(0, spread["median"] - spread["lower"]) for _, spread in points],
                       [max(0, spread["upper"] - spread["median"]) for _, spread in points]],
-                label=case["title"], capsize=3, **_line(case["name"], number))
+                label=case["title"], capsize=3, **style)
         clients = sorted({int(clients) for case in group["cases"] for clients in case["clients"]})
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
@@ -53,17 +53,13 @@ def latency(group):
     """Share of the transactions that were answered within a time, at the most clients."""
     with pyplot.rc_context(STYLE):
         figure, axes = _figure()
-        drawn = collections.Counter()
-        for number, case in enumerate(group["cases"]):
+        for case, style in _styled(group["cases"]):
             if not case["clients"]:
                 continue
             points = case["clients"][max(case["clients"], key=int)]["latency_distribution"]
             if points:
-                style = _line(case["name"], number) | {"marker": ""}
-                style["linestyle"] = DASHES[drawn[style["color"]]]
-                drawn[style["color"]] += 1
                 axes.plot([max(value, SHORTEST) for _, value in points], [100 * part for part, _ in points],
-                          label=case["title"], **style)
+                          label=case["title"], **style | {"marker": ""})
         axes.set_xscale("log")
         _logarithmic_ticks(axes.xaxis)
         axes.set_xlabel("latency, ms")
@@ -136,11 +132,20 @@ def _figure():
     return pyplot.subplots(figsize=(10, 4.6))
 
 
-def _line(name, number):
+def _styled(cases):
+    """Each case with its line."""
+    drawn = collections.Counter()
+    for case, mark in zip(cases, MARKS):
+        colour = _colour(case["name"])
+        yield case, {"color": colour, "marker": mark, "linestyle": DASHES[drawn[colour]], "alpha": 0.75 if colour == OTHERS else 1}
+        drawn[colour] += 1
+
+
+def _colour(name):
     if name.endswith("bare") or name in ("floor", "select_by_key"):
-        return {"color": LIMIT, "linestyle": "--", "marker": MARKS[number]}
+        return LIMIT
     ours = name.startswith(("redeem_", "refuse_", "order_", "batch_")) or name in ("open_uncapped", "open_capped")
-    return {"color": OURS if ours else OTHERS, "linestyle": "-", "marker": MARKS[number], "alpha": 1 if ours else 0.75}
+    return OURS if ours else OTHERS
 
 
 def _logarithmic_ticks(axis):
