@@ -29,7 +29,7 @@ int race_and_report(const settings &wanted) {
         file = std::make_unique<output_file>(wanted.json_file);
     const race_report report = run(wanted);
     std::FILE *human = json_on_stdout ? stderr : stdout;
-    print(as_text(report, colour_wanted(wanted.colour, human)), human);
+    print(as_text(report, charset_of_locale(), colour_wanted(wanted.colour, human)), human);
     if (json_on_stdout)
         print(as_json(report), stdout);
     if (file)

@@ -18,7 +18,8 @@ latencies summarise(std::vector<duration> measured) {
     if (measured.empty())
         return {};
     std::sort(measured.begin(), measured.end());
-    return {measured.front(), percentile(measured, 50), percentile(measured, 99), measured.back()};
+    return {measured.front(), percentile(measured, 50), percentile(measured, 95),
+            percentile(measured, 99), measured.back()};
 }
 
 timing time_of(const race_log &log) {
@@ -34,6 +35,8 @@ timing time_of(const race_log &log) {
         last = std::max(last, request.ended);
     }
     timing result;
+    for (const duration each : measured)
+        result.histogram.add(each);
     result.latency = summarise(std::move(measured));
     result.elapsed = last - first;
     const double seconds = std::chrono::duration<double>(result.elapsed).count();

@@ -5,11 +5,10 @@
 #include <chrono>
 #include <vector>
 
+#include "judge/latency_histogram.hpp"
 #include "scenario/race_log.hpp"
 
 namespace coupon_race {
-
-using duration = std::chrono::nanoseconds;
 
 /// The smallest of `sorted` that at least `percent` of them do not exceed (nearest rank): a latency
 /// that was measured, never one in between. Zero if there are none.
@@ -18,6 +17,7 @@ duration percentile(const std::vector<duration> &sorted, double percent);
 struct latencies {
     duration shortest{};
     duration p50{};
+    duration p95{};
     duration p99{};
     duration longest{};
 };
@@ -25,7 +25,8 @@ struct latencies {
 latencies summarise(std::vector<duration> measured);
 
 struct timing {
-    latencies latency;     ///< of a request, with all its repetitions
+    latencies latency; ///< of a request, with all its repetitions
+    latency_histogram histogram;
     duration elapsed{};    ///< from the first request's start to the last one's end
     double per_second = 0; ///< requests answered in that time
 };

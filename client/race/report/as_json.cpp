@@ -88,6 +88,7 @@ json strategy_of(const strategy_report &strategy) {
         object[found.key] = found.count;
     object["latency_ms"] = {{"min", milliseconds(time.latency.shortest)},
                             {"p50", milliseconds(time.latency.p50)},
+                            {"p95", milliseconds(time.latency.p95)},
                             {"p99", milliseconds(time.latency.p99)},
                             {"max", milliseconds(time.latency.longest)}};
     object["elapsed_ms"] = milliseconds(time.elapsed);

@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include <langinfo.h>
+#include <locale.h>
 #include <unistd.h>
 
 namespace coupon_race {
@@ -42,6 +44,15 @@ bool colour_wanted(colour_choice choice, std::FILE *stream) {
         return choice == colour_choice::always;
     const char *refused = std::getenv("NO_COLOR");
     return !(refused && *refused) && !dumb() && is_terminal(stream);
+}
+
+charset charset_of_locale() {
+    const locale_t named = newlocale(LC_CTYPE_MASK, "", nullptr);
+    if (!named) // it is not installed
+        return charset::ascii;
+    const bool utf8 = std::string_view{nl_langinfo_l(CODESET, named)} == "UTF-8";
+    freelocale(named);
+    return utf8 ? charset::utf8 : charset::ascii;
 }
 
 std::string styled(std::string_view text, style look, bool colour) {

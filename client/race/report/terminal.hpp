@@ -15,6 +15,12 @@ enum class colour_choice { automatic, always, never };
 /// or if the stream is no terminal.
 bool colour_wanted(colour_choice choice, std::FILE *stream);
 
+/// What can be shown besides ASCII.
+enum class charset { ascii, utf8 };
+
+/// That of the locale in the environment.
+charset charset_of_locale();
+
 enum class style { plain, bold, good, bad, doubtful };
 
 /// `text` in that style, or as it is without colour.

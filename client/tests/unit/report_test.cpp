@@ -45,13 +45,18 @@ strategy_report guarded_that_passed() {
 }
 
 TEST(TextReport, IsReadAtAGlance) {
-    EXPECT_EQ(as_text(report_of({naive_that_failed(), guarded_that_passed()}), false),
-              R"(double-click: 2 users, each sends 2 requests at once
+    EXPECT_EQ(
+        as_text(report_of({naive_that_failed(), guarded_that_passed()}), charset::utf8, false),
+        R"(double-click: 2 users, each sends 2 requests at once
 PostgreSQL 15.20, a throw-away server, fsync on, synchronous_commit on
 
 strategy       attempts  redeemed  double redemptions  retries  errors      p50      p99  per second  verdict
 naive                 4         3                   1        0       0  1.00 ms  2.00 ms        1000  FAIL, as expected
 redeem_coupon         4         2                   0        3       0  1.00 ms  1.00 ms        2000  pass
+
+latency            p50      p95      p99  1 ms
+naive          1.00 ms  2.00 ms  2.00 ms  █      █
+redeem_coupon  1.00 ms  1.00 ms  1.00 ms  █
 
 naive: 1 of 2 users got the coupon more than once (1 redemption too many).
 redeem_coupon: one redemption for each of 2 users, none lost, nobody refused for nothing.
@@ -61,7 +66,7 @@ redeem_coupon: one redemption for each of 2 users, none lost, nobody refused for
 TEST(TextReport, WhatBrokeGetsAColumnAndASentence) {
     const strategy_report lossy =
         report_on(strategy_named("unique"), {acknowledged(1, 10), refused(1)}, {});
-    const std::string text = as_text(report_of({lossy}), false);
+    const std::string text = as_text(report_of({lossy}), charset::ascii, false);
     EXPECT_NE(text.find("acknowledged but lost"), std::string::npos) << text;
     EXPECT_NE(text.find("unique broke its promise: 1 acknowledged but lost."), std::string::npos)
         << text;
@@ -70,14 +75,15 @@ TEST(TextReport, WhatBrokeGetsAColumnAndASentence) {
 TEST(TextReport, UnknownOutcomesGetAColumn) {
     const strategy_report broken =
         report_on(strategy_named("unique"), {acknowledged(1, 10), unknown(1)}, {{10, 1}});
-    EXPECT_NE(as_text(report_of({broken}), false).find("  unknown  "), std::string::npos);
+    EXPECT_NE(as_text(report_of({broken}), charset::ascii, false).find("  unknown  "),
+              std::string::npos);
 }
 
 TEST(TextReport, LuckIsNotCalledSafety) {
     const strategy_report lucky =
         report_on(strategy_named("naive"), {acknowledged(1, 10), refused(1)}, {{10, 1}});
     const race_report report = report_of({lucky});
-    EXPECT_NE(as_text(report, false).find("race not seen"), std::string::npos);
+    EXPECT_NE(as_text(report, charset::ascii, false).find("race not seen"), std::string::npos);
     EXPECT_NE(conclusions(report).find("luck"), std::string::npos);
     EXPECT_EQ(report.status(), 0);
 }
@@ -119,6 +125,7 @@ TEST(JsonReport, HasTheSameFiguresAndTheSettings) {
     EXPECT_EQ(naive["lost"], 0);
     EXPECT_EQ(naive["verdict"], "fail");
     EXPECT_EQ(naive["failure_expected"], true);
+    EXPECT_EQ(naive["latency_ms"]["p95"], 2.0);
     EXPECT_EQ(naive["latency_ms"]["p99"], 2.0);
     EXPECT_EQ(json["strategies"][1]["retries"], 3);
     EXPECT_EQ(json["strategies"][1]["verdict"], "pass");
