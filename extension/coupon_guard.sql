@@ -170,6 +170,18 @@ AFTER UPDATE OR DELETE ON @extschema@.coupon
 FOR EACH ROW EXECUTE FUNCTION @extschema@.coupon_guard_announce_change();
 ALTER TABLE @extschema@.coupon ENABLE REPLICA TRIGGER coupon_announce_replicated_change;
 
+-- They keep in mind what is sold out, too. Nobody need write to the quota by hand; if somebody does:
+CREATE FUNCTION @extschema@.coupon_guard_announce_return()
+RETURNS pg_catalog.trigger
+AS 'MODULE_PATHNAME', 'coupon_guard_announce_return'
+LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.coupon_guard_announce_return() IS
+  'trigger on coupon_quota: tells every backend that units may have come back';
+
+CREATE TRIGGER coupon_quota_announce_return
+AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @extschema@.coupon_quota
+FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.coupon_guard_announce_return();
+
 -- The quota follows ledger rows that plain SQL writes: imports, restores, clean-ups.
 CREATE FUNCTION @extschema@.coupon_guard_follow_ledger()
 RETURNS pg_catalog.trigger
@@ -186,7 +198,8 @@ CREATE TRIGGER coupon_redemption_follow_changes
 AFTER UPDATE ON @extschema@.coupon_redemption
 FOR EACH ROW WHEN (
   OLD.coupon_id OPERATOR(pg_catalog.<>) NEW.coupon_id
-  OR (OLD.voided_at IS NULL) OPERATOR(pg_catalog.<>) (NEW.voided_at IS NULL))
+  OR (OLD.voided_at IS NULL) OPERATOR(pg_catalog.<>) (NEW.voided_at IS NULL)
+  OR OLD.hold_expires_at IS DISTINCT FROM NEW.hold_expires_at)
 EXECUTE FUNCTION @extschema@.coupon_guard_follow_ledger();
 
 CREATE TRIGGER coupon_redemption_follow_truncate
@@ -509,6 +522,7 @@ ALTER FUNCTION @extschema@.coupon_guard_version() OWNER TO @extowner@;
 ALTER FUNCTION @extschema@.coupon_guard_keep_redeemed() OWNER TO @extowner@;
 ALTER FUNCTION @extschema@.coupon_guard_follow_cap() OWNER TO @extowner@;
 ALTER FUNCTION @extschema@.coupon_guard_announce_change() OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.coupon_guard_announce_return() OWNER TO @extowner@;
 ALTER FUNCTION @extschema@.coupon_guard_follow_ledger() OWNER TO @extowner@;
 ALTER FUNCTION @extschema@.coupon_guard_check() OWNER TO @extowner@;
 ALTER FUNCTION @extschema@.redeem_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
@@ -535,6 +549,7 @@ REVOKE EXECUTE ON FUNCTION
   @extschema@.coupon_guard_keep_redeemed(),
   @extschema@.coupon_guard_follow_cap(),
   @extschema@.coupon_guard_announce_change(),
+  @extschema@.coupon_guard_announce_return(),
   @extschema@.coupon_guard_follow_ledger(),
   @extschema@.coupon_guard_check(),
   @extschema@.redeem_coupon(pg_catalog.int8, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),

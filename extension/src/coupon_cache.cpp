@@ -108,13 +108,4 @@ void cache_coupon(const schema &objects, const code_key &key, const coupon &offe
     slot.is_used = true;
 }
 
-void announce_coupon_change(Oid coupon_table) {
-    SharedInvalidationMessage message;
-    memset(&message, 0, sizeof message); // padding included: it is copied to shared memory
-    message.rc.id = SHAREDINVALRELCACHE_ID;
-    message.rc.dbId = MyDatabaseId;
-    message.rc.relId = coupon_table;
-    SendSharedInvalidMessages(&message, 1);
-}
-
 } // namespace coupon_guard

@@ -12,8 +12,4 @@ bool find_cached_coupon(const schema &objects, const code_key &key, coupon &foun
 // coupon_changes_heard() said before the reading.
 void cache_coupon(const schema &objects, const code_key &key, const coupon &offer, uint64 changes);
 
-// Tells every backend, at once, that rows of the coupon table have been changed by this
-// transaction. To be called after the change and before its commit.
-void announce_coupon_change(Oid coupon_table);
-
 } // namespace coupon_guard

@@ -318,6 +318,18 @@ lookup take_over_expired_hold(const schema &objects, int64 coupon_id, TimestampT
                : lookup::undecided;
 }
 
+TimestampTz first_hold_deadline(const schema &objects, int64 coupon_id) {
+    ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
+    SnapshotData dirty;
+    InitDirtySnapshot(dirty);
+    index_scan scan = begin_scan(objects.ledger_table, objects.ledger_hold_index, &dirty, keys,
+                                 lengthof(keys), RowExclusiveLock);
+    TimestampTz deadline =
+        next_row(scan) ? read_redemption(objects.ledger, scan).hold_expires_at : no_deadline;
+    end_scan(scan);
+    return deadline;
+}
+
 lookup count_live_rows(const schema &objects, int64 coupon_id, int64 &count, rival &rival) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
     SnapshotData dirty;

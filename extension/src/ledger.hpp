@@ -107,6 +107,10 @@ row_change void_row(const schema &objects, const redemption &found, TimestampTz 
 lookup take_over_expired_hold(const schema &objects, int64 coupon_id, TimestampTz moment,
                               rival &rival);
 
+// When the first of the coupon's holds ends, those that a transaction in progress is changing
+// included; no_deadline if there is none.
+TimestampTz first_hold_deadline(const schema &objects, int64 coupon_id);
+
 // Counts the coupon's live rows; undecided if a transaction in progress is changing one.
 lookup count_live_rows(const schema &objects, int64 coupon_id, int64 &count, rival &rival);
 

@@ -31,6 +31,8 @@
 //     anchor had no unit. Where there are more entries (a row that moves has two), a look by an
 //     MVCC snapshot must find no unit either.
 //
+// What was found sold out is kept in mind (sold_out.cpp).
+//
 // Deadlock: a redemption that waits here holds no stripe of this coupon, for it would have used
 // it. Waiting in a circle takes transactions that redeem several coupons (40P01, documented).
 
@@ -39,6 +41,7 @@
 #include "ledger.hpp"
 #include "quota_ahead.hpp"
 #include "quota_stripes.hpp"
+#include "sold_out.hpp"
 
 namespace coupon_guard {
 
@@ -122,19 +125,12 @@ look look_at_stripes(const schema &objects, int64 coupon_id, ScanKeyData *keys, 
     return seen;
 }
 
-// The coupon that was found sold out last: no need to try the home stripe first.
-int64 last_sold_out;
-
 // The backend's own stripe, then all.
 look look_from_home(const schema &objects, const coupon &offer, int64 &amount) {
     int32 home = static_cast<int32>(backend_number() % stripe_count(offer));
     ScanKeyData keys[] = {equals_bigint(1, offer.id), equals_integer(2, home)};
-    if (offer.id != last_sold_out) {
-        look seen = look_at_stripes(objects, offer.id, keys, 2, amount);
-        if (seen.was_taken)
-            return seen;
-    }
-    return look_at_stripes(objects, offer.id, keys, 1, amount);
+    look seen = look_at_stripes(objects, offer.id, keys, 2, amount);
+    return seen.was_taken ? seen : look_at_stripes(objects, offer.id, keys, 1, amount);
 }
 
 // Waits for the one stripe at hand: only such are left that somebody has locked.
@@ -162,10 +158,8 @@ supply take_from_stripes(const schema &objects, const coupon &offer, int64 &amou
         return take_busy_stripe(objects, offer.id, seen.busy, amount) ? supply::taken
                                                                       : supply::undecided;
     int64 remaining = 0;
-    if (seen.is_certain || read_quota(objects, offer.id, remaining)) {
-        last_sold_out = remaining > 0 ? 0 : offer.id;
+    if (seen.is_certain || read_quota(objects, offer.id, remaining))
         return remaining > 0 ? supply::undecided : supply::sold_out;
-    }
     coupon newest; // the cap may change while the lock is waited for
     if (lock_coupon(objects, offer.id, LockTupleNoKeyExclusive) &&
         find_coupon(objects, offer.id, newest) && is_capped(newest))
@@ -230,8 +224,13 @@ int64 wait_for_units(const schema &objects, const coupon &offer, TimestampTz mom
 supply take_unit(const schema &objects, const coupon &offer, TimestampTz moment, rival &rival) {
     if (use_unit_ahead(offer.id))
         return supply::taken;
+    if (is_known_sold_out(offer.id, moment))
+        return supply::sold_out;
+    uint64 returns = unit_returns_heard();
     int64 amount = units_to_take(offer.id);
     supply result = take_units(objects, offer, moment, amount, rival);
+    if (result == supply::sold_out)
+        remember_sold_out(offer.id, first_hold_deadline(objects, offer.id), returns);
     if (result == supply::taken) {
         remember_units_taken(objects, offer.id, amount - 1);
         CommandCounterIncrement(); // a trigger may redeem the same coupon before we have finished
@@ -258,6 +257,7 @@ void return_units(const schema &objects, int64 coupon_id, int64 count) {
                               first_extra_stripe + static_cast<int32>((self + next) & 0x3FFFFFFF),
                               count);
     CommandCounterIncrement();
+    announce_unit_return(objects);
 }
 
 int64 count_units_left(const schema &objects, const coupon &offer, TimestampTz moment) {

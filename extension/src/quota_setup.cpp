@@ -109,13 +109,17 @@ void drop_quota(const schema &objects, int64 coupon_id) {
     Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
     index_scan scan = begin_scan(objects.quota_table, objects.quota_index, newest, keys,
                                  lengthof(keys), RowExclusiveLock);
+    bool had_quota = false;
     while (next_row(scan)) {
         ItemPointerData tid = scan.row->tts_tid;
         simple_heap_delete(scan.table, &tid);
+        had_quota = true;
     }
     end_scan(scan);
     UnregisterSnapshot(newest);
     CommandCounterIncrement();
+    if (had_quota)
+        announce_unit_return(objects);
 }
 
 void drop_all_quotas(const schema &objects) {
@@ -133,6 +137,7 @@ void drop_all_quotas(const schema &objects) {
     UnregisterSnapshot(newest);
     table_close(quota, NoLock);
     CommandCounterIncrement();
+    announce_unit_return(objects);
 }
 
 void change_cap(const schema &objects, const coupon &before, const coupon &after) {

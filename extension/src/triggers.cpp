@@ -2,7 +2,6 @@
 // by the extension's own functions do not come through here.
 
 #include "arguments.hpp"
-#include "coupon_cache.hpp"
 #include "ledger.hpp"
 #include "quota.hpp"
 #include "refusal.hpp"
@@ -112,10 +111,15 @@ HeapTuple follow_cap(const schema &objects, const TriggerData &trigger) {
                                                      : follow_changed_cap(objects, trigger);
 }
 
-// ---- coupon: caches hear of changes -----------------------------------------------------------
+// ---- coupon, quota: what backends keep in mind hears of changes -------------------------------
 
 HeapTuple announce_change(const schema &objects, const TriggerData &) {
-    announce_coupon_change(objects.coupon_table);
+    announce_coupon_change(objects);
+    return nullptr;
+}
+
+HeapTuple announce_return(const schema &objects, const TriggerData &) {
+    announce_unit_return(objects);
     return nullptr;
 }
 
@@ -130,6 +134,10 @@ unit_use unit_use_of(HeapTuple row, const schema &objects, const TriggerData &tr
     bool is_live;
     value_of(row, objects.ledger.voided_at, trigger, is_live);
     return {is_live, bigint_of(row, objects.ledger.coupon_id, trigger)};
+}
+
+bool is_same(unit_use one, unit_use other) {
+    return one.uses_unit == other.uses_unit && one.coupon_id == other.coupon_id;
 }
 
 void give_back(const schema &objects, unit_use before) {
@@ -150,13 +158,20 @@ HeapTuple follow_ledger(const schema &objects, const TriggerData &trigger) {
         drop_all_quotas(objects);
         return nullptr;
     }
-    bool is_insert = TRIGGER_FIRED_BY_INSERT(trigger.tg_event);
-    if (!is_insert)
-        give_back(objects, unit_use_of(trigger.tg_trigtuple, objects, trigger));
-    if (is_insert)
-        take_for(objects, unit_use_of(trigger.tg_trigtuple, objects, trigger));
-    else if (TRIGGER_FIRED_BY_UPDATE(trigger.tg_event))
-        take_for(objects, unit_use_of(trigger.tg_newtuple, objects, trigger));
+    unit_use use = unit_use_of(trigger.tg_trigtuple, objects, trigger);
+    if (TRIGGER_FIRED_BY_INSERT(trigger.tg_event)) {
+        take_for(objects, use);
+    } else if (TRIGGER_FIRED_BY_DELETE(trigger.tg_event)) {
+        give_back(objects, use);
+    } else {
+        unit_use new_use = unit_use_of(trigger.tg_newtuple, objects, trigger);
+        if (is_same(use, new_use)) { // a hold has another deadline
+            announce_unit_return(objects);
+        } else {
+            give_back(objects, use);
+            take_for(objects, new_use);
+        }
+    }
     return nullptr;
 }
 
@@ -194,6 +209,11 @@ Datum coupon_guard_follow_cap(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(coupon_guard_announce_change);
 Datum coupon_guard_announce_change(PG_FUNCTION_ARGS) {
     return run_trigger(fcinfo, AccessShareLock, &schema::coupon_table, announce_change);
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_announce_return);
+Datum coupon_guard_announce_return(PG_FUNCTION_ARGS) {
+    return run_trigger(fcinfo, AccessShareLock, &schema::quota_table, announce_return);
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_follow_ledger);

@@ -13,17 +13,34 @@ namespace {
 
 schema cached;      // meaningful as far as the next two say
 bool cached_names;  // the tables' OIDs are known
+bool cached_view;   // the view's OID is known
 bool cached_layout; // and so are their columns, indexes, triggers and the enum
 uint64 coupon_changes;
+uint64 unit_returns;
 
-// A change to one of our tables, or (InvalidOid) to anything.
-void forget_schema(Datum, Oid relation) {
-    if (relation == InvalidOid || relation == cached.coupon_table) {
-        coupon_changes++;
-        cached_names = cached_layout = false;
-    } else if (relation == cached.ledger_table || relation == cached.quota_table) {
-        cached_names = cached_layout = false;
+// A change to one of our relations, or (InvalidOid) to anything. That a coupon has changed is said
+// in the name of its table. That units came back, in the name of the view: nothing that a
+// redemption needs is built anew for it.
+void hear_change(Datum, Oid relation) {
+    bool is_any = relation == InvalidOid;
+    if (is_any || relation == cached.usage_view) {
+        unit_returns++;
+        cached_view = false;
     }
+    if (is_any || relation == cached.coupon_table)
+        coupon_changes++;
+    if (is_any || relation == cached.coupon_table || relation == cached.ledger_table ||
+        relation == cached.quota_table)
+        cached_names = cached_layout = false;
+}
+
+void announce_change(Oid relation) {
+    SharedInvalidationMessage message;
+    memset(&message, 0, sizeof message); // padding included: it is copied to shared memory
+    message.rc.id = SHAREDINVALRELCACHE_ID;
+    message.rc.dbId = MyDatabaseId;
+    message.rc.relId = relation;
+    SendSharedInvalidMessages(&message, 1);
 }
 
 Oid find_table(Oid namespace_id, const char *name) {
@@ -273,6 +290,11 @@ schema lock_schema(Oid function, LOCKMODE ledger_lock) {
             cached.ledger_table = find_table(namespace_id, "coupon_redemption");
             cached.quota_table = find_table(namespace_id, "coupon_quota");
             cached_names = true;
+            cached_view = false;
+        }
+        if (!cached_view) {
+            cached.usage_view = find_table(namespace_id, "coupon_usage");
+            cached_view = true;
         }
         cached.function = function;
         LockRelationOid(cached.ledger_table, ledger_lock);
@@ -293,12 +315,24 @@ schema lock_schema(Oid function, LOCKMODE ledger_lock) {
     }
 }
 
+void announce_coupon_change(const schema &objects) {
+    announce_change(objects.coupon_table);
+}
+
 uint64 coupon_changes_heard() {
     return coupon_changes;
 }
 
+void announce_unit_return(const schema &objects) {
+    announce_change(objects.usage_view);
+}
+
+uint64 unit_returns_heard() {
+    return unit_returns;
+}
+
 void watch_schema() {
-    CacheRegisterRelcacheCallback(forget_schema, Datum{0});
+    CacheRegisterRelcacheCallback(hear_change, Datum{0});
 }
 
 } // namespace coupon_guard

@@ -47,6 +47,7 @@ struct schema {
 
     Oid quota_table;
     Oid quota_index; // unique (coupon_id, stripe)
+    Oid usage_view;
     quota_columns quota;
 
     Oid status_type;
@@ -68,8 +69,21 @@ schema lock_schema(Oid function, LOCKMODE ledger_lock);
 // Registers the invalidation callback; called once, when the library is loaded.
 void watch_schema();
 
+// News of changes, for what backends keep in mind: sent to every backend of the database, this one
+// too, at once and not with the commit. Whoever calls AcceptInvalidationMessages() has then heard
+// of all that was announced before.
+
+// Announces that rows of the coupon table have been changed by this transaction. To be called after
+// the change and before its commit.
+void announce_coupon_change(const schema &objects);
+
 // Grows with every change to the coupon table that this backend has heard of.
 uint64 coupon_changes_heard();
+
+// The same for units that this transaction has given back to a quota, or a deadline that it has
+// given to a hold.
+void announce_unit_return(const schema &objects);
+uint64 unit_returns_heard();
 
 // What a B-tree index must be to serve a purpose of ours.
 struct index_shape {
