@@ -121,6 +121,11 @@ LANGUAGE C;
 COMMENT ON FUNCTION @extschema@.coupon_guard_keep_redeemed() IS
   'trigger on coupon: a coupon that has redemptions cannot be deleted, truncated away or renumbered';
 
+-- The lock on the ledger comes first, then those on the coupons' rows.
+CREATE TRIGGER coupon_keep_redeemed_lock
+BEFORE DELETE ON @extschema@.coupon
+FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.coupon_guard_keep_redeemed();
+
 CREATE TRIGGER coupon_keep_redeemed
 BEFORE DELETE ON @extschema@.coupon
 FOR EACH ROW EXECUTE FUNCTION @extschema@.coupon_guard_keep_redeemed();

@@ -24,7 +24,8 @@ int64 bigint_of(HeapTuple row, AttrNumber column, const TriggerData &trigger) {
 //
 // The SHARE ROW EXCLUSIVE lock on the ledger waits for every redemption in flight and keeps new
 // ones out until this transaction ends. What is then in the ledger is all there is; and whoever
-// redeems later reads the coupon after this transaction's end, so finds it gone.
+// redeems later reads the coupon after this transaction's end, so finds it gone. A DELETE takes the
+// lock before it locks a coupon's row, for a first redemption takes them in this order too.
 
 void keep_coupon(const schema &objects, const TriggerData &trigger) {
     int64 id = bigint_of(trigger.tg_trigtuple, objects.coupon.id, trigger);
@@ -53,8 +54,9 @@ void keep_all_coupons(const schema &objects) {
 }
 
 HeapTuple keep_redeemed(const schema &objects, const TriggerData &trigger) {
-    if (TRIGGER_FIRED_BY_TRUNCATE(trigger.tg_event)) {
-        keep_all_coupons(objects);
+    if (TRIGGER_FIRED_FOR_STATEMENT(trigger.tg_event)) {
+        if (TRIGGER_FIRED_BY_TRUNCATE(trigger.tg_event))
+            keep_all_coupons(objects);
         return nullptr;
     }
     keep_coupon(objects, trigger);
