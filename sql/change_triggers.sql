@@ -19,6 +19,15 @@ CREATE TRIGGER e_of_metadata AFTER UPDATE OF metadata ON coupon_redemption FOR E
 CREATE TRIGGER f_of_user AFTER UPDATE OF user_id ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION log_change();
 CREATE TRIGGER g_when AFTER UPDATE ON coupon_redemption FOR EACH ROW WHEN (NEW.voided_at IS NOT NULL) EXECUTE FUNCTION log_change();
 CREATE TRIGGER h_statement AFTER UPDATE OF voided_at ON coupon_redemption EXECUTE FUNCTION log_change();
+CREATE FUNCTION log_transition() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE NOTICE '% % %: %', TG_WHEN, TG_LEVEL, TG_NAME,
+    (SELECT string_agg(format('%s, live %s -> %s', n.user_id, o.voided_at IS NULL, n.voided_at IS NULL), '; ')
+       FROM new_rows n JOIN old_rows o USING (id));
+  RETURN NULL;
+END $$;
+CREATE TRIGGER i_transition AFTER UPDATE ON coupon_redemption REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+  EXECUTE FUNCTION log_transition();
 
 \echo void
 SELECT void_redemption(1, 'returned');
@@ -52,6 +61,10 @@ DROP TRIGGER e_of_metadata ON coupon_redemption;
 DROP TRIGGER f_of_user ON coupon_redemption;
 DROP TRIGGER g_when ON coupon_redemption;
 DROP TRIGGER h_statement ON coupon_redemption;
+-- No other trigger need be there.
+SELECT void_redemption(2);
+DROP TRIGGER i_transition ON coupon_redemption;
+SELECT status FROM redeem_coupon('bob'::text, 'TEN');
 
 -- What a BEFORE trigger may do: fill in what is the caller's own, or refuse. What it must not do is to undo the change behind our back:
 -- the unit would come back and the redemption stay.
@@ -110,4 +123,4 @@ SELECT * FROM coupon_guard_check();
 SELECT redeemed, held, remaining FROM coupon_usage;
 
 DROP EXTENSION coupon_guard;
-DROP FUNCTION log_change, before_change, suppress, void_again;
+DROP FUNCTION log_change, log_transition, before_change, suppress, void_again;

@@ -123,6 +123,17 @@ void fill_new_row(const write_state &state, const column_value *values, int coun
     store_row(state);
 }
 
+// The transition tables of statement triggers. ExecSimpleRelationUpdate() has fired the row
+// triggers and leaves these out, so this comes after it, on a copy of the triggers that shows none
+// for rows.
+void capture_transition(const write_state &state, ItemPointer old_version) {
+    if (state.transition == nullptr)
+        return;
+    state.target->ri_TrigDesc->trig_update_after_row = false;
+    ExecARUpdateTriggers(state.estate, state.target, nullptr, nullptr, old_version, nullptr,
+                         state.row, NIL, state.transition, false);
+}
+
 void check_fixed_columns(const write_state &state, const column_value *values, int count,
                          const char *which) {
     for (int i = 0; i < count; i++) {
@@ -237,6 +248,7 @@ void update_row(const write_target &target, TupleTableSlot *locked, const column
                         errmsg("a trigger on table \"%s\" suppressed a change", name_of(state)),
                         errhint("To refuse a change, raise an error in the trigger.")));
     check_fixed_columns(state, values, count, "changed");
+    capture_transition(state, &locked->tts_tid);
     ExecASUpdateTriggers(state.estate, state.target, state.transition);
     end_write(state);
 }
