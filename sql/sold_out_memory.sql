@@ -73,10 +73,17 @@ SELECT status FROM redeem_coupon(3, 'HELD');
 UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE user_id = '2' AND voided_at IS NULL;
 SELECT status FROM redeem_coupon(3, 'HELD');
 
--- A transaction that has written keeps nothing in mind: rolled back, it may bring units by itself.
-UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE user_id = '3';
-BEGIN;
+-- ... with its triggers off, too.
 SELECT status FROM redeem_coupon(4, 'HELD');
+ALTER TABLE coupon_redemption DISABLE TRIGGER ALL;
+UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE user_id = '3' AND voided_at IS NULL;
+ALTER TABLE coupon_redemption ENABLE TRIGGER ALL;
+SELECT status FROM redeem_coupon(4, 'HELD');
+
+-- A transaction that has written keeps nothing in mind: rolled back, it may bring units by itself.
+UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE user_id = '4' AND voided_at IS NULL;
+BEGIN;
+SELECT status FROM redeem_coupon(2, 'HELD');
 SELECT status FROM redeem_coupon(5, 'HELD');
 ROLLBACK;
 SELECT status FROM redeem_coupon(7, 'HELD');

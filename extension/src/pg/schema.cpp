@@ -23,15 +23,17 @@ uint64 unit_returns;
 // redemption needs is built anew for it.
 void hear_change(Datum, Oid relation) {
     bool is_any = relation == InvalidOid;
-    if (is_any || relation == cached.usage_view) {
-        unit_returns++;
-        cached_view = false;
-    }
-    if (is_any || relation == cached.coupon_table)
-        coupon_changes++;
-    if (is_any || relation == cached.coupon_table || relation == cached.ledger_table ||
-        relation == cached.quota_table)
+    bool is_view = is_any || relation == cached.usage_view;
+    bool is_coupon = is_any || relation == cached.coupon_table;
+    bool is_table = is_coupon || relation == cached.ledger_table || relation == cached.quota_table;
+    if (is_table)
         cached_names = cached_layout = false;
+    if (is_view)
+        cached_view = false;
+    if (is_coupon)
+        coupon_changes++;
+    if (is_table || is_view) // a table that is altered, its triggers off perhaps, may hide returns
+        unit_returns++;
 }
 
 void announce_change(Oid relation) {
