@@ -179,6 +179,7 @@ set_up() {
         build-essential cmake pkgconf                              # compilers, and CMake for the client
         "${postgres_packages[@]}" libutf8proc-dev                  # the extension
         libpqxx-dev libcli11-dev libfmt-dev nlohmann-json3-dev     # the client
+        libjs-chart.js                                             # the page of coupon-race --html
         "$@"
     )
     if [ "$install" = no ]; then
@@ -196,7 +197,7 @@ ${0##*/}: this machine has no apt-get, so nothing is installed. What is needed:
   - PostgreSQL $oldest_postgres or later, with its headers and its pg_config
   - GCC or Clang with C++17, make, CMake 3.18 or later, pkg-config
   - utf8proc (the extension)
-  - libpqxx 6.4 or later, CLI11, {fmt}, nlohmann_json (the client)
+  - libpqxx 6.4 or later, CLI11, {fmt}, nlohmann_json, Chart.js 3 (the client; see client/race/report/page/page.cmake)
   - for scripts/test also: GoogleTest, Perl with IPC::Run
   - for scripts/bench, and its part of scripts/test: Python 3 with matplotlib and Jinja, and Redis to compare with
   - to look at the pages that are made: Chromium
