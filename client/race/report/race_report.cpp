@@ -30,6 +30,7 @@ strategy_report report_on(const strategy &raced, const race_log &log,
         count_answer(report, request.result);
     report.timing = time_of(log);
     report.judged = judge_double_click(log, ledger, report.promises_once_per_user);
+    report.picture = picture_of(log, ledger);
     return report;
 }
 
@@ -56,6 +57,7 @@ strategy_report report_on(const drop_strategy &raced, const drop_result &result,
                        {"wait_ms", "wait", {}, result.blocked / count}};
     report.timing = time_of(requests);
     report.judged = judge_drop(result.log, ledger, cap, broken_invariants);
+    report.picture = picture_of(result.log, ledger, cap);
     return report;
 }
 
@@ -88,6 +90,7 @@ strategy_report report_on(const checkout_strategy &raced, const checkout_log &lo
                        {"wait_ms", "wait", {}, until_held / std::max<std::int64_t>(1, held)}};
     report.timing = time_of(requests);
     report.judged = judge_checkout(log, ledger, cap, broken_invariants);
+    report.picture = picture_of(log, ledger, cap);
     return report;
 }
 

@@ -9,6 +9,7 @@
 
 #include "judge/latency.hpp"
 #include "judge/verdict.hpp"
+#include "report/picture.hpp"
 #include "scenario/checkout.hpp"
 #include "scenario/drop.hpp"
 #include "scenario/race_log.hpp"
@@ -37,6 +38,7 @@ struct strategy_report {
     std::vector<measure> measures; ///< the same for all strategies of a race
     coupon_race::timing timing;
     judgement judged;
+    coupon_race::picture picture;
 };
 
 struct server_description {

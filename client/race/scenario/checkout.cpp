@@ -130,6 +130,7 @@ checkout_log run(const checkout &scenario, const checkout_strategy &raced,
     std::atomic<std::int64_t> confirmed{0};
     const auto serve = [&](int client, const std::atomic<bool> &stop) {
         checkout_log log;
+        log.reserve(fair_share(scenario.buyers, scenario.clients));
         const auto all_is_sold = [&] { return stop || confirmed >= scenario.cap; };
         try {
             visitor_session session{scenario, raced, connection,
@@ -143,6 +144,7 @@ checkout_log run(const checkout &scenario, const checkout_strategy &raced,
                     break;
                 log.push_back(session.serve(buyer, raced_code, walks_away(scenario, seed, buyer),
                                             all_is_sold));
+                log.back().client = client;
                 confirmed += log.back().result.answer == answer::redeemed;
             }
         } catch (...) {

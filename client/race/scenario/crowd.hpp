@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <future>
@@ -13,6 +15,11 @@
 #include "os/interruption.hpp"
 
 namespace coupon_race {
+
+/// Room for what one client will probably log, so that hardly any has to move its log in the race.
+inline std::size_t fair_share(std::int64_t attempts, int clients) {
+    return static_cast<std::size_t>(2 * attempts / clients + 1);
+}
 
 /// Calls `work` (with the number of the client, and a flag that asks it to stop) on a thread for
 /// each client, started with signals blocked and always joined; returns what all of them logged. If

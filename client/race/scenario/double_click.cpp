@@ -14,9 +14,10 @@ namespace {
 
 constexpr std::chrono::milliseconds progress_interval{100};
 
-logged_attempt timed_attempt(session &runner, std::int64_t user) {
+logged_attempt timed_attempt(session &runner, std::int64_t user, int client) {
     logged_attempt logged;
     logged.user = user;
+    logged.client = client;
     logged.started = race_clock::now();
     logged.result = runner.redeem(user, raced_code);
     logged.ended = race_clock::now();
@@ -31,7 +32,7 @@ race_log run_client(const double_click &scenario, const strategy &raced,
     race_log log;
     log.reserve(static_cast<std::size_t>(scenario.rounds));
     for (std::int64_t user = 1; user <= scenario.rounds && gate.wait(); ++user)
-        log.push_back(timed_attempt(*runner, user));
+        log.push_back(timed_attempt(*runner, user, client));
     return log;
 }
 

@@ -169,6 +169,7 @@ drop_result run(const drop &scenario, const drop_strategy &raced, const std::str
     std::atomic<std::int64_t> come{0};
     const auto serve = [&](int client, const std::atomic<bool> &stop) {
         drop_log log;
+        log.reserve(fair_share(scenario.buyers, scenario.clients));
         try {
             buyer_session session{scenario, raced, connection,
                                   seed + static_cast<std::uint64_t>(client), killer};
@@ -180,6 +181,7 @@ drop_result run(const drop &scenario, const drop_strategy &raced, const std::str
                 if (buyer > scenario.buyers)
                     break;
                 log.push_back(session.buy(buyer, raced_code, fate_of(scenario, seed, buyer)));
+                log.back().client = client;
             }
         } catch (...) {
             gate.call_off(); // or the others would wait for this one

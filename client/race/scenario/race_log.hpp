@@ -15,6 +15,7 @@ using race_clock = std::chrono::steady_clock;
 /// One request: who, when, and with what answer.
 struct logged_attempt {
     std::int64_t user = 0;
+    int client = 0; ///< who made it, numbered from 0
     race_clock::time_point started;
     race_clock::time_point ended; ///< after its last repetition
     attempt result;

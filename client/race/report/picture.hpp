@@ -1,0 +1,34 @@
+/// What a page can show of one strategy's race beyond its figures.
+#ifndef COUPON_RACE_REPORT_PICTURE_HPP
+#define COUPON_RACE_REPORT_PICTURE_HPP
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "judge/latency_histogram.hpp"
+#include "report/timeline.hpp"
+
+namespace coupon_race {
+
+/// So many units were sold when that time had passed.
+struct sale {
+    duration after{};
+    std::int64_t sold = 0;
+};
+
+struct picture {
+    coupon_race::timeline timeline;
+    std::map<outcome, latency_histogram> latency;
+    std::map<excess, std::int64_t> excesses; ///< how many there are, shown or not
+    std::vector<sale> sales; ///< of a coupon with a cap: no more than some hundred points
+};
+
+picture picture_of(const race_log &log, const std::vector<ledger_row> &ledger);
+picture picture_of(const drop_log &log, const std::vector<ledger_row> &ledger, std::int64_t cap);
+picture picture_of(const checkout_log &log, const std::vector<ledger_row> &ledger,
+                   std::int64_t cap);
+
+} // namespace coupon_race
+
+#endif
