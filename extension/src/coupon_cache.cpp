@@ -27,22 +27,21 @@ extern "C" {
 namespace coupon_guard {
 namespace {
 
-constexpr int slot_count = 256; // a power of two
+constexpr int slot_count = 2048; // a power of two
 constexpr Size max_cached_terms = 1024;
 
-struct cache_slot {
-    bool is_used;
-    uint16 key_length;
-    char key[max_code_key_bytes];
+struct cached_coupon {
     coupon offer; // terms in cache_memory
+    int key_length;
+    char key[FLEXIBLE_ARRAY_MEMBER];
 };
 
 MemoryContext cache_memory; // all of the cache
-cache_slot *slots;          // by hash of the key; one slot, one coupon
+cached_coupon **slots;      // by hash of the key; one slot, one coupon or none
 uint64 cached_changes;      // what was heard when the slots were last emptied
 Oid cached_table;
 
-cache_slot &slot_of(const code_key &key) {
+cached_coupon *&slot_of(const code_key &key) {
     uint32 hash = hash_bytes(reinterpret_cast<const unsigned char *>(key.bytes), key.length);
     return slots[hash & (slot_count - 1)];
 }
@@ -53,8 +52,8 @@ void empty_cache(Oid table) {
             AllocSetContextCreate(TopMemoryContext, "coupon_guard coupons", ALLOCSET_DEFAULT_SIZES);
     slots = nullptr;
     MemoryContextReset(cache_memory);
-    slots = static_cast<cache_slot *>(
-        MemoryContextAllocZero(cache_memory, slot_count * sizeof(cache_slot)));
+    slots = static_cast<cached_coupon **>(
+        MemoryContextAllocZero(cache_memory, slot_count * sizeof(cached_coupon *)));
     cached_changes = coupon_changes_heard();
     cached_table = table;
 }
@@ -64,6 +63,16 @@ Datum copy_terms(const coupon &offer, MemoryContext where) {
     Datum copy = datumCopy(offer.terms, false, -1);
     MemoryContextSwitchTo(caller);
     return copy;
+}
+
+void drop(cached_coupon *&slot) {
+    cached_coupon *kept = slot;
+    slot = nullptr;
+    if (kept == nullptr)
+        return;
+    if (kept->offer.has_terms)
+        pfree(DatumGetPointer(kept->offer.terms));
+    pfree(kept);
 }
 
 bool is_usable(const schema &objects) {
@@ -77,18 +86,18 @@ bool find_cached_coupon(const schema &objects, const code_key &key, coupon &foun
     if (slots == nullptr || cached_changes != coupon_changes_heard() ||
         cached_table != objects.coupon_table || !is_usable(objects))
         return false;
-    const cache_slot &slot = slot_of(key);
-    if (!slot.is_used || slot.key_length != key.length ||
-        memcmp(slot.key, key.bytes, key.length) != 0)
+    const cached_coupon *kept = slot_of(key);
+    if (kept == nullptr || kept->key_length != key.length ||
+        memcmp(kept->key, key.bytes, key.length) != 0)
         return false;
-    found = slot.offer;
+    found = kept->offer;
     if (found.has_terms) // the cache may be emptied while the caller still needs them
         found.terms = copy_terms(found, CurrentMemoryContext);
     return true;
 }
 
 void cache_coupon(const schema &objects, const code_key &key, const coupon &offer, uint64 changes) {
-    if (!is_usable(objects) || key.length > max_code_key_bytes ||
+    if (!is_usable(objects) ||
         (offer.has_terms && VARSIZE_ANY(DatumGetPointer(offer.terms)) > max_cached_terms))
         return;
     if (slots == nullptr || cached_changes != coupon_changes_heard() ||
@@ -96,16 +105,16 @@ void cache_coupon(const schema &objects, const code_key &key, const coupon &offe
         empty_cache(objects.coupon_table);
     if (changes != cached_changes)
         return;
-    cache_slot &slot = slot_of(key);
-    if (slot.is_used && slot.offer.has_terms)
-        pfree(DatumGetPointer(slot.offer.terms));
-    slot.is_used = false;
-    slot.offer = offer;
+    cached_coupon *&slot = slot_of(key);
+    drop(slot);
+    Size size = offsetof(cached_coupon, key) + key.length;
+    cached_coupon *kept = static_cast<cached_coupon *>(MemoryContextAllocZero(cache_memory, size));
+    kept->key_length = key.length;
+    memcpy(kept->key, key.bytes, key.length);
+    kept->offer = offer;
     if (offer.has_terms)
-        slot.offer.terms = copy_terms(offer, cache_memory);
-    slot.key_length = key.length;
-    memcpy(slot.key, key.bytes, key.length);
-    slot.is_used = true;
+        kept->offer.terms = copy_terms(offer, cache_memory);
+    slot = kept; // only now: an error on the way leaves an empty slot
 }
 
 } // namespace coupon_guard
