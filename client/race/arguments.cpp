@@ -212,6 +212,10 @@ void settle_checkout(const CLI::App &app, const raw_arguments &raw, settings &wa
 void add_output_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
     app.add_option("--json", wanted.json_file, "write the result there too; - for stdout")
         ->type_name("FILE");
+    app.add_option("--html", wanted.html_file,
+                   "write a page for a browser there: who got what when, and latencies; - for\n"
+                   "stdout")
+        ->type_name("FILE");
     app.add_option("--color", raw.colour, "auto, always or never")
         ->type_name("WHEN")
         ->check(quietly(CLI::IsMember({"auto", "always", "never"})))
@@ -264,6 +268,8 @@ void settle(const CLI::App &app, const raw_arguments &raw, settings &wanted) {
     wanted.server = server_from(app, raw);
     if (wanted.server && !wanted.programs.empty())
         throw CLI::ValidationError("--pg-bin is for a throw-away server, and a server is named");
+    if (!wanted.json_file.empty() && wanted.json_file == wanted.html_file)
+        throw CLI::ValidationError("--json and --html name the same file");
     refuse_options_of_other_scenarios(app, wanted.scenario);
     wanted.think_time = from_milliseconds(raw.think_time_ms);
     if (wanted.scenario == drop_name)

@@ -7,10 +7,12 @@
 
 #include "arguments.hpp"
 #include "os/interruption.hpp"
+#include "report/as_html.hpp"
 #include "report/as_json.hpp"
 #include "report/as_text.hpp"
 #include "report/output_file.hpp"
 #include "run.hpp"
+#include "setup_error.hpp"
 
 namespace {
 
@@ -21,20 +23,46 @@ void print(const std::string &text, std::FILE *stream) {
     std::fflush(stream);
 }
 
-/// With JSON on stdout, the table goes where it does not mix with it.
+/// Where a result that was asked for goes; ready for it before the race.
+class destination {
+  public:
+    /// `name` is empty if it was not asked for. Throws bad_argument.
+    explicit destination(const std::string &name)
+        : stdout_{name == "-"} {
+        if (!name.empty() && !stdout_)
+            file_ = std::make_unique<output_file>(name);
+    }
+
+    bool is_stdout() const { return stdout_; }
+
+    void write(std::string (*form)(const race_report &), const race_report &report) {
+        if (stdout_)
+            print(form(report), stdout);
+        if (file_)
+            file_->write(form(report));
+    }
+
+  private:
+    bool stdout_;
+    std::unique_ptr<output_file> file_;
+};
+
+/// With a result on stdout, the table goes where it does not mix with it.
 int race_and_report(const settings &wanted) {
-    const bool json_on_stdout = wanted.json_file == "-";
-    std::unique_ptr<output_file> file;
-    if (!wanted.json_file.empty() && !json_on_stdout)
-        file = std::make_unique<output_file>(wanted.json_file);
+    destination json{wanted.json_file};
+    destination html{wanted.html_file};
     const race_report report = run(wanted);
-    std::FILE *human = json_on_stdout ? stderr : stdout;
+    std::FILE *human = json.is_stdout() || html.is_stdout() ? stderr : stdout;
     print(as_text(report, charset_of_locale(), colour_wanted(wanted.colour, human)), human);
-    if (json_on_stdout)
-        print(as_json(report), stdout);
-    if (file)
-        file->write(as_json(report));
+    json.write(as_json, report);
+    html.write(as_html, report);
     return report.status();
+}
+
+void complain(const std::exception &caught) {
+    std::string message = caught.what();
+    message.erase(message.find_last_not_of(" \n") + 1);
+    print("coupon-race: " + message + "\n", stderr);
 }
 
 } // namespace
@@ -52,10 +80,11 @@ int main(int argc, char **argv) {
     } catch (const interrupted &caught) {
         print("coupon-race: interrupted; nothing was judged\n", stderr);
         return 128 + caught.signal_number();
+    } catch (const bad_argument &caught) {
+        complain(caught);
+        return bad_arguments;
     } catch (const std::exception &caught) {
-        std::string message = caught.what();
-        message.erase(message.find_last_not_of(" \n") + 1);
-        print("coupon-race: " + message + "\n", stderr);
+        complain(caught);
         return could_not_tell;
     }
 }

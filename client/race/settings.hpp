@@ -31,6 +31,7 @@ struct settings {
     std::filesystem::path programs; ///< --pg-bin; empty: found
 
     std::string json_file; ///< empty: none; "-": stdout
+    std::string html_file; ///< likewise
     colour_choice colour = colour_choice::automatic;
 };
 

@@ -24,7 +24,7 @@ output_file::output_file(const std::string &name)
     , written_{replaceable(name_) ? fs::path{name + ".part"} : name_}
     , stream_{written_} {
     if (!stream_)
-        throw setup_error{"cannot write " + name + ": " + std::strerror(errno)};
+        throw bad_argument{"cannot write " + name + ": " + std::strerror(errno)};
 }
 
 output_file::~output_file() {

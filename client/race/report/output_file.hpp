@@ -13,7 +13,7 @@ namespace coupon_race {
 /// was there before. What is no regular file (/dev/null, a pipe) is written to directly.
 class output_file {
   public:
-    /// Throws setup_error.
+    /// Throws bad_argument.
     explicit output_file(const std::string &name);
     ~output_file();
     output_file(const output_file &) = delete;

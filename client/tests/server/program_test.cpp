@@ -1,102 +1,25 @@
 /// The program coupon-race as a user has it: what it prints, leaves behind and exits with.
 
 #include <csignal>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <thread>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <unistd.h>
-
 #include "guarded_test.hpp"
-#include "os/account.hpp"
-#include "os/child_process.hpp"
-#include "os/temporary_directory.hpp"
+#include "program_fixture.hpp"
 
 namespace coupon_guard_tests {
 
 namespace {
 
 using namespace coupon_race;
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using nlohmann::json;
-
-std::string contents(const fs::path &file) {
-    std::ostringstream text;
-    text << std::ifstream{file}.rdbuf();
-    return text.str();
-}
 
 bool alive(pid_t pid) {
     return kill(pid, 0) == 0;
 }
-
-/// Runs the program in a directory of the test's own, which is also its TMPDIR.
-class Program : public testing::Test {
-  protected:
-    // The runner, or the server it starts, may be another account than that of the tests.
-    Program()
-        : directory_{server_account(), 60} {
-        fs::create_directory(tmp());
-        fs::permissions(directory_.path(), fs::perms::others_exec | fs::perms::others_read,
-                        fs::perm_options::add);
-        if (const auto owner = server_account()) {
-            EXPECT_EQ(chown(tmp().c_str(), owner->user, owner->group), 0);
-        }
-        setenv("TMPDIR", tmp().c_str(), 1);
-    }
-    ~Program() override { unsetenv("TMPDIR"); }
-
-    fs::path file(const std::string &name) const { return directory_.path() / name; }
-    fs::path tmp() const { return file("tmp"); }
-    std::string output() const { return contents(file("out")); }
-    std::string errors() const { return contents(file("err")); }
-    json result() const { return json::parse(contents(file("result.json"))); }
-
-    std::unique_ptr<child_process> start(std::vector<std::string> arguments,
-                                         const std::optional<account> &run_as = std::nullopt) {
-        fs::path program = COUPON_RACE_PROGRAM;
-        if (run_as) { // who may not be allowed where it was built
-            fs::copy_file(program, file("coupon-race"));
-            program = file("coupon-race");
-        }
-        arguments.insert(arguments.begin(), program.string());
-        child_options options;
-        options.run_as = run_as;
-        options.working_directory = directory_.path();
-        options.output = file("out");
-        options.error_output = file("err");
-        return std::make_unique<child_process>(arguments, options);
-    }
-
-    /// Its exit status, or -1 if it takes longer than a minute.
-    int run(std::vector<std::string> arguments,
-            const std::optional<account> &run_as = std::nullopt) {
-        return start(std::move(arguments), run_as)->wait_for(60s).value_or(-1);
-    }
-
-    /// The pid of the throw-away server, once it has written it down; 0 after 30 seconds.
-    pid_t server_of_the_run() const {
-        for (int tries = 0; tries < 3000; ++tries, std::this_thread::sleep_for(10ms))
-            for (const auto &entry : fs::directory_iterator{tmp()}) {
-                pid_t pid = 0;
-                std::ifstream{entry.path() / "data" / "postmaster.pid"} >> pid;
-                if (pid > 0)
-                    return pid;
-            }
-        return 0;
-    }
-
-    void expect_nothing_left() const { EXPECT_TRUE(fs::is_empty(tmp())); }
-
-  private:
-    temporary_directory directory_;
-};
 
 json strategy_in(const json &result, const std::string &name) {
     for (const json &each : result["strategies"])
@@ -171,6 +94,42 @@ TEST_F(Program, PutsJsonAloneOnStdoutWhenAsked) {
     ASSERT_EQ(run({"--rounds", "2", "--strategies", "unique", "--json", "-"}), 0) << errors();
     EXPECT_EQ(json::parse(output())["strategies"].size(), 1u);
     EXPECT_NE(errors().find("verdict"), std::string::npos) << "the table goes to stderr";
+}
+
+TEST_F(Program, WritesAPageForABrowserWholeOrNotAtAll) {
+    ASSERT_EQ(run({"--rounds", "2", "--strategies", "unique", "--html", "race.html"}), 0)
+        << errors();
+    const std::string page = contents(file("race.html"));
+    EXPECT_EQ(page.substr(0, 15), "<!DOCTYPE html>");
+    EXPECT_EQ(page.substr(page.size() - 8), "</html>\n");
+    EXPECT_FALSE(fs::exists(file("race.html.part")));
+    EXPECT_NE(output().find("verdict"), std::string::npos) << "the table is printed all the same";
+}
+
+TEST_F(Program, PutsThePageAloneOnStdoutWhenAsked) {
+    ASSERT_EQ(run({"--rounds", "2", "--strategies", "unique", "--html", "-"}), 0) << errors();
+    EXPECT_EQ(output().substr(0, 15), "<!DOCTYPE html>");
+    EXPECT_NE(errors().find("verdict"), std::string::npos) << "the table goes to stderr";
+}
+
+TEST_F(Program, AFileThatCannotBeWrittenExitsWith254BeforeTheRace) {
+    for (const char *option : {"--html", "--json"}) {
+        EXPECT_EQ(run({option, "no/such/directory/race"}), 254) << option;
+        EXPECT_NE(errors().find("cannot write no/such/directory/race"), std::string::npos);
+        EXPECT_EQ(output(), "") << "the race was run";
+    }
+    expect_nothing_left();
+}
+
+TEST_F(Program, AnInterruptedRunLeavesThePageOfTheLastOne) {
+    std::ofstream{file("race.html")} << "the last one";
+    const auto program =
+        start({"--rounds", "10000000", "--strategies", "unique", "--html", "race.html"});
+    ASSERT_GT(server_of_the_run(), 0) << errors();
+    program->signal(SIGINT);
+    EXPECT_EQ(program->wait_for(30s), 128 + SIGINT);
+    EXPECT_EQ(contents(file("race.html")), "the last one");
+    EXPECT_FALSE(fs::exists(file("race.html.part")));
 }
 
 TEST_F(Program, BadArgumentsExitWith254BeforeAnythingStarts) {

@@ -33,15 +33,17 @@ TEST(Arguments, NoneMeansEveryStrategyOnAThrowAwayServer) {
 }
 
 TEST(Arguments, AreTaken) {
-    const settings wanted = parsed({"-c", "64", "--rounds", "1000", "-s", "redeem_coupon,naive",
-                                    "--think-time", "2.5", "--seed", "7", "--json", "out.json",
-                                    "--color", "never", "--pg-bin", "/opt/pg/bin"});
+    const settings wanted =
+        parsed({"-c", "64", "--rounds", "1000", "-s", "redeem_coupon,naive", "--think-time", "2.5",
+                "--seed", "7", "--json", "out.json", "--html", "out.html", "--color", "never",
+                "--pg-bin", "/opt/pg/bin"});
     EXPECT_EQ(wanted.clients, 64);
     EXPECT_EQ(wanted.rounds, 1000);
     EXPECT_EQ(wanted.strategies, (std::vector<std::string>{"redeem_coupon", "naive"}));
     EXPECT_EQ(wanted.think_time, microseconds{2500});
     EXPECT_EQ(wanted.seed, 7u);
     EXPECT_EQ(wanted.json_file, "out.json");
+    EXPECT_EQ(wanted.html_file, "out.html");
     EXPECT_EQ(wanted.colour, colour_choice::never);
     EXPECT_EQ(wanted.programs, "/opt/pg/bin");
 }
@@ -146,6 +148,11 @@ TEST(Arguments, WhatAnotherScenarioTakesExitsWith254) {
     expect_bad({"--scenario", "drop", "--cap", "0"}, "--cap");
     expect_bad({"--scenario", "drop", "--ttl", "5"}, "--ttl is not for the scenario drop");
     expect_bad({"--scenario", "checkout", "--kill-rate", "0.1"}, "--kill-rate is not for");
+}
+
+TEST(Arguments, TwoResultsInOnePlaceExitWith254) {
+    expect_bad({"--json", "out", "--html", "out"}, "--json and --html name the same file");
+    expect_bad({"--json", "-", "--html", "-"}, "--json and --html name the same file");
 }
 
 TEST(Arguments, WhatIsNoConnectionStringExitsWith254) {

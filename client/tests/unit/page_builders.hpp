@@ -1,0 +1,44 @@
+/// Reports to make pages of.
+#ifndef COUPON_RACE_TESTS_PAGE_BUILDERS_HPP
+#define COUPON_RACE_TESTS_PAGE_BUILDERS_HPP
+
+#include <string>
+
+#include "race_builders.hpp"
+#include "report/race_report.hpp"
+
+namespace coupon_race {
+
+/// What somebody may have written who wants their own script in the page.
+inline const std::string hostile = "</script><script>document.documentElement.dataset.taken = 1"
+                                   "</script><!-- <img src=x onerror=alert(1)> \" ' & \\ {{race}}";
+
+inline race_report blank_page() {
+    race_report report;
+    report.scenario = "double-click";
+    report.clients = 2;
+    report.rounds = 2;
+    report.started_at = "2026-01-02T03:04:05Z";
+    report.server = {"15.20", true, true, "on"};
+    return report;
+}
+
+/// One double redemption, one error, one who never heard, and hostile text wherever there is text.
+inline race_report hostile_page() {
+    using namespace std::chrono_literals;
+    race_log log{lasting(acknowledged(1, 10), 0ms, 1ms), lasting(acknowledged(1, 11), 0ms, 2ms),
+                 lasting(failed(2, hostile), 5ms, 1ms), lasting(unknown(2), 5ms, 30ms)};
+    for (std::size_t at = 0; at < log.size(); ++at)
+        log[at].client = static_cast<int>(at % 2);
+    log[2].result.retries = 3;
+    race_report report = blank_page();
+    report.server.version = hostile;
+    report.strategies.push_back(report_on(*strategies().front(), log, {{10, 1}, {11, 1}}));
+    report.strategies.front().name = hostile;
+    report.strategies.front().method = hostile;
+    return report;
+}
+
+} // namespace coupon_race
+
+#endif
