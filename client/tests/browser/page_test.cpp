@@ -150,6 +150,13 @@ TEST_F(Page, ShowsACheckout) {
     EXPECT_GT(chart_of(seen, "Timeline", "redeem_coupon")["waiting"], a_bar);
 }
 
+TEST_F(Page, MarksWhatWentOverTheCap) {
+    const json seen = look_at(as_html(oversold_page()));
+    expect_all_drawn(seen, 3);
+    EXPECT_GT(chart_of(seen, "Timeline", "textbook")["excess"], a_bar);
+    EXPECT_GT(chart_of(seen, "Timeline", "textbook")["redeemed"], a_bar);
+}
+
 TEST_F(Page, RunsNoScriptButItsOwn) {
     const json seen = look_at(as_html(hostile_page()));
     expect_all_drawn(seen, 2);

@@ -39,6 +39,28 @@ inline race_report hostile_page() {
     return report;
 }
 
+/// Four clients, who sold twelve units though there were eight.
+inline race_report oversold_page() {
+    using namespace std::chrono_literals;
+    race_report report = blank_page();
+    report.scenario = drop_name;
+    report.drop = drop{4, 20, 8};
+    drop_result raced;
+    std::vector<ledger_row> ledger;
+    for (std::int64_t buyer = 1; buyer <= 20; ++buyer) {
+        purchase made;
+        static_cast<logged_attempt &>(made) =
+            lasting(buyer <= 12 ? acknowledged(buyer, buyer) : refused(buyer), buyer * 10ms,
+                    (30 + buyer % 3) * 1ms);
+        made.client = static_cast<int>(buyer % 4);
+        raced.log.push_back(made);
+        if (buyer <= 12)
+            ledger.push_back({buyer, buyer});
+    }
+    report.strategies.push_back(report_on(*drop_strategies().front(), raced, ledger, 8, 0));
+    return report;
+}
+
 } // namespace coupon_race
 
 #endif
