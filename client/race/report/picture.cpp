@@ -8,12 +8,11 @@ namespace {
 
 constexpr std::size_t most_sales = 200;
 
-void count(picture &shown, const std::vector<seen_attempt> &attempts) {
-    for (const seen_attempt &each : attempts) {
-        shown.latency[each.outcome].add(each.made->ended - each.made->started);
-        if (each.wrong != excess::none)
-            ++shown.excesses[each.wrong];
-    }
+std::map<outcome, latency_histogram> latency_of(const std::vector<seen_attempt> &attempts) {
+    std::map<outcome, latency_histogram> latency;
+    for (const seen_attempt &each : attempts)
+        latency[each.outcome].add(each.made->ended - each.made->started);
+    return latency;
 }
 
 /// The moments of the answers, those of the sales first and last among them.
@@ -41,7 +40,7 @@ picture picture_of_sale(const Log &log, const std::vector<ledger_row> &ledger, s
     picture shown;
     shown.timeline = timeline_of_clients(attempts, cap);
     shown.sales = sales_of(attempts);
-    count(shown, attempts);
+    shown.latency = latency_of(attempts);
     return shown;
 }
 
@@ -52,7 +51,7 @@ picture picture_of(const race_log &log, const std::vector<ledger_row> &ledger) {
     compare_with_ledger(attempts, ledger, std::nullopt);
     picture shown;
     shown.timeline = timeline_of_rounds(attempts);
-    count(shown, attempts);
+    shown.latency = latency_of(attempts);
     return shown;
 }
 

@@ -20,7 +20,6 @@ struct sale {
 struct picture {
     coupon_race::timeline timeline;
     std::map<outcome, latency_histogram> latency;
-    std::map<excess, std::int64_t> excesses; ///< how many there are, shown or not
     std::vector<sale> sales; ///< of a coupon with a cap: no more than some hundred points
 };
 

@@ -1,6 +1,8 @@
 "use strict";
 // The charts, drawn by Chart.js. Nothing here knows where in the page they stand.
 
+Chart.defaults.font.family = "system-ui, sans-serif";
+
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 
 // What tells outcomes apart besides their colour.
