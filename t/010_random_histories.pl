@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $histories = $ENV{COUPON_GUARD_HISTORIES} // 200;
+my $histories = $ENV{COUPON_GUARD_HISTORIES} // 60;
 my $first_seed = $ENV{COUPON_GUARD_SEED} // int(rand(1_000_000_000));
 my $clients = 6;
 

@@ -1,0 +1,346 @@
+# What has come of a step of a history (Player.pm), and whether the model explains it.
+#
+# A step is over when every session has answered or waits for a lock. Then the model must explain what happened: what the session of the
+# step answered, then, in some order, those that it let go; and whoever waits must have somebody to wait for. Several that are let go
+# at once may come in any order, and a session that waits for one of several rivals need not notice before this one ends what another's
+# end would have brought it: that much the contract leaves open, and nothing else is.
+
+package CouponGuard::Judge;
+
+use strict;
+use warnings;
+
+use IO::Select;
+use List::Util qw(any none);
+use Storable qw(dclone);
+use Time::HiRes qw(time);
+
+sub decide
+{
+	my ($self, $model, $name, $op) = @_;
+	$model->{now} = ($self->{now} // time) * 1000000;
+	return $model->decide($name, $op);
+}
+
+# Waits until every session has answered or waits for a lock, and is not in a circle that the server will break.
+sub settle
+{
+	my ($self) = @_;
+	my $until = time + 60;
+	while (time < $until)
+	{
+		my @busy = grep { !$self->{sessions}{$_}->has_ended } $self->waiting;
+		$self->{blocked} = {};
+		return if !@busy;
+		my %name_of = map { $self->{sessions}{$_}{pid} => $_ } keys %{ $self->{sessions} };
+		my $pids = join ', ', map { $self->{sessions}{$_}{pid} } @busy;
+		foreach my $row ($self->{observer}->query("SELECT pid, concat_ws(' ', locktype, relation, page, tuple, transactionid),
+			array_to_string(pg_blocking_pids(pid), ' ') FROM pg_locks WHERE NOT granted AND pid IN ($pids)"))
+		{
+			my ($pid, $lock, $blockers) = @$row;
+			$self->{blocked}{ $name_of{$pid} } = { lock => $lock, by => [ map { $name_of{$_} // 'prepared' } split / /, $blockers ] };
+		}
+		my $is_stable = (none { !$self->{blocked}{$_} } @busy) && !$self->has_circle;
+		return if $is_stable && none { $self->{sessions}{$_}->has_ended } @busy;
+		IO::Select->new(map { $self->{sessions}{$_}{socket} } grep { $self->{sessions}{$_}{is_busy} } @busy)->can_read(0.002) if !$is_stable;
+	}
+	die "neither answer nor wait: @{[ $self->waiting ]}";
+}
+
+sub has_circle
+{
+	my ($self) = @_;
+	foreach my $start (keys %{ $self->{blocked} })
+	{
+		my (%seen, @next);
+		@next = @{ $self->{blocked}{$start}{by} };
+		while (defined(my $name = shift @next))
+		{
+			return 1 if $name eq $start;
+			push @next, @{ $self->{blocked}{$name}{by} } if $self->{blocked}{$name} && !$seen{$name}++;
+		}
+	}
+	return 0;
+}
+
+# The committed units in stripes that an open transaction has locked. A subtransaction that has ended well no longer has a lock of its
+# own: whose it is must be remembered.
+sub read_busy_units
+{
+	my ($self) = @_;
+	my %name_of = map { $self->{sessions}{$_}{pid} => $_ } keys %{ $self->{sessions} };
+	my (%busy, @locked);
+	foreach my $row ($self->{observer}->query('EXECUTE look'))
+	{
+		my ($transaction, $pid, $coupon, $units) = @$row;
+		$self->{owner}{$transaction} = $name_of{$pid} if $pid && $name_of{$pid};
+		push @locked, $row if $coupon;
+	}
+	foreach my $row (@locked)
+	{
+		my ($transaction, undef, $coupon, $units) = @$row;
+		my $owner = $self->{owner}{$transaction} or die "whose is transaction $transaction?";
+		$busy{$coupon}{$owner} += $units;
+	}
+	return \%busy;
+}
+
+# A quota may be set up by a call that is then refused, for it could not know before.
+sub learn_quotas
+{
+	my ($self) = @_;
+	my $coupons = $self->{model}{coupons};
+	my @unknown = grep { !$coupons->{$_}{set_up} } sort keys %$coupons or return;
+	$coupons->{ $_->[0] }{set_up} = 1
+	  foreach $self->{observer}->query('SELECT coupon_id FROM coupon_quota WHERE stripe = 0 AND coupon_id IN (' . join(', ', @unknown) . ')');
+	return;
+}
+
+# The busy units as they were before these sessions, who waited when the step began, had been let go.
+sub busy_before
+{
+	my ($self, @names) = @_;
+	my %busy;
+	foreach my $coupon (keys %{ { %{ $self->{busy} }, %{ $self->{busy_then} } } })
+	{
+		$busy{$coupon} = { %{ $self->{busy}{$coupon} // {} } };
+		foreach my $name (@names)
+		{
+			delete $busy{$coupon}{$name};
+			$busy{$coupon}{$name} = $self->{busy_then}{$coupon}{$name} if $self->{busy_then}{$coupon}{$name};
+		}
+	}
+	return \%busy;
+}
+
+sub as_text
+{
+	my ($answer) = @_;
+	return "error $answer->{error}" if $answer->{error};
+	my @columns =
+	    exists $answer->{value} ? 'value'
+	  : exists $answer->{units_left} ? qw(status uses_left units_left)
+	  : qw(status id use_no replayed moment);
+	return join '|', map { $answer->{$_} // '' } @columns;
+}
+
+# What the session answered, as the model puts it: true is 't', and what could not be foreseen is 'new'.
+sub got
+{
+	my ($self, $name, $expected) = @_;
+	my $result = $self->{sessions}{$name}{result};
+	return "error $result->{sqlstate}" if $result->{sqlstate};
+	my @row = @{ $result->{rows}[0] };
+	my $should_be_new = $expected && ($expected->{id} // '') eq 'new' && ($row[1] // '') =~ /^\d+$/;
+	$row[1] = 'new' if $should_be_new && none { $_ == $row[1] } $self->{model}->all_ids;
+	$row[4] = 'new' if $expected && ($expected->{moment} // '') eq 'new' && ($row[4] // '') =~ /^\d+$/;
+	return join '|', @row;
+}
+
+sub expected
+{
+	my ($self, $outcome) = @_;
+	return 'waits for ' . join ' or ', @{ $outcome->{rivals} } if $outcome->{rivals};
+	$outcome->{answer}{replayed} //= 'f' if exists $outcome->{answer}{status} && !exists $outcome->{answer}{units_left};
+	return as_text($outcome->{answer});
+}
+
+# Lets the session's answer happen in the model; false if the model would not have answered so.
+sub take_answer
+{
+	my ($self, $model, $name) = @_;
+	my $player = $self->{player}{$name};
+	my $outcome = $self->decide($model, $name, $player->{op});
+	my $state = $self->{sessions}{$name}{result}{sqlstate} // '';
+	my $is_broken_off = $state eq '57014' && $player->{is_cancelled}
+	  || $state eq '40P01' && any { $self->{player}{$_} && $self->{player}{$_}{op} } @{ $outcome->{rivals} // [] };
+	if (!$is_broken_off)
+	{
+		return 0 if $outcome->{rivals};
+		my $is_expected = $self->expected($outcome) eq $self->got($name, $outcome->{answer});
+		return 0 if !$is_expected && !$self->is_refused_later($model, $outcome, $name);
+	}
+	my $open = $model->{open}{$name};
+	$open->{held} = [];
+	if ($state)
+	{
+		$model->fail($name);
+		$model->roll_back($name) if !$player->{is_open};
+		return 1;
+	}
+	my @row = @{ $self->{sessions}{$name}{result}{rows}[0] };
+	push @{ $open->{log} }, { perhaps => $player->{op}{for_lock} } if $player->{op}{for_lock};
+	push @{ $open->{log} }, map { settled_entry($_, $player->{op}, @row) } @{ $outcome->{effects} };
+	$model->commit($name) if !$player->{is_open};
+	return 1;
+}
+
+# Of two calls of one user that are let go at once, one may have the last unit while the other has seen that the user has none yet: then
+# there is no unit for it either.
+sub is_refused_later
+{
+	my ($self, $model, $outcome, $name) = @_;
+	return 0 if !$self->{is_crowd} || !$outcome->{answer}{status} || $self->got($name) ne 'sold_out|||f|';
+	my $of_stranger = $self->decide($model, $name, { %{ $self->{player}{$name}{op} }, user => 0, request => undef });
+	return !$of_stranger->{rivals} && $of_stranger->{answer}{status} eq 'sold_out';
+}
+
+# An entry with what is known now.
+sub settled_entry
+{
+	my ($entry, $op, @row) = @_;
+	return $entry if !$entry->{image};
+	my %image = %{ $entry->{image} };
+	if (delete $image{is_hold}) { @image{ 'hold', 'moment' } = ($row[4], $row[4] - $op->{seconds} * 1000000) }
+	elsif (($image{hold} // '') eq 'new') { $image{hold} = $row[4] }
+	elsif (!defined $image{moment} || $image{moment} eq 'new') { $image{moment} = $row[4] }
+	return { row => $entry->{row} eq 'new' ? $row[1] : $entry->{row}, image => \%image };
+}
+
+# What those that wait have done so far.
+sub hold_what_waiters_have
+{
+	my ($self, $model) = @_;
+	foreach my $name (sort keys %{ $self->{blocked} })
+	{
+		my $op = $self->{player}{$name}{op};
+		my $outcome = $self->decide($model, $name, $op);
+		next if !$outcome->{rivals};
+		my ($locked) = map { $_->{coupon} } grep { $_->{lock} } @{ $outcome->{effects} };
+		$op->{for_lock} ||= $outcome->{for_lock} // $locked;
+		$model->{open}{$name}{held} = [ @{ $outcome->{effects} }, $op->{for_lock} ? { perhaps => $op->{for_lock} } : () ];
+	}
+	return;
+}
+
+# Who of those that wait has no reason to, as things are.
+sub waits_for_nothing
+{
+	my ($self, $model) = @_;
+	my @names;
+	foreach my $name (sort keys %{ $self->{blocked} })
+	{
+		my $blocked = $self->{blocked}{$name};
+		my $outcome = $self->decide($model, $name, $self->{player}{$name}{op});
+		my @rivals = map { @{ $outcome->{$_} // [] } } 'rivals', 'may_wait', $name eq $self->{fresh} ? () : 'or_if_let_go';
+		my %rivals = map { $_ => 1, /^p\d/ ? (prepared => 1) : () } @rivals;
+		# Who waits for the same row already is the next to have it.
+		my $is_queued = $outcome->{rivals} && $blocked->{lock} =~ /^tuple/ && any { $self->{blocked}{$_} } @{ $blocked->{by} };
+		push @names, $name if !$is_queued && none { $rivals{$_} } @{ $blocked->{by} };
+	}
+	return @names;
+}
+
+# Whether it is the wait of before. It goes from a subtransaction that ends well to the one around it.
+sub waits_on
+{
+	my ($self, $before, $now) = @_;
+	return $before && ($before->{lock} eq $now->{lock} || $self->{is_passed_on} && "@{ $before->{by} }" =~ $self->{is_passed_on});
+}
+
+# The model after all that was answered, in an order that explains it; undef if there is none. Whoever waits now has looked after one
+# of the answers; @doubtful had no reason to wait so far.
+sub explain
+{
+	my ($self, $model, $answered, @doubtful) = @_;
+	$model->{busy} = $self->busy_before(@$answered, @$answered ? @doubtful : ());
+	$self->hold_what_waiters_have($model) if !@$answered;
+	my %for_nothing = map { $_ => 1 } $self->waits_for_nothing($model);
+	@doubtful = grep { $for_nothing{$_} } @doubtful;
+	return @doubtful ? undef : $model if !@$answered;
+	foreach my $name (@$answered)
+	{
+		my $next = dclone($model);
+		next if !$self->take_answer($next, $name);
+		my $explained = $self->explain($next, [ grep { $_ ne $name } @$answered ], @doubtful);
+		return $explained if $explained;
+	}
+	return undef;
+}
+
+# True if the model explains what came of the step. $fresh is the session that was asked in it, if any.
+sub judge
+{
+	my ($self, $name, $what, $fresh) = @_;
+	$self->{sessions}{$fresh}->has_ended(0.003) if $fresh;
+	my $before = $self->{blocked};
+	$self->{is_passed_on} = $what =~ /^(RELEASE|PREPARE)/ ? qr/\b$name\b/ : undef;
+	$self->settle;
+	my $model = dclone($self->{model});
+	@{$self}{ 'busy_then', 'busy' } = ($self->{busy}, $self->read_busy_units);
+	my @answered = grep { !$self->{blocked}{$_} } $self->waiting;
+	my $is_first_answered = $fresh && any { $_ eq $fresh } @answered;
+	my @others = grep { !$is_first_answered || $_ ne $fresh } @answered;
+
+	$self->{fresh} = $fresh // '';
+	$self->{is_crowd} = @answered > 1;
+	my @doubtful = grep { $_ eq $self->{fresh} || !$self->waits_on($before->{$_}, $self->{blocked}{$_}) } sort keys %{ $self->{blocked} };
+	$model->{busy} = $self->busy_before(@others, grep { $_ ne $self->{fresh} } @doubtful);
+	my $now = time;
+	my ($explained, $after_first, $expected);
+	# A deadline that has passed meanwhile may have been seen or not.
+	foreach my $moment ((any { $_ <= $now } @{ $self->{deadlines} }) ? $self->{asked_at} : (), $now)
+	{
+		$self->{now} = $moment;
+		$explained = dclone($model);
+		$expected = $fresh ? $self->expected($self->decide($model, $fresh, $self->{player}{$fresh}{op})) : '';
+		$explained = undef if $is_first_answered && !$self->take_answer($explained, $fresh);
+		$after_first = $explained && dclone($explained);
+		$explained &&= $self->explain($explained, \@others, @doubtful);
+		last if $explained;
+	}
+	push @{ $self->{steps} }, "$name: $what" . ($fresh ? " -- expected $expected; " . $self->what_came($fresh) : '');
+	my @waiting = grep { $_ ne $self->{fresh} } sort keys %{ $self->{blocked} };
+	$self->note_others($after_first // $model, @others, @waiting) if @others || !$explained;
+	return 0 if !$explained;
+	$self->{model} = $explained;
+	$self->learn_quotas;
+	$self->count($fresh, $before, @answered);
+	foreach my $player (map { $self->{player}{$_} } @answered)
+	{
+		$player->{is_failed} = 1 if $player->{is_open} && $self->{sessions}{ $player->{name} }{result}{sqlstate};
+		$player->{answered} = delete $player->{op};
+		$player->{is_cancelled} = 0;
+	}
+	return 1;
+}
+
+sub what_came
+{
+	my ($self, $name) = @_;
+	my $blocked = $self->{blocked}{$name};
+	return $blocked ? "waits for @{ $blocked->{by} } ($blocked->{lock})" : 'got ' . $self->got($name);
+}
+
+sub note_others
+{
+	my ($self, $model, @others) = @_;
+	foreach my $name (@others)
+	{
+		my $outcome = $self->decide($model, $name, $self->{player}{$name}{op});
+		push @{ $self->{steps} }, "   $name, which waited: expected " . $self->expected($outcome) . '; ' . $self->what_came($name);
+	}
+	return;
+}
+
+sub count
+{
+	my ($self, $fresh, $before, @answered) = @_;
+	my $tally = $self->{tally};
+	$tally->{steps}++;
+	$tally->{'several let go at once'}++ if @answered > 1;
+	foreach my $name (@answered)
+	{
+		my $result = $self->{sessions}{$name}{result};
+		my $op = $self->{player}{$name}{op};
+		my $kind = $op->{kind};
+		my $deadline = ($result->{rows}[0][0] // '') eq 'held' ? $result->{rows}[0][4] / 1000000 : time + 3600;
+		push @{ $self->{deadlines} }, $deadline if $deadline < time + 1; # the others are an hour away
+		my $how = $before->{$name} ? ', after a wait' : '';
+		$tally->{ "$kind: " . ($result->{sqlstate} // $result->{rows}[0][0]) . $how }++;
+	}
+	$tally->{"$self->{player}{$fresh}{op}{kind}: waits"}++ if $fresh && $self->{blocked}{$fresh} && !$before->{$fresh};
+	return;
+}
+
+1;

@@ -1,0 +1,478 @@
+# What the extension promises, as a model: who is told what, and who must wait for whom. No database, no clock.
+#
+# A row of the ledger has a committed image and, in the log of at most one open transaction, newer ones. A transaction's view is what
+# is committed and what it has logged itself; a row that another has logged is undecided: it may be any of its images yet.
+#
+#   coupons  id => { cap, limit, active, set_up }                             committed; set_up: its quota is counted
+#   rows     id => { coupon, user, use_no, hold, voided, reason, request, moment }  committed; hold: the deadline, as moment in microseconds
+#   open     name => { log => [...], marks => [[savepoint, log's length] ...], held => [...] }
+#
+# A log's entry is one of
+#   { row => id, image => {...} }               undef: deleted
+#   { coupon => id, set => {...} }              the coupon's row changed
+#   { coupon => id, lock => 1 or 'share' }      ... or locked: whoever sets up a quota, or must know that nobody does
+#   { set_up => id }, { touch => id }           the quota set up; units of it moved
+#   { perhaps => id }                           the coupon's row perhaps locked: by whoever had to wait for that
+# Held is what the statement at hand has logged when it waits.
+#
+# Where units are is the one thing the model is told: B<busy>, by coupon and transaction, the committed units in stripes that an open
+# transaction has locked. Nobody else can have them.
+
+package CouponGuard::Model;
+
+use strict;
+use warnings;
+
+use List::Util qw(any first max none sum0);
+
+sub new
+{
+	my ($class, %coupons) = @_;
+	return bless { coupons => \%coupons, rows => {}, open => {}, busy => {}, now => 0 }, $class;
+}
+
+# --- transactions -------------------------------------------------------------
+
+sub begin
+{
+	my ($self, $name) = @_;
+	$self->{open}{$name} = { log => [], marks => [], held => [] };
+	return;
+}
+
+sub savepoint
+{
+	my ($self, $name, $savepoint) = @_;
+	my $open = $self->{open}{$name};
+	push @{ $open->{marks} }, [ $savepoint, scalar @{ $open->{log} } ];
+	return;
+}
+
+sub rollback_to
+{
+	my ($self, $name, $savepoint) = @_;
+	my $open = $self->{open}{$name};
+	pop @{ $open->{marks} } while $open->{marks}[-1][0] ne $savepoint;
+	$#{ $open->{log} } = $open->{marks}[-1][1] - 1;
+	return;
+}
+
+sub release
+{
+	my ($self, $name, $savepoint) = @_;
+	my $marks = $self->{open}{$name}{marks};
+	1 while (pop @$marks)->[0] ne $savepoint;
+	return;
+}
+
+# An error takes what was done since the last savepoint.
+sub fail
+{
+	my ($self, $name) = @_;
+	my $open = $self->{open}{$name};
+	$open->{held} = [];
+	$#{ $open->{log} } = (@{ $open->{marks} } ? $open->{marks}[-1][1] : 0) - 1;
+	return;
+}
+
+sub commit
+{
+	my ($self, $name) = @_;
+	foreach my $entry (@{ (delete $self->{open}{$name})->{log} })
+	{
+		if ($entry->{row} && $entry->{image}) { $self->{rows}{ $entry->{row} } = $entry->{image} }
+		elsif ($entry->{row}) { delete $self->{rows}{ $entry->{row} } }
+		elsif ($entry->{set_up}) { $self->{coupons}{ $entry->{set_up} }{set_up} = 1 }
+		elsif ($entry->{set}) { %{ $self->{coupons}{ $entry->{coupon} } } = (%{ $self->{coupons}{ $entry->{coupon} } }, %{ $entry->{set} }) }
+	}
+	return;
+}
+
+sub roll_back
+{
+	my ($self, $name) = @_;
+	delete $self->{open}{$name};
+	return;
+}
+
+sub prepare
+{
+	my ($self, $name, $prepared) = @_;
+	$self->{open}{$prepared} = delete $self->{open}{$name};
+	return;
+}
+
+# --- what a transaction sees ----------------------------------------------------
+
+sub others
+{
+	my ($self, $me) = @_;
+	return grep { $_ ne $me } sort keys %{ $self->{open} };
+}
+
+sub logged
+{
+	my ($self, $name) = @_;
+	return (@{ $self->{open}{$name}{log} }, @{ $self->{open}{$name}{held} });
+}
+
+# The other open transactions that have logged an entry of this kind.
+sub who_logged
+{
+	my ($self, $me, $test) = @_;
+	return grep { any { $test->($_) } $self->logged($_) } $self->others($me);
+}
+
+sub all_ids
+{
+	my ($self) = @_;
+	my %ids = map { $_ => 1 } keys %{ $self->{rows} }, map { $_->{row} // () } map { $self->logged($_) } keys %{ $self->{open} };
+	return sort { $a <=> $b } keys %ids;
+}
+
+# How I see a row ('' sees what is committed); and if another has logged it, who, and all that it may turn out to be.
+sub look
+{
+	my ($self, $me, $id) = @_;
+	my @own = grep { ($_->{row} // 0) == $id } @{ $me eq '' ? [] : $self->{open}{$me}{log} };
+	my %look = (id => $id, view => @own ? $own[-1]{image} : $self->{rows}{$id}, images => []);
+	($look{rival}) = $self->who_logged($me, sub { ($_[0]{row} // 0) == $id });
+	$look{images} = [ grep { $_ } $self->{rows}{$id} // (), map { $_->{image} } grep { ($_->{row} // 0) == $id } $self->logged($look{rival}) ]
+	  if $look{rival};
+	return \%look;
+}
+
+# All rows of which $test holds, in my view or, with a rival, in any of the images.
+sub looks
+{
+	my ($self, $me, $test) = @_;
+	return grep { my $look = $_; any { $test->($_) } $look->{rival} ? @{ $look->{images} } : $look->{view} // () }
+	  map { $self->look($me, $_) } $self->all_ids;
+}
+
+sub rivals_of
+{
+	my %names = map { $_->{rival} => 1 } grep { $_->{rival} } @_;
+	return sort keys %names;
+}
+
+sub offer
+{
+	my ($self, $me, $coupon) = @_;
+	my %offer = (%{ $self->{coupons}{$coupon} }, id => $coupon);
+	foreach my $entry (@{ $self->{open}{$me}{log} })
+	{
+		%offer = (%offer, %{ $entry->{set} }) if $entry->{set} && $entry->{coupon} == $coupon;
+		$offer{set_up} = 1 if ($entry->{set_up} // 0) == $coupon;
+	}
+	return \%offer;
+}
+
+sub views
+{
+	my ($self, $me, $coupon) = @_;
+	return grep { $_->{view} && $_->{view}{coupon} == $coupon && !$_->{view}{voided} } map { $self->look($me, $_) } $self->all_ids;
+}
+
+sub is_expired
+{
+	my ($self, $image) = @_;
+	return defined $image->{hold} && $image->{hold} <= $self->{now};
+}
+
+# Units that I can have without waiting: all there are, but for those that others have locked.
+sub units
+{
+	my ($self, $me, $offer) = @_;
+	my $busy = sum0(map { $self->{busy}{ $offer->{id} }{$_} // 0 } $self->others($me));
+	return $offer->{cap} - $self->views($me, $offer->{id}) - $busy;
+}
+
+sub offer_is_active { my ($self, $coupon) = @_; return $self->{coupons}{$coupon}{active} eq 't' }
+
+# Whether nobody has done anything to the coupon that is not committed.
+sub is_quiet
+{
+	my ($self, $coupon) = @_;
+	my @rows = grep { $_->{rival} } $self->looks('', sub { $_[0]{coupon} == $coupon });
+	return !@rows && !$self->who_logged('', sub { any { ($_ // 0) == $coupon } @{ $_[0] }{qw(coupon set_up touch)} });
+}
+
+# --- outcomes -------------------------------------------------------------------
+
+sub waits { my ($rivals, @held) = @_; return { rivals => $rivals, effects => \@held } }
+sub answers { my ($answer, @effects) = @_; return { answer => $answer, effects => \@effects } }
+
+sub of_row
+{
+	my ($status, $id, $image, $replayed, $moment) = @_;
+	return { status => $status, id => $id, use_no => $image->{use_no}, replayed => $replayed, moment => $moment };
+}
+
+# What comes of $op of transaction $me, if nobody else does anything: { answer, effects }; or { rivals, effects } if it waits for one of
+# these. Where it may wait for others, without need: { may_wait }, or { or_if_let_go } of a call that has waited already. What is 'new'
+# in answer and effects is only known when it has happened.
+sub decide
+{
+	my ($self, $me, $op) = @_;
+	my $decide = $self->can("decide_$op->{kind}");
+	local $self->{open}{$me}{held} = [];
+	my $outcome = $self->$decide($me, $op);
+	my %locked = map { $_ => 1 } grep { $_ } $op->{for_lock}, $outcome->{for_lock}, map { $_->{coupon} } @{ $outcome->{effects} };
+	push @{ $outcome->{may_wait} }, $self->who_logged($me, sub { $locked{ $_[0]{perhaps} // 0 } });
+	return $outcome;
+}
+
+sub decide_redeem
+{
+	my ($self, $me, $op) = @_;
+	my $offer = $self->offer($me, $op->{coupon});
+	if (defined $op->{request})
+	{
+		my ($made) = $self->looks($me, sub { $_[0]{user} == $op->{user} && ($_[0]{request} // '') eq $op->{request} });
+		return waits([ $made->{rival} ]) if $made && $made->{rival};
+		return $self->replay($made, $op) if $made;
+	}
+	my @uses = $self->looks($me, sub { $_[0]{coupon} == $op->{coupon} && $_[0]{user} == $op->{user} && !$_[0]{voided} });
+	my ($hold) = sort { $b->{view}{use_no} <=> $a->{view}{use_no} } grep { !$_->{rival} && defined $_->{view}{hold} } @uses;
+	if ($offer->{active} ne 't')
+	{
+		return confirmed($hold, $op) if $hold && !$op->{hold} && !$self->is_expired($hold->{view});
+		return answers({ status => 'inactive' });
+	}
+	return $self->use_hold($hold, $op) if $hold;
+	my @settled = sort { $b->{view}{moment} <=> $a->{view}{moment} } grep { !$_->{rival} } @uses;
+	my $latest = $settled[0];
+	return answers(of_row('already_redeemed', $latest->{id}, $latest->{view}, 'f', $op->{hold} ? '' : $latest->{view}{moment}))
+	  if @settled >= $offer->{limit};
+	my %used = map { ($_->{view} // $_->{images}[0])->{use_no} => 1 } @uses;
+	# It looks at its user's rows first and at the quota then: if both change at once it may come to wait for the latter.
+	return { %{ waits([ rivals_of(@uses) ]) }, or_if_let_go => [ $self->movers($me, $offer->{id}) ] } if keys %used >= $offer->{limit};
+	my $use_no = first { !$used{$_} } 1 .. $offer->{limit};
+	my $supply = $self->take_units($me, $offer, 1);
+	# A row counts once for every version it may turn out to be: so the user may wait although a use number is free.
+	my $versions = sum0(map { $_->{rival} ? scalar(grep { !$_->{voided} } @{ $_->{images} }) : 1 } @uses);
+	$supply->{may_wait} = [ rivals_of(@uses) ] if $versions >= $offer->{limit};
+	return $supply if $supply->{rivals};
+	my %made = (coupon => $op->{coupon}, user => $op->{user}, use_no => $use_no, request => $op->{request}, is_hold => $op->{hold});
+	my $outcome =
+	  $supply->{taken}
+	  ? answers(of_row($op->{hold} ? 'held' : 'redeemed', 'new', \%made, 'f', 'new'), @{ $supply->{effects} }, { row => 'new', image => \%made })
+	  : answers({ status => 'sold_out' }, @{ $supply->{effects} });
+	return { %$outcome, may_wait => $supply->{may_wait} };
+}
+
+# hold_coupon() differs in that it leaves a hold a hold.
+sub decide_hold
+{
+	my ($self, $me, $op) = @_;
+	return $self->decide_redeem($me, { %$op, hold => 1 });
+}
+
+sub confirmed
+{
+	my ($hold, $op) = @_;
+	my %image = (%{ $hold->{view} }, hold => undef, moment => 'new', request => $op->{request} // $hold->{view}{request});
+	return answers(of_row('redeemed', $hold->{id}, \%image, 'f', 'new'), { row => $hold->{id}, image => \%image });
+}
+
+sub use_hold
+{
+	my ($self, $hold, $op) = @_;
+	return confirmed($hold, $op) if !$op->{hold};
+	return answers(of_row('held', $hold->{id}, $hold->{view}, 't', $hold->{view}{hold})) if !$self->is_expired($hold->{view});
+	my %image = (%{ $hold->{view} }, hold => 'new');
+	return answers(of_row('held', $hold->{id}, \%image, 'f', 'new'), { row => $hold->{id}, image => \%image });
+}
+
+sub replay
+{
+	my ($self, $made, $op) = @_;
+	my $view = $made->{view};
+	return answers({ error => 'RC007' }) if $view->{coupon} != $op->{coupon};
+	my $is_live_hold = defined $view->{hold} && !$view->{voided} && !$self->is_expired($view);
+	return confirmed($made, $op) if $is_live_hold && !$op->{hold};
+	return answers(of_row('redeemed', $made->{id}, $view, 't', $op->{hold} ? '' : $view->{moment})) if !defined $view->{hold};
+	return answers(of_row('held', $made->{id}, $view, 't', $view->{hold})) if $is_live_hold;
+	return answers({ status => 'expired', replayed => 't' });
+}
+
+# { taken, effects }, or waits. Units of stripes first; if there are none, and nobody can bring one, those of expired holds.
+sub take_units
+{
+	my ($self, $me, $offer, $wanted, @done) = @_;
+	my $coupon = $offer->{id};
+	if (!$offer->{set_up})
+	{
+		my $setting = $self->set_up_quota($me, $coupon, @done);
+		return $setting if $setting->{rivals};
+		push @done, @{ $setting->{effects} };
+	}
+	my $units = $self->units($me, $offer);
+	return { taken => $wanted, effects => [ @done, { touch => $coupon } ] } if $units >= $wanted;
+	push @done, { touch => $coupon } if $units > 0;
+	my @movers = $self->movers($me, $coupon);
+	return waits(\@movers, @done) if @movers;
+	my @expired = $self->looks($me, sub { $_[0]{coupon} == $coupon && !$_[0]{voided} && $self->is_expired($_[0]) });
+	my @settled = sort { $a->{view}{hold} <=> $b->{view}{hold} } grep { !$_->{rival} } @expired;
+	my $missing = $wanted - max($units, 0);
+	my @taken = splice @settled, 0, $missing;
+	push @done, map { { row => $_->{id}, image => { %{ $_->{view} }, voided => 1, reason => 'hold expired' } } } @taken;
+	return { taken => $wanted, effects => \@done } if @taken == $missing;
+	my @rivals = rivals_of(@expired);
+	return waits(\@rivals, @done) if @rivals;
+	return { taken => 0, effects => [ grep { !$_->{row} } @done ] };
+}
+
+# Who has moved units, or locked some.
+sub movers
+{
+	my ($self, $me, $coupon) = @_;
+	my $busy = $self->{busy}{$coupon} // {};
+	my %movers = map { $_ => 1 } $self->who_logged($me, sub { ($_[0]{touch} // 0) == $coupon }), grep { $busy->{$_} } $self->others($me);
+	return sort keys %movers;
+}
+
+# Whoever sets up the quota must know every row, and that the cap stays.
+sub set_up_quota
+{
+	my ($self, $me, $coupon, @done) = @_;
+	my @setters = $self->who_logged($me, sub { ($_[0]{set_up} // 0) == $coupon || ($_[0]{coupon} // 0) == $coupon });
+	return { %{ waits(\@setters, @done) }, for_lock => $coupon } if @setters;
+	push @done, { coupon => $coupon, lock => 1 };
+	my @rivals = $self->rivals_on_live_rows($me, $coupon);
+	return waits(\@rivals, @done) if @rivals;
+	return answers(undef, { coupon => $coupon, lock => 1 }, { set_up => $coupon }, { touch => $coupon });
+}
+
+sub rivals_on_live_rows
+{
+	my ($self, $me, $coupon) = @_;
+	return rivals_of($self->looks($me, sub { $_[0]{coupon} == $coupon && !$_[0]{voided} }));
+}
+
+sub decide_check
+{
+	my ($self, $me, $op) = @_;
+	my $offer = $self->offer($me, $op->{coupon});
+	my @live = map { $_->{view} } $self->views($me, $op->{coupon});
+	my @own = grep { $_->{user} == $op->{user} } @live;
+	my @holds = grep { defined $_->{hold} } @own;
+	my $uses_left = max(0, $offer->{limit} - grep { !$self->is_expired($_) } @own);
+	my $units_left = max(0, $offer->{cap} - @live) + grep { $self->is_expired($_) } @live;
+	my $has_hold = any { $offer->{active} eq 't' || !$self->is_expired($_) } @holds;
+	my $status =
+	    $has_hold ? 'redeemed'
+	  : $offer->{active} ne 't' ? 'inactive'
+	  : $uses_left == 0 ? 'already_redeemed'
+	  : $units_left == 0 ? 'sold_out'
+	  : 'redeemed';
+	return answers({ status => $status, uses_left => $uses_left, units_left => $units_left });
+}
+
+sub decide_confirm
+{
+	my ($self, $me, $op) = @_;
+	my $look = $self->look($me, $op->{row});
+	my $view = $look->{view} or return answers({ error => 'RC008' });
+	return answers({ status => 'expired', replayed => 'f' }) if $view->{voided} || $self->is_expired($view);
+	return answers(of_row('redeemed', $op->{row}, $view, 't', $view->{moment})) if !defined $view->{hold};
+	return waits([ $look->{rival} ]) if $look->{rival};
+	return confirmed($look, {});
+}
+
+sub decide_void
+{
+	my ($self, $me, $op) = @_;
+	my $look = $self->look($me, $op->{row});
+	my $view = $look->{view} or return answers({ error => 'RC008' });
+	return answers({ value => 'f' }) if $view->{voided};
+	my $return = $self->return_unit($me, $view->{coupon});
+	return $return if $return->{rivals};
+	return waits([ $look->{rival} ], grep { $_->{lock} } @{ $return->{effects} }) if $look->{rival};
+	return answers({ value => 't' }, { row => $op->{row}, image => { %$view, voided => 1, reason => 'model' } }, @{ $return->{effects} });
+}
+
+# Where there is no quota to return it to, nobody may be setting one up.
+sub return_unit
+{
+	my ($self, $me, $coupon, @done) = @_;
+	return answers(undef, @done, { touch => $coupon }) if $self->offer($me, $coupon)->{set_up};
+	my @setters = $self->who_logged($me,
+		sub { ($_[0]{set_up} // 0) == $coupon || ($_[0]{coupon} // 0) == $coupon && ($_[0]{lock} // '') ne 'share' });
+	return { %{ waits(\@setters, @done) }, for_lock => $coupon } if @setters;
+	return answers(undef, @done, { coupon => $coupon, lock => 'share' });
+}
+
+# --- plain SQL --------------------------------------------------------------------
+
+# The row as it may be changed; or an outcome if it is not: no row that the statement sees, or one that another has changed.
+sub find_to_change
+{
+	my ($self, $me, $op, $test) = @_;
+	my $look = $self->look($me, $op->{row});
+	# Having waited, PostgreSQL looks at the condition again only when it has the row.
+	return (undef, { %{ answers({ value => 0 }) }, or_if_let_go => [ $look->{rival} // () ] }) if !$look->{view} || !$test->($look->{view});
+	return (undef, waits([ $look->{rival} ])) if $look->{rival};
+	return ($look->{view}, undef);
+}
+
+sub decide_delete
+{
+	my ($self, $me, $op) = @_;
+	my ($view, $outcome) = $self->find_to_change($me, $op, sub { 1 });
+	return $outcome if $outcome;
+	my $entry = { row => $op->{row}, image => undef };
+	my $return = $view->{voided} ? answers(undef, $entry) : $self->return_unit($me, $view->{coupon}, $entry);
+	return $return->{rivals} ? $return : answers({ value => 1 }, @{ $return->{effects} });
+}
+
+sub decide_strike
+{
+	my ($self, $me, $op) = @_;
+	my ($view, $outcome) = $self->find_to_change($me, $op, sub { !$_[0]{voided} });
+	return $outcome if $outcome;
+	my $return = $self->return_unit($me, $view->{coupon}, { row => $op->{row}, image => { %$view, voided => 1, reason => '' } });
+	return $return->{rivals} ? $return : answers({ value => 1 }, @{ $return->{effects} });
+}
+
+sub decide_expire
+{
+	my ($self, $me, $op) = @_;
+	my ($view, $outcome) = $self->find_to_change($me, $op, sub { !$_[0]{voided} && defined $_[0]{hold} });
+	return $outcome || answers({ value => 1 }, { row => $op->{row}, image => { %$view, hold => $op->{deadline} } });
+}
+
+sub decide_activate
+{
+	my ($self, $me, $op) = @_;
+	my @rivals = $self->who_logged($me, sub { ($_[0]{coupon} // 0) == $op->{coupon} });
+	return { %{ waits(\@rivals) }, for_lock => $op->{coupon} } if @rivals;
+	return answers({ value => 1 }, { coupon => $op->{coupon}, set => { active => $op->{active} } });
+}
+
+sub decide_cap
+{
+	my ($self, $me, $op) = @_;
+	my $coupon = $op->{coupon};
+	my @rivals = $self->who_logged($me, sub { ($_[0]{coupon} // 0) == $coupon });
+	return { %{ waits(\@rivals) }, for_lock => $coupon } if @rivals;
+	my $offer = $self->offer($me, $coupon);
+	my $less = $offer->{cap} - $op->{cap};
+	my $entry = { coupon => $coupon, set => { cap => $op->{cap} } };
+	return answers({ value => 1 }, $entry) if $less == 0;
+	if (!$offer->{set_up})
+	{
+		my @users = $self->rivals_on_live_rows($me, $coupon);
+		return waits(\@users, $entry) if @users;
+		return answers({ error => '23514' }) if $self->views($me, $coupon) > $op->{cap};
+		return answers({ value => 1 }, $entry);
+	}
+	return answers({ value => 1 }, $entry, { touch => $coupon }) if $less < 0;
+	my $supply = $self->take_units($me, $offer, $less, $entry);
+	return $supply if $supply->{rivals};
+	return answers({ error => '23514' }) if !$supply->{taken};
+	return answers({ value => 1 }, @{ $supply->{effects} });
+}
+
+1;

@@ -1,0 +1,226 @@
+# Plays one history, one step at a time, on the server and in the model. Every step is judged (Judge.pm): true if the model explains it.
+
+package CouponGuard::Player;
+
+use strict;
+use warnings;
+
+use parent 'CouponGuard::Judge';
+
+use CouponGuard::Session;
+use List::Util qw(any none);
+use Time::HiRes qw(sleep time);
+
+my $microseconds = '(extract(epoch FROM %s) * 1000000)::bigint';
+my $answer = "SELECT status, redemption_id, use_no, replayed, " . sprintf($microseconds, 'redeemed_at') . " FROM";
+my $hold_answer = "SELECT status, redemption_id, use_no, replayed, " . sprintf($microseconds, 'hold_expires_at') . " FROM";
+my $count = "RETURNING 1) SELECT count(*) FROM changed";
+
+# What an operation is in SQL. %$op, and the code of the coupon.
+my %sql = (
+	redeem => sub { "$answer redeem_coupon($_[0]{user}, '$_[0]{code}'" . request_of($_[0]) . ')' },
+	hold => sub { "$hold_answer hold_coupon($_[0]{user}, '$_[0]{code}', '$_[0]{seconds} seconds'" . request_of($_[0]) . ')' },
+	confirm => sub { "$answer confirm_hold($_[0]{row})" },
+	void => sub { "SELECT void_redemption($_[0]{row}, 'model')" },
+	check => sub { "SELECT status, uses_left, units_left FROM check_coupon($_[0]{user}, '$_[0]{code}')" },
+	delete => sub { "WITH changed AS (DELETE FROM coupon_redemption WHERE id = $_[0]{row} $count" },
+	strike => sub {
+		"WITH changed AS (UPDATE coupon_redemption SET voided_at = clock_timestamp() WHERE id = $_[0]{row} AND voided_at IS NULL $count";
+	},
+	expire => sub {
+		"WITH changed AS (UPDATE coupon_redemption SET hold_expires_at = to_timestamp($_[0]{deadline} / 1000000)"
+		  . " WHERE id = $_[0]{row} AND voided_at IS NULL AND hold_expires_at IS NOT NULL $count";
+	},
+	activate => sub { "WITH changed AS (UPDATE coupon SET active = '$_[0]{active}' WHERE id = $_[0]{coupon} $count" },
+	cap => sub { "WITH changed AS (UPDATE coupon SET max_redemptions = $_[0]{cap} WHERE id = $_[0]{coupon} $count" });
+
+# The transactions that sessions have open, and the units in stripes that an open transaction has locked.
+my $look = q(PREPARE look AS
+	SELECT transactionid::text, pid, NULL::bigint, NULL::bigint FROM pg_locks
+	 WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
+	UNION ALL
+	SELECT xmax::text, NULL, coupon_id, sum(remaining) FROM coupon_quota
+	 WHERE remaining > 0 AND xmax::text <> '0' AND pg_xact_status(xmax::text::xid8) = 'in progress' GROUP BY xmax::text, coupon_id);
+
+# Of one that is let go the model knows the answer exactly. Of several, which race then, it does not yet know every order.
+my $most_waiting = $ENV{COUPON_GUARD_WAITING} // 1;
+
+sub request_of { return defined $_[0]{request} ? ", request_id => '$_[0]{request}'" : '' }
+
+# %given: node, observer (a session), sessions (name => session), model, tally (what has happened, counted)
+sub new
+{
+	my ($class, %given) = @_;
+	my $self = bless { %given, steps => [], prepared => [], blocked => {}, busy => {}, owner => {}, deadlines => [] }, $class;
+	$self->{player}{$_} = { name => $_ } foreach keys %{ $given{sessions} };
+	$self->{observer}->query($look) if !$given{tally}{steps};
+	return $self;
+}
+
+# --- what a generator of histories may ask ------------------------------------------
+
+sub idle { my ($self) = @_; return grep { !$self->{player}{$_}{op} } sort keys %{ $self->{player} } }
+sub waiting { my ($self) = @_; return grep { $self->{player}{$_}{op} } sort keys %{ $self->{player} } }
+sub in_transaction { my ($self, $name) = @_; return $self->{player}{$name}{is_open} }
+sub is_failed { my ($self, $name) = @_; return $self->{player}{$name}{is_failed} }
+sub isolation { my ($self, $name) = @_; return $self->{player}{$name}{isolation} // 'READ COMMITTED' }
+sub savepoints { my ($self, $name) = @_; return map { $_->[0] } @{ $self->{model}{open}{$name}{marks} } }
+sub prepared { my ($self) = @_; return @{ $self->{prepared} } }
+
+# A cap that is lowered is judged by the clock as it was when the statement began to wait: so no deadline passes meanwhile.
+sub may_pass_deadlines { my ($self) = @_; return none { $self->{player}{$_}{op}{kind} eq 'cap' } $self->waiting }
+
+# Whether the call would be one too many to wait, or wait for somebody who waits for it: the server would end one of them, and which one
+# is open.
+sub is_unwanted
+{
+	my ($self, $name, $op) = @_;
+	my $model = $self->{model};
+	$model->begin($name) if !$self->in_transaction($name);
+	my @next = $self->possible_rivals($model, $name, $op);
+	$model->roll_back($name) if !$self->in_transaction($name);
+	return 1 if @next && $self->waiting >= $most_waiting;
+	# PostgreSQL keeps the lock of a row that a statement has waited for, though it does not change it after all.
+	return 1 if @next && $op->{kind} =~ /^(delete|strike|expire)$/ && $self->in_transaction($name);
+	my %seen;
+	while (defined(my $rival = shift @next))
+	{
+		return 1 if $rival eq $name;
+		next if $seen{$rival}++ || !$self->{player}{$rival} || !$self->{player}{$rival}{op};
+		push @next, $self->possible_rivals($model, $rival, $self->{player}{$rival}{op});
+	}
+	return 0;
+}
+
+# --- steps ---------------------------------------------------------------------------
+
+sub possible_rivals
+{
+	my ($self, $model, $name, $op) = @_;
+	my $outcome = $self->decide($model, $name, $op);
+	return (@{ $outcome->{rivals} // [] }, @{ $outcome->{may_wait} // [] });
+}
+
+# A call or a statement on the tables.
+sub call
+{
+	my ($self, $name, $op) = @_;
+	my $player = $self->{player}{$name};
+	$self->{model}->begin($name) if !$player->{is_open};
+	$player->{op} = $op;
+	$self->await_deadlines($op->{kind} eq 'cap' ? 3600 : 0.015);
+	$self->{sessions}{$name}->start($sql{ $op->{kind} }->($op));
+	return $self->judge($name, $sql{ $op->{kind} }->($op), $name);
+}
+
+# A statement that the model does not answer: it must succeed.
+sub control
+{
+	my ($self, $name, $sql, $change) = @_;
+	my $session = $name eq 'observer' ? $self->{observer} : $self->{sessions}{$name};
+	$self->await_deadlines;
+	$session->query($sql);
+	$change->($self->{model});
+	return $self->judge($name, $sql);
+}
+
+sub begin
+{
+	my ($self, $name, $isolation) = @_;
+	@{ $self->{player}{$name} }{ 'is_open', 'isolation' } = (1, $isolation);
+	return $self->control($name, "BEGIN ISOLATION LEVEL $isolation", sub { $_[0]->begin($name) });
+}
+
+sub savepoint
+{
+	my ($self, $name, $savepoint) = @_;
+	return $self->control($name, "SAVEPOINT $savepoint", sub { $_[0]->savepoint($name, $savepoint) });
+}
+
+sub release
+{
+	my ($self, $name, $savepoint) = @_;
+	return $self->control($name, "RELEASE $savepoint", sub { $_[0]->release($name, $savepoint) });
+}
+
+sub rollback_to
+{
+	my ($self, $name, $savepoint) = @_;
+	$self->{player}{$name}{is_failed} = 0;
+	return $self->control($name, "ROLLBACK TO $savepoint", sub { $_[0]->rollback_to($name, $savepoint) });
+}
+
+sub end
+{
+	my ($self, $name, $sql, $change) = @_;
+	@{ $self->{player}{$name} }{ 'is_open', 'is_failed', 'isolation' } = (0, 0, undef);
+	return $self->control($name, $sql, $change);
+}
+
+sub commit { my ($self, $name) = @_; return $self->end($name, 'COMMIT', sub { $_[0]->commit($name) }) }
+sub roll_back { my ($self, $name) = @_; return $self->end($name, 'ROLLBACK', sub { $_[0]->roll_back($name) }) }
+
+sub prepare
+{
+	my ($self, $name) = @_;
+	my $prepared = 'p' . ++$self->{tally}{'PREPARE TRANSACTION'};
+	push @{ $self->{prepared} }, $prepared;
+	$_ = $_ eq $name ? $prepared : $_ foreach values %{ $self->{owner} };
+	return $self->end($name, "PREPARE TRANSACTION '$prepared'", sub { $_[0]->prepare($name, $prepared) });
+}
+
+sub end_prepared
+{
+	my ($self, $prepared, $how) = @_;
+	$self->{prepared} = [ grep { $_ ne $prepared } $self->prepared ];
+	return $self->control('observer', "$how PREPARED '$prepared'",
+		sub { my ($model) = @_; $how eq 'COMMIT' ? $model->commit($prepared) : $model->roll_back($prepared) });
+}
+
+sub cancel
+{
+	my ($self, $name) = @_;
+	$self->{player}{$name}{is_cancelled} = 1;
+	$self->await_deadlines;
+	$self->{observer}->query("SELECT pg_cancel_backend($self->{sessions}{$name}{pid})");
+	$self->{sessions}{$name}->finish;
+	return $self->judge($name, 'is cancelled', $name);
+}
+
+# Ends the session, whatever it does, and begins a new one under its name.
+sub terminate
+{
+	my ($self, $name) = @_;
+	my $session = $self->{sessions}{$name};
+	$self->await_deadlines;
+	$self->{observer}->query("SELECT pg_terminate_backend($session->{pid})");
+	$session->{is_busy} = 1;
+	$session->finish; # the connection is closed when the transaction has been rolled back
+	$session->close;
+	$self->{sessions}{$name} = CouponGuard::Session->new($self->{node});
+	$self->{player}{$name} = { name => $name };
+	$self->{model}->roll_back($name);
+	return $self->judge($name, 'is terminated');
+}
+
+# A quota that is not there, as after a restore.
+sub forget_quota
+{
+	my ($self, $coupon) = @_;
+	return $self->control('observer', "DELETE FROM coupon_quota WHERE coupon_id = $coupon", sub { $_[0]{coupons}{$coupon}{set_up} = 0 });
+}
+
+# A step is better not played while a hold's deadline passes: those that are so near are awaited.
+sub await_deadlines
+{
+	my ($self, $seconds) = @_;
+	my $until = time + ($seconds // 0.015);
+	my @near = grep { $_ <= $until } @{ $self->{deadlines} };
+	sleep 0.001 while any { time <= $_ } @near;
+	$self->{deadlines} = [ grep { $_ > $until } @{ $self->{deadlines} } ];
+	$self->{now} = undef;
+	$self->{asked_at} = time;
+	return;
+}
+
+1;

@@ -1,0 +1,259 @@
+# Random histories, played one step at a time by a few sessions, and a model that says of every step exactly what must come back: status,
+# use number, units left, or that the call waits, and for whom. Afterwards the tables are what the model says they are.
+#
+# The sessions live through all histories: what a backend remembers of coupons (that one is sold out, say) must be right at every step.
+#
+# COUPON_GUARD_SEED repeats the histories from that one on; COUPON_GUARD_HISTORIES says how many, COUPON_GUARD_STEPS how long.
+# COUPON_GUARD_WAITING lets more than one session wait at once (then a failure may be the model's).
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/.lib";
+use CouponGuard::Model;
+use CouponGuard::Player;
+use CouponGuard::Session;
+use List::Util qw(first sum0);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $histories = $ENV{COUPON_GUARD_HISTORIES} // 40;
+my $steps = $ENV{COUPON_GUARD_STEPS} // 150;
+my $first_seed = $ENV{COUPON_GUARD_SEED} // int(rand(1_000_000_000));
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "max_prepared_transactions = 20\ndeadlock_timeout = '10ms'\nlog_lock_waits = on");
+$node->start;
+my $observer = CouponGuard::Session->new($node);
+$observer->query('CREATE EXTENSION coupon_guard');
+my %sessions = map { $_ => CouponGuard::Session->new($node) } 's1' .. 's4';
+my %tally;
+
+# --- choosing -------------------------------------------------------------------
+
+sub one_of { return $_[ int(rand(@_)) ] }
+
+# One of the names, each as likely as its weight.
+sub weighed
+{
+	my (%weights) = @_;
+	my $at = rand(sum0(values %weights));
+	foreach my $name (sort keys %weights)
+	{
+		return $name if ($at -= $weights{$name}) < 0;
+	}
+	return (sort keys %weights)[-1];
+}
+
+# A history's coupons, users and request ids; what its generator remembers.
+my %history;
+
+sub begin_history
+{
+	my ($seed) = @_;
+	srand($seed);
+	my %coupons;
+	%history = (seed => $seed, users => [ 1 .. 3 + int(rand(4)) ], code => {}, told => [], deadline => 978303600000000, request => 0);
+	foreach my $place ('A' .. 'C')
+	{
+		my ($cap, $limit, $stripes) = (1 + int(rand(5)), 1 + int(rand(2)), 1 + int(rand(4)));
+		my $code = "$place-$seed";
+		my ($row) = $observer->query("SET coupon_guard.quota_stripes = $stripes;
+			INSERT INTO coupon (code, max_redemptions, max_per_user) VALUES ('$code', $cap, $limit) RETURNING id");
+		$coupons{ $row->[0] } = { cap => $cap, limit => $limit, active => 't', set_up => $cap > 1 ? 1 : 0 };
+		$history{code}{ $row->[0] } = $code;
+	}
+	my $model = CouponGuard::Model->new(%coupons);
+	return CouponGuard::Player->new(node => $node, observer => $observer, sessions => \%sessions, model => $model, tally => \%tally);
+}
+
+sub choose_row
+{
+	my ($model) = @_;
+	my @ids = $model->all_ids or return;
+	my @live = grep { $model->{rows}{$_} && !$model->{rows}{$_}{voided} } @ids;
+	return @live && rand() < 0.8 ? one_of(@live) : one_of(@ids);
+}
+
+# What a session calls next; undef if there is nothing to do it to.
+sub choose_call
+{
+	my ($player, $name) = @_;
+	my $model = $player->{model};
+	my $is_plain = $player->isolation($name) eq 'READ COMMITTED'; # of plain SQL only then does the newest state count
+	my $coupon = one_of(sort { $a <=> $b } keys %{ $history{code} });
+	my ($told) = grep { $_->[0] eq $name } @{ $history{told} };
+	my $kind = weighed(
+		redeem => 26, retry => 8, hold => 12, confirm => 5, void => 13, check => 7,
+		$told ? (again => 40) : (),
+		$is_plain ? (delete => 4, strike => 3, expire => 9, cap => 8) : (),
+		$is_plain ? (activate => $model->offer_is_active($coupon) ? 1 : 20) : ());
+	$coupon = $told->[1] if $kind eq 'again';
+	my %op = (kind => $kind eq 'again' || $kind eq 'retry' ? 'redeem' : $kind);
+	if ($op{kind} =~ /^(redeem|hold|check)$/)
+	{
+		@op{ 'user', 'coupon', 'code' } = (one_of(@{ $history{users} }), $coupon, $history{code}{$coupon});
+		$op{seconds} = rand() < 0.2 && $player->may_pass_deadlines ? 0.1 : 3600;
+		# The same coupon, typed in another way.
+		$op{code} = lc " $op{code}" if rand() < 0.1;
+		$op{request} = "r$history{seed}-" . int(rand(4)) if $kind eq 'retry' || ($kind eq 'hold' && rand() < 0.3);
+	}
+	elsif ($op{kind} =~ /^(cap|activate)$/)
+	{
+		$op{coupon} = $coupon;
+		$op{cap} = 1 + int(rand(5));
+		$op{active} = $model->offer_is_active($coupon) ? 'f' : 't';
+	}
+	else
+	{
+		$op{row} = choose_row($model) or return;
+		$op{deadline} = $history{deadline} += int(rand(2)) ? 1000000 : -7000000;
+	}
+	return \%op;
+}
+
+# Whoever was told sold_out will ask again and again, while others bring units back or do not.
+sub remember_told
+{
+	my ($player) = @_;
+	foreach my $name (sort keys %sessions)
+	{
+		my $op = delete $player->{player}{$name}{answered} or next;
+		next if $op->{kind} !~ /^(redeem|hold)$/;
+		my $status = $sessions{$name}{result}{rows}[0][0] // '';
+		my @others = grep { $_->[0] ne $name || $_->[1] != $op->{coupon} } @{ $history{told} };
+		$tally{"told sold_out, then $status"}++ if @others < @{ $history{told} };
+		$history{told} = \@others;
+		unshift @{ $history{told} }, [ $name, $op->{coupon} ] if $status eq 'sold_out';
+	}
+	return;
+}
+
+# Plays one step; false if the model does not explain what came.
+sub play_step
+{
+	my ($player) = @_;
+	my @idle = $player->idle;
+	my @waiting = $player->waiting;
+	my @prepared = $player->prepared;
+	my $who = weighed(
+		@idle ? (session => 40) : (),
+		@waiting ? (cancel => 0.6, terminate => 0.3) : (terminate => 0.1),
+		@prepared ? (prepared => 5) : (),
+		forget => 0.3);
+	return $player->cancel(one_of(@waiting)) if $who eq 'cancel';
+	return $player->terminate(one_of(@waiting ? @waiting : @idle)) if $who eq 'terminate';
+	return $player->end_prepared(one_of(@prepared), one_of('COMMIT', 'ROLLBACK')) if $who eq 'prepared';
+	if ($who eq 'forget')
+	{
+		my $coupon = first { $player->{model}->is_quiet($_) } sort keys %{ $history{code} };
+		return $coupon ? $player->forget_quota($coupon) : 1;
+	}
+
+	my $name = one_of(@idle);
+	my @savepoints = $player->in_transaction($name) ? $player->savepoints($name) : ();
+	if ($player->is_failed($name))
+	{
+		return @savepoints && rand() < 0.7 ? $player->rollback_to($name, one_of(@savepoints)) : $player->roll_back($name);
+	}
+	my $has_done = $player->in_transaction($name) ? @{ $player->{model}{open}{$name}{log} } : 0;
+	my $what =
+	    !$player->in_transaction($name) ? weighed(call => 60, begin => 40)
+	  : $has_done > 6 ? weighed(commit => 50, roll_back => 30, prepare => 10, @savepoints ? (rollback_to => 10) : ())
+	  : weighed(
+		call => 60, commit => 12, roll_back => 8, prepare => @prepared > 3 ? 0 : 4, terminate => 0.5,
+		@savepoints < 3 ? (savepoint => 6) : (),
+		@savepoints ? (rollback_to => 8, release => 2) : ());
+	return $player->begin($name, one_of('READ COMMITTED', 'REPEATABLE READ')) if $what eq 'begin';
+	return $player->savepoint($name, 'p' . @savepoints) if $what eq 'savepoint';
+	return $player->$what($name, one_of(@savepoints)) if $what =~ /^(rollback_to|release)$/;
+	return $player->$what($name) if $what ne 'call';
+	my $op = choose_call($player, $name);
+	return 1 if !$op || $player->is_unwanted($name, $op);
+	return $player->call($name, $op);
+}
+
+# Ends what is open, one after the other: whoever waits is let go, and may then be ended too.
+sub end_history
+{
+	my ($player) = @_;
+	while (1)
+	{
+		my ($name) = grep { $player->in_transaction($_) } $player->idle;
+		my ($prepared) = $player->prepared;
+		my $is_explained =
+		    $name ? ($player->is_failed($name) || rand() < 0.5 ? $player->roll_back($name) : $player->commit($name))
+		  : $prepared ? $player->end_prepared($prepared, one_of('COMMIT', 'ROLLBACK'))
+		  : return !$player->waiting;
+		return 0 if !$is_explained;
+	}
+}
+
+# --- judging the tables ---------------------------------------------------------------
+
+sub differences
+{
+	my ($player) = @_;
+	my $model = $player->{model};
+	my $ids = join ', ', sort keys %{ $history{code} };
+	my @found = map { "broken: @$_" } $observer->query('SELECT * FROM coupon_guard_check()');
+	my @columns = qw(coupon user use_no hold voided reason request);
+	my %rows = map { $_->[0] => join '|', @$_ } $observer->query("SELECT id, coupon_id, user_id, use_no,
+		(extract(epoch FROM hold_expires_at) * 1000000)::bigint, CASE WHEN voided_at IS NOT NULL THEN 1 END, void_reason, request_id
+		FROM coupon_redemption WHERE coupon_id IN ($ids)");
+	my %expected;
+	while (my ($id, $row) = each %{ $model->{rows} })
+	{
+		$expected{$id} = join '|', $id, map { $row->{$_} // '' } @columns;
+	}
+	foreach my $id (sort { $a <=> $b } keys %{ { %rows, %expected } })
+	{
+		my ($is, $should) = ($rows{$id} // 'missing', $expected{$id} // 'missing');
+		push @found, "row $id: expected $should; is $is" if $is ne $should;
+	}
+	foreach my $row ($observer->query("SELECT id, max_redemptions, active, (SELECT sum(remaining) FROM coupon_quota WHERE coupon_id = id)
+		FROM coupon WHERE id IN ($ids)"))
+	{
+		my ($id, $cap, $active, $units) = @$row;
+		my $coupon = $model->{coupons}{$id};
+		my $used = grep { $_->{coupon} == $id && !$_->{voided} } values %{ $model->{rows} };
+		my $should = join '|', $coupon->{cap}, $coupon->{active}, $coupon->{set_up} ? $coupon->{cap} - $used : '';
+		push @found, "coupon $id: expected $should; is $cap|$active|$units" if "$cap|$active|$units" ne $should;
+	}
+	return @found;
+}
+
+# The tables as they are, for whoever looks for the reason.
+sub tables
+{
+	my $ids = join ', ', sort keys %{ $history{code} };
+	return map { $observer->query("SELECT '$_->[0]', ctid, xmin, xmax, row_to_json(t) FROM $_->[0] t WHERE $_->[1] IN ($ids) ORDER BY ctid") }
+	  [ 'coupon', 'id' ], [ 'coupon_quota', 'coupon_id' ], [ 'coupon_redemption', 'coupon_id' ];
+}
+
+my $is_explained = 1;
+foreach my $seed ($first_seed .. $first_seed + $histories - 1)
+{
+	my $player = begin_history($seed);
+	foreach my $step (1 .. $steps)
+	{
+		$is_explained = play_step($player) or last;
+		remember_told($player);
+	}
+	$is_explained &&= end_history($player);
+	my @differences = $is_explained ? differences($player) : ('the last step is not what the model expects');
+	next if !@differences;
+	$is_explained = 0;
+	fail("the history of seed $seed (from $first_seed)");
+	diag(join "\n", @{ $player->{steps} }, @differences, map { join ' ', @$_ } tables());
+	last;
+}
+ok($is_explained, "$histories histories from seed $first_seed");
+note("$_: $tally{$_}") foreach sort keys %tally;
+
+$_->close foreach $observer, values %sessions;
+$node->stop('immediate');
+done_testing();
