@@ -72,9 +72,10 @@ sub begin_history
 
 sub choose_row
 {
-	my ($model) = @_;
+	my ($model, $kind) = @_;
 	my @ids = $model->all_ids or return;
 	my @live = grep { $model->{rows}{$_} && !$model->{rows}{$_}{voided} } @ids;
+	@live = grep { $model->{rows}{$_}{hold} } @live if $kind eq 'expire';
 	return @live && rand() < 0.8 ? one_of(@live) : one_of(@ids);
 }
 
@@ -96,7 +97,7 @@ sub choose_call
 	if ($op{kind} =~ /^(redeem|hold|check)$/)
 	{
 		@op{ 'user', 'coupon', 'code' } = (one_of(@{ $history{users} }), $coupon, $history{code}{$coupon});
-		$op{seconds} = rand() < 0.2 && $player->may_pass_deadlines ? 0.1 : 3600;
+		$op{seconds} = rand() < 0.4 && $player->may_pass_deadlines ? 0.1 : 3600;
 		# The same coupon, typed in another way.
 		$op{code} = lc " $op{code}" if rand() < 0.1;
 		$op{request} = "r$history{seed}-" . int(rand(4)) if $kind eq 'retry' || ($kind eq 'hold' && rand() < 0.3);
@@ -109,7 +110,7 @@ sub choose_call
 	}
 	else
 	{
-		$op{row} = choose_row($model) or return;
+		$op{row} = choose_row($model, $kind) or return;
 		$op{deadline} = $history{deadline} += int(rand(2)) ? 1000000 : -7000000;
 	}
 	return \%op;
