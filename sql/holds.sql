@@ -118,6 +118,26 @@ SELECT status, use_no FROM redeem_coupon(1, 'FREE');
 SELECT status FROM redeem_coupon(1, 'FREE');
 SELECT status FROM hold_coupon(1, 'FREE');
 
+-- A hold below the latest use is confirmed all the same.
+INSERT INTO coupon (id, code, max_per_user) VALUES (4, 'THRICE', 3);
+SELECT status, use_no FROM generate_series(1, 3) i, LATERAL redeem_coupon(5 + 0 * i, 'THRICE') ORDER BY use_no;
+SELECT void_redemption(id) FROM coupon_redemption WHERE user_id = '5' AND use_no = 1;
+SELECT status, use_no FROM hold_coupon(5, 'THRICE');
+SELECT void_redemption(id) FROM coupon_redemption WHERE user_id = '5' AND use_no = 3;
+SELECT status, use_no FROM redeem_coupon(5, 'THRICE');
+SELECT status, use_no FROM redeem_coupon(5, 'THRICE');
+SELECT status FROM redeem_coupon(5, 'THRICE');
+-- A limit that was lowered, and rows beyond it
+UPDATE coupon SET max_per_user = 60 WHERE code = 'THRICE';
+SELECT r.status, count(*), max(r.use_no) FROM generate_series(1, 60) i, LATERAL redeem_coupon(6 + 0 * i, 'THRICE') r GROUP BY 1;
+SELECT count(void_redemption(id)) FROM coupon_redemption WHERE user_id = '6' AND use_no IN (1, 40, 41);
+UPDATE coupon SET max_per_user = 57 WHERE code = 'THRICE';
+SELECT status FROM redeem_coupon(6, 'THRICE');
+UPDATE coupon SET max_per_user = 58 WHERE code = 'THRICE';
+SELECT status FROM redeem_coupon(6, 'THRICE');
+SELECT status FROM redeem_coupon(6, 'THRICE');
+SELECT * FROM coupon_guard_check();
+
 -- How long
 SELECT status FROM hold_coupon(9, 'FREE', '0');
 \echo :LAST_ERROR_SQLSTATE

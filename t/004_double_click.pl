@@ -79,5 +79,10 @@ play('some give up', 3, 50, 'simple', "BEGIN; $redeem\n\\if :client_id % 4 = 0\n
 is($node->safe_psql('postgres', sprintf($good_rounds, 3, $clients * 3 / 4 - 1, 3)), '50', 'of those that stay, one each round');
 is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT user_id) FROM coupon_redemption'), '300|300', 'one row each round');
 
+# A code for one use in all: the others are told that they have it, not that it is gone.
+$node->safe_psql('postgres', q(INSERT INTO coupon (code, max_redemptions) SELECT 'LAST' || round, 1 FROM generate_series(1, 200) round));
+play('the last unit', 4, 200, 'prepared', $redeem =~ s/'ONCE'/'LAST' || :round/r);
+is($node->safe_psql('postgres', sprintf($good_rounds, 4, $clients - 1, 4)), '200', 'one redeemed each round, the rest already_redeemed');
+
 $node->stop;
 done_testing();

@@ -17,6 +17,9 @@ namespace {
 
 constexpr int ledger_column_count = 10;
 
+// Of a user's uses of a coupon, when a free use number is known; a hold is among the latest.
+constexpr int most_looked_at = 32;
+
 redemption read_redemption(const ledger_columns &columns, const index_scan &scan) {
     redemption found;
     found.id = DatumGetInt64(column_of(scan, columns.id));
@@ -38,21 +41,27 @@ index_scan begin_user_scan(const schema &objects, ScanKeyData (&keys)[2], const 
                       lengthof(keys), index_lock);
 }
 
-// The user's rows, read from the highest use number down.
+// The user's rows, read from the highest use number down. A row that is being updated is seen in
+// two versions, and counts once.
 usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index_scan &scan,
                  int32 limit) {
     usage seen = {};
     int32 in_progress = 0;
     int64 above = int64{limit} + 1; // the use number seen before, so the next one higher
+    int64 last_rival = PG_INT64_MAX;
+    bool has_free = false; // a number up to limit that no row has, while no row is beyond limit
+    bool is_beyond = false;
+    int looked_at = 0;
     seen.verdict = allowance::free;
     seen.free_use_no = 1;
     while (next_row(scan, BackwardScanDirection)) {
         redemption found = read_redemption(columns, scan);
-        bool is_highest = seen.uses + in_progress == 0;
         rival other;
         if (find_rival(scan, dirty, other)) {
-            if (in_progress++ == 0)
+            if (in_progress == 0)
                 seen.rival = other;
+            in_progress += found.use_no != last_rival ? 1 : 0;
+            last_rival = found.use_no;
         } else {
             depend_on_row(scan);
             if (is_hold(found)) {
@@ -63,13 +72,14 @@ usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index
             if (seen.uses++ == 0 || found.redeemed_at > seen.latest.redeemed_at)
                 seen.latest = found;
         }
-        if (is_highest && found.use_no < limit) {
-            seen.free_use_no = found.use_no + 1; // so there are fewer than limit
-            return seen;
-        }
-        if (found.use_no < above - 1)
+        if (found.use_no < above - 1) {
             seen.free_use_no = found.use_no + 1;
+            has_free = !is_beyond;
+        }
         above = found.use_no;
+        is_beyond |= found.use_no > limit;
+        if (++looked_at >= most_looked_at && has_free)
+            return seen; // fewer than limit, then; somebody who redeems any number of times
     }
     if (above > 1)
         seen.free_use_no = 1;

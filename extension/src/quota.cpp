@@ -207,11 +207,11 @@ supply take_units(const schema &objects, const coupon &offer, TimestampTz moment
 
 } // namespace
 
-int64 wait_for_units(const schema &objects, const coupon &offer, TimestampTz moment, int64 wanted) {
+int64 wait_for_units(const schema &objects, const coupon &offer, int64 wanted) {
     for (;;) {
         rival other;
         int64 amount = wanted;
-        supply result = take_units(objects, offer, moment, amount, other);
+        supply result = take_units(objects, offer, GetCurrentTimestamp(), amount, other);
         CommandCounterIncrement();
         if (result != supply::undecided)
             return result == supply::taken ? amount : 0;
@@ -224,8 +224,6 @@ int64 wait_for_units(const schema &objects, const coupon &offer, TimestampTz mom
 supply take_unit(const schema &objects, const coupon &offer, TimestampTz moment, rival &rival) {
     if (use_unit_ahead(offer.id))
         return supply::taken;
-    if (is_known_sold_out(offer.id, moment))
-        return supply::sold_out;
     uint64 returns = unit_returns_heard();
     int64 amount = units_to_take(offer.id);
     supply result = take_units(objects, offer, moment, amount, rival);
@@ -238,10 +236,10 @@ supply take_unit(const schema &objects, const coupon &offer, TimestampTz moment,
     return result;
 }
 
-bool wait_for_unit(const schema &objects, const coupon &offer, TimestampTz moment) {
+bool wait_for_unit(const schema &objects, const coupon &offer) {
     if (use_unit_ahead(offer.id))
         return true;
-    int64 taken = wait_for_units(objects, offer, moment, units_to_take(offer.id));
+    int64 taken = wait_for_units(objects, offer, units_to_take(offer.id));
     if (taken > 0)
         remember_units_taken(objects, offer.id, taken - 1);
     return taken > 0;

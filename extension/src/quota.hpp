@@ -20,11 +20,11 @@ enum class supply : unsigned char {
 supply take_unit(const schema &objects, const coupon &offer, TimestampTz moment, rival &rival);
 
 // The same, waiting until it is decided. False: sold out.
-bool wait_for_unit(const schema &objects, const coupon &offer, TimestampTz moment);
+bool wait_for_unit(const schema &objects, const coupon &offer);
 
 // Takes up to wanted units past those taken ahead, waiting until it is decided; how many. 0: sold
 // out.
-int64 wait_for_units(const schema &objects, const coupon &offer, TimestampTz moment, int64 wanted);
+int64 wait_for_units(const schema &objects, const coupon &offer, int64 wanted);
 
 // Whether the quota is set up, and this stays so until the end of the transaction: to be asked
 // before live rows of the ledger are made or ended by other means than take_unit(). Waits for

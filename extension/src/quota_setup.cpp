@@ -148,9 +148,8 @@ void change_cap(const schema &objects, const coupon &before, const coupon &after
     int64 more = after.max_redemptions - before.max_redemptions + withdraw_units_ahead(after.id);
     if (more > 0)
         return_units(objects, after.id, more);
-    TimestampTz now = GetCurrentTimestamp();
     for (int64 less = -more; less > 0;) {
-        int64 taken = wait_for_units(objects, before, now, less);
+        int64 taken = wait_for_units(objects, before, less);
         if (taken == 0)
             report_cap_below_use(after, after.max_redemptions + less);
         less -= taken;

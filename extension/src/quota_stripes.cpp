@@ -46,15 +46,16 @@ bool change_stripe(const schema &objects, Relation quota, int64 coupon_id, const
     ItemPointerData tid = read.tid;
     TM_FailureData failure;
     CommandId command = GetCurrentCommandId(true);
-    if (remaining == 0 && read.stripe != anchor)
-        return table_tuple_delete(quota, &tid, command, InvalidSnapshot, InvalidSnapshot, wait,
-                                  &failure, false) == TM_Ok;
 
 #ifdef USE_ASSERT_CHECKING
     if (!wait && !lock_without_waiting(quota, tid))
         return false;
     wait = true;
 #endif
+
+    if (remaining == 0 && read.stripe != anchor)
+        return table_tuple_delete(quota, &tid, command, InvalidSnapshot, InvalidSnapshot, wait,
+                                  &failure, false) == TM_Ok;
 
     Datum values[3];
     bool nulls[3] = {};

@@ -23,6 +23,7 @@
 #include "quota.hpp"
 #include "quota_ahead.hpp"
 #include "refusal.hpp"
+#include "sold_out.hpp"
 
 namespace coupon_guard {
 namespace {
@@ -113,9 +114,13 @@ round_end redeem_new(const schema &objects, const redeem_request &request, redee
                      int32 use_no, TimestampTz now) {
     bool wants_hold = request.hold_for != nullptr;
     if (is_capped(answer.offer)) {
+        if (is_known_sold_out(answer.offer.id, now))
+            return end_with(answer, status::sold_out);
         rival other;
         switch (take_unit(objects, answer.offer, now, other)) {
-        case supply::sold_out:
+        case supply::sold_out: // the user's other call may have had the last unit meanwhile
+            if (read_usage(objects, answer.offer, request.user).verdict != allowance::free)
+                return round_end::again;
             return end_with(answer, status::sold_out);
         case supply::undecided:
             return wait_and_play_again(other);

@@ -151,7 +151,7 @@ void take_for(const schema &objects, unit_use after) {
     coupon offer;
     if (after.uses_unit && is_quota_set_up(objects, after.coupon_id) &&
         find_coupon(objects, after.coupon_id, offer) && is_capped(offer) &&
-        !wait_for_unit(objects, offer, GetCurrentTimestamp()))
+        !wait_for_unit(objects, offer))
         report_sold_out(after.coupon_id);
 }
 
