@@ -90,16 +90,18 @@ def _markdown_has_tables(path, page):
 
 def _browser_draws(browser, page):
     """A screenshot with something on it: many different bytes where an empty page has few."""
-    with tempfile.TemporaryDirectory(prefix="coupon_guard-browser.", ignore_cleanup_errors=True) as directory:
+    # In /tmp: some of its processes were denied a directory of the server's user.
+    with tempfile.TemporaryDirectory(prefix="coupon_guard-browser.", dir="/tmp", ignore_cleanup_errors=True) as directory:
         shot, log = pathlib.Path(directory) / "page.png", pathlib.Path(directory) / "log"
-        with log.open("w") as said:
-            try:
-                subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                                "--hide-scrollbars", f"--user-data-dir={directory}/profile", "--window-size=1200,6000",
-                                f"--screenshot={shot}", page.resolve().as_uri()],
-                               env={**os.environ, "HOME": directory}, stdout=said, stderr=said, timeout=120, check=False)
-            except subprocess.TimeoutExpired:
-                pass  # Chromium proper, on a machine without a desktop, may not end; what it drew by then counts
+        for _ in range(3):
+            with log.open("w") as said:  # on a busy machine Chromium may not end; what it drew by then counts
+                subprocess.run(["timeout", "--kill-after=5", "40", browser, "--headless", "--no-sandbox", "--disable-gpu",
+                                "--disable-dev-shm-usage", "--hide-scrollbars", f"--user-data-dir={directory}/profile",
+                                "--window-size=1200,6000", f"--screenshot={shot}", page.resolve().as_uri()],
+                               env={**os.environ, "HOME": directory, "TMPDIR": directory}, stdout=said, stderr=said,
+                               check=False)
+            if shot.exists():
+                break
         if shot.exists() and _distinct_rows(shot.read_bytes()) > 500:
             return True
         print("".join(f"# {line}\n" for line in log.read_text(errors="replace").splitlines()[-20:]), end="")
