@@ -227,7 +227,7 @@ supply take_unit(const schema &objects, const coupon &offer, TimestampTz moment,
     uint64 returns = unit_returns_heard();
     int64 amount = units_to_take(offer.id);
     supply result = take_units(objects, offer, moment, amount, rival);
-    if (result == supply::sold_out)
+    if (result == supply::sold_out && may_remember_sold_out())
         remember_sold_out(offer.id, first_hold_deadline(objects, offer.id), returns);
     if (result == supply::taken) {
         remember_units_taken(objects, offer.id, amount - 1);

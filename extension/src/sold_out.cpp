@@ -53,8 +53,12 @@ bool is_known_sold_out(int64 coupon_id, TimestampTz moment) {
     return kept_returns == unit_returns_heard();
 }
 
+bool may_remember_sold_out() {
+    return !TransactionIdIsValid(GetTopTransactionIdIfAny());
+}
+
 void remember_sold_out(int64 coupon_id, TimestampTz until, uint64 returns) {
-    if (returns != unit_returns_heard() || TransactionIdIsValid(GetTopTransactionIdIfAny()))
+    if (returns != unit_returns_heard() || !may_remember_sold_out())
         return;
     if (kept_returns != returns) {
         memset(slots, 0, sizeof slots);
