@@ -9,6 +9,7 @@
 
 #include "pqxx_compat.hpp"
 #include "sql_quoting.hpp"
+#include "strategies/guarded.hpp"
 
 namespace coupon_race {
 
@@ -152,12 +153,7 @@ class guarded_drop : public drop_strategy {
 
     void set_up(pqxx::transaction_base &transaction,
                 const std::vector<capped_coupon> &coupons) const override {
-        transaction.exec("CREATE SCHEMA " + schema_);
-        transaction.exec("CREATE EXTENSION coupon_guard SCHEMA " + schema_);
-        for (const capped_coupon &coupon : coupons)
-            exec(transaction,
-                 "INSERT INTO " + schema_ + ".coupon (code, max_redemptions) VALUES ($1, $2)",
-                 {coupon.code, std::to_string(coupon.cap)});
+        set_up_guard(transaction, schema_, coupons);
     }
     std::optional<std::int64_t> take(pqxx::transaction_base &transaction, std::int64_t user,
                                      const std::string &code,

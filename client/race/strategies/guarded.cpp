@@ -4,6 +4,7 @@
 
 #include <coupon_guard/client.hpp>
 
+#include "pqxx_compat.hpp"
 #include "sql_quoting.hpp"
 #include "strategies/worker_connection.hpp"
 
@@ -86,6 +87,17 @@ class guarded : public strategy {
 
 std::unique_ptr<strategy> make_guarded() {
     return std::make_unique<guarded>();
+}
+
+void set_up_guard(pqxx::transaction_base &transaction, const std::string &schema,
+                  const std::vector<capped_coupon> &coupons) {
+    transaction.exec("CREATE SCHEMA " + schema);
+    transaction.exec("CREATE EXTENSION coupon_guard SCHEMA " + schema);
+    for (const capped_coupon &coupon : coupons)
+        coupon_guard::compat::exec(transaction,
+                                   "INSERT INTO " + schema +
+                                       ".coupon (code, max_redemptions) VALUES ($1, $2)",
+                                   {coupon.code, std::to_string(coupon.cap)});
 }
 
 } // namespace coupon_race
