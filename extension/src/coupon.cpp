@@ -33,6 +33,7 @@ bool read_newest(const schema &objects, Oid index, ScanKeyData key, coupon &foun
     // An MVCC snapshot, for a scan that judges each row by itself can miss a row that is being
     // updated: it may see neither the new version, not yet committed, nor the old, dead by then.
     Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
+    LockRelationOid(objects.coupon_table, AccessShareLock);
     index_scan scan = begin_scan(objects.coupon_table, index, newest, &key, 1);
     bool exists = next_row(scan);
     if (exists) {

@@ -21,6 +21,7 @@ constexpr int ledger_column_count = 10;
 constexpr int most_looked_at = 32;
 
 redemption read_redemption(const ledger_columns &columns, const index_scan &scan) {
+    slot_getallattrs(scan.row); // at once: cheaper than one by one
     redemption found;
     found.id = DatumGetInt64(column_of(scan, columns.id));
     found.coupon_id = DatumGetInt64(column_of(scan, columns.coupon_id));
@@ -54,7 +55,7 @@ usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index
     int looked_at = 0;
     seen.verdict = allowance::free;
     seen.free_use_no = 1;
-    while (next_row(scan, BackwardScanDirection)) {
+    while (above > 1 && next_row(scan, BackwardScanDirection)) {
         redemption found = read_redemption(columns, scan);
         rival other;
         if (find_rival(scan, dirty, other)) {

@@ -111,8 +111,7 @@ look look_at_stripes(const schema &objects, int64 coupon_id, ScanKeyData *keys, 
                      int64 &amount) {
     SnapshotData dirty;
     InitDirtySnapshot(dirty);
-    index_scan scan = begin_scan(objects.quota_table, objects.quota_index, &dirty, keys, key_count,
-                                 RowExclusiveLock);
+    index_scan scan = begin_quota_scan(objects, &dirty, keys, key_count, RowExclusiveLock);
     look seen = look_once(objects, scan, dirty, coupon_id, amount);
     bool sees_all = key_count == 1;
     if (sees_all && is_bare_anchor(seen)) {
@@ -172,8 +171,7 @@ bool add_to_free_stripe(const schema &objects, int64 coupon_id, int64 count) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
     SnapshotData dirty;
     InitDirtySnapshot(dirty);
-    index_scan scan = begin_scan(objects.quota_table, objects.quota_index, &dirty, keys,
-                                 lengthof(keys), RowExclusiveLock);
+    index_scan scan = begin_quota_scan(objects, &dirty, keys, lengthof(keys), RowExclusiveLock);
     bool added = false;
     while (!added && next_row(scan)) {
         rival other;

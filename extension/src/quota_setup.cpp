@@ -46,8 +46,7 @@ lookup find_anchor(const schema &objects, int64 coupon_id, rival &rival) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id), equals_integer(2, anchor)};
     SnapshotData dirty;
     InitDirtySnapshot(dirty);
-    index_scan scan = begin_scan(objects.quota_table, objects.quota_index, &dirty, keys,
-                                 lengthof(keys), RowExclusiveLock);
+    index_scan scan = begin_quota_scan(objects, &dirty, keys, lengthof(keys), RowExclusiveLock);
     lookup result = lookup::missing;
     while (result != lookup::found && next_row(scan)) {
         bool is_new = TransactionIdIsValid(dirty.xmin);
@@ -107,8 +106,7 @@ void drop_quota(const schema &objects, int64 coupon_id) {
     withdraw_units_ahead(coupon_id);
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
     Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-    index_scan scan = begin_scan(objects.quota_table, objects.quota_index, newest, keys,
-                                 lengthof(keys), RowExclusiveLock);
+    index_scan scan = begin_quota_scan(objects, newest, keys, lengthof(keys), RowExclusiveLock);
     bool had_quota = false;
     while (next_row(scan)) {
         ItemPointerData tid = scan.row->tts_tid;

@@ -13,6 +13,12 @@ index_entry quota_entry(const schema &objects) {
 
 } // namespace
 
+index_scan begin_quota_scan(const schema &objects, Snapshot snapshot, ScanKeyData *keys, int count,
+                            LOCKMODE lock) {
+    LockRelationOid(objects.quota_table, lock);
+    return begin_scan(objects.quota_table, objects.quota_index, snapshot, keys, count, lock);
+}
+
 stripe_row read_stripe(const quota_columns &columns, const index_scan &scan) {
     return {DatumGetInt32(column_of(scan, columns.stripe)),
             DatumGetInt64(column_of(scan, columns.remaining)), scan.row->tts_tid};
@@ -77,8 +83,7 @@ bool change_stripe(const schema &objects, Relation quota, int64 coupon_id, const
 bool read_quota(const schema &objects, int64 coupon_id, int64 &remaining) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
     Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-    index_scan scan = begin_scan(objects.quota_table, objects.quota_index, newest, keys,
-                                 lengthof(keys), AccessShareLock);
+    index_scan scan = begin_quota_scan(objects, newest, keys, lengthof(keys), AccessShareLock);
     bool is_set_up = false;
     remaining = 0;
     while (next_row(scan)) {

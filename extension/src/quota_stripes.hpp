@@ -15,6 +15,10 @@ struct stripe_row {
     ItemPointerData tid;
 };
 
+// Stripes whose index columns are as the keys say; locks table and index in this mode.
+index_scan begin_quota_scan(const schema &objects, Snapshot snapshot, ScanKeyData *keys, int count,
+                            LOCKMODE lock);
+
 // The stripe at hand in a scan.
 stripe_row read_stripe(const quota_columns &columns, const index_scan &scan);
 

@@ -3,10 +3,10 @@
 namespace coupon_guard {
 
 index_scan begin_scan(Oid table, Oid index, Snapshot snapshot, ScanKeyData *keys, int count,
-                      LOCKMODE lock) {
+                      LOCKMODE index_lock) {
     index_scan scan;
-    scan.table = table_open(table, lock);
-    scan.index = index_open(index, lock);
+    scan.table = table_open(table, NoLock);
+    scan.index = index_open(index, index_lock);
     scan.row = table_slot_create(scan.table, nullptr);
     scan.entries_seen = 0;
     scan.scan = begin_index_scan(scan.table, scan.index, snapshot, count);

@@ -16,11 +16,11 @@ struct index_scan {
     int64 entries_seen;  // entries of the index, whatever became of their rows
 };
 
-// Rows of table for which columns of its B-tree index are as the keys say.
-// Takes lock on the table and its index, kept to the end of the transaction: ROW EXCLUSIVE if a
+// Rows of table, which must be locked already, for which columns of its B-tree index are as the
+// keys say. Takes index_lock on the index, kept to the end of the transaction: ROW EXCLUSIVE if a
 // write may follow, to lock once only. The keys must live until end_scan().
 index_scan begin_scan(Oid table, Oid index, Snapshot snapshot, ScanKeyData *keys, int count,
-                      LOCKMODE lock = AccessShareLock);
+                      LOCKMODE index_lock = AccessShareLock);
 // Begins the scan anew, with the same keys.
 void restart_scan(index_scan &scan, ScanKeyData *keys, int count);
 bool next_row(index_scan &scan, ScanDirection direction = ForwardScanDirection);
