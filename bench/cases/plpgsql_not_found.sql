@@ -1,2 +1,2 @@
 \set customer random(1, 1000000000000)
-SELECT status, redemption_id FROM plpgsql.redeem_coupon(:customer, 'NO_SUCH_CODE');
+SELECT status, redemption_id FROM plpgsql.redeem_in_full(:customer, 'NO_SUCH_CODE');

@@ -1,2 +1,2 @@
 \set customer random(1, 1000000000000)
-SELECT status, redemption_id FROM plpgsql.redeem_coupon(:customer, 'SOLD_OUT');
+SELECT status, redemption_id FROM plpgsql.redeem_in_full(:customer, 'SOLD_OUT');

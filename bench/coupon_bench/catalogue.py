@@ -30,6 +30,7 @@ class Group:
 
 GUARD = "guard.coupon_redemption"
 BARE = "bare.ledger"
+TEXTBOOK = "textbook.redemption"
 NO_KEY = "no_foreign_key.redemption"
 RETRY = ("--max-tries=1000",)
 # CREATE TABLE ... LIKE needs the extension's ledger.
@@ -40,10 +41,11 @@ REDEEM = Group("redeem", "Redemptions", "redemptions/s", (
     Case("bare", "INSERT ... ON CONFLICT DO NOTHING (the limit)", BARE_SCHEMA, (), BARE, 1),
     Case("redeem_uncapped", "redeem_coupon, no cap", ("guard",), ("bare", "plpgsql_uncapped"), GUARD, 1),
     Case("redeem_capped", "redeem_coupon, one hot capped coupon", ("guard",),
-         ("bare", "textbook", "guarded_update", "for_update", "serializable", "plpgsql_capped", "redis_always", "redis_everysec"),
+         ("bare", "textbook", "textbook_count_first", "guarded_update", "for_update", "serializable", "plpgsql_capped", "redis_always", "redis_everysec"),
          GUARD, 1),
     Case("redeem_many", "redeem_coupon, 1,000 capped coupons", ("guard", "guard_many"), ("bare",), GUARD, 1),
-    Case("textbook", "textbook: counter and foreign key", ("textbook",), (), "textbook.redemption", 1, options=RETRY),
+    Case("textbook", "textbook: foreign key, then counter", ("textbook",), (), TEXTBOOK, 1, options=RETRY),
+    Case("textbook_count_first", "textbook: counter, then foreign key", ("textbook",), (), TEXTBOOK, 1, options=RETRY),
     Case("guarded_update", "guarded UPDATE, no foreign key", ("no_foreign_key",), (), NO_KEY, 1, options=RETRY),
     Case("for_update", "SELECT ... FOR UPDATE", ("no_foreign_key",), (), NO_KEY, 1, options=RETRY),
     Case("serializable", "SERIALIZABLE with retry (no cap)", ("no_foreign_key",), (), NO_KEY, 1, options=RETRY),
@@ -54,7 +56,7 @@ REDEEM = Group("redeem", "Redemptions", "redemptions/s", (
 ))
 
 REFUSALS = ("guard", "guard_refusals")
-PLPGSQL_REFUSALS = ("guard", "plpgsql", "plpgsql_refusals")
+PLPGSQL_REFUSALS = ("guard", "plpgsql", "plpgsql_in_full", "plpgsql_refusals")
 
 REFUSE = Group("refuse", "Refusals", "answers/s", (
     Case("floor", "a C function that does nothing (the floor)", ("guard",)),
@@ -62,9 +64,9 @@ REFUSE = Group("refuse", "Refusals", "answers/s", (
     Case("refuse_duplicate", "redeem_coupon: already redeemed", REFUSALS, ("select_by_key", "plpgsql_duplicate"), GUARD),
     Case("refuse_sold_out", "redeem_coupon: sold out", REFUSALS, ("select_by_key", "plpgsql_sold_out"), GUARD),
     Case("refuse_not_found", "redeem_coupon: not found", REFUSALS, ("select_by_key", "plpgsql_not_found"), GUARD),
-    Case("plpgsql_duplicate", "PL/pgSQL: already redeemed", PLPGSQL_REFUSALS, (), "plpgsql.ledger"),
-    Case("plpgsql_sold_out", "PL/pgSQL: sold out", PLPGSQL_REFUSALS, (), "plpgsql.ledger"),
-    Case("plpgsql_not_found", "PL/pgSQL: not found", PLPGSQL_REFUSALS, (), "plpgsql.ledger"),
+    Case("plpgsql_duplicate", "the same logic in PL/pgSQL: already redeemed", PLPGSQL_REFUSALS, (), "plpgsql.ledger"),
+    Case("plpgsql_sold_out", "the same logic in PL/pgSQL: sold out", PLPGSQL_REFUSALS, (), "plpgsql.ledger"),
+    Case("plpgsql_not_found", "the same logic in PL/pgSQL: not found", PLPGSQL_REFUSALS, (), "plpgsql.ledger"),
 ))
 
 ORDER = Group("order", "Inside an order of five statements", "orders/s", (

@@ -42,7 +42,7 @@ class Databases:
 
     def create(self, purpose):
         name = f"coupon_guard_bench_{os.getpid()}_{purpose}"
-        psql("postgres", f'CREATE DATABASE "{name}" TEMPLATE template0;')
+        psql("postgres", f"""CREATE DATABASE "{name}" TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C';""")
         self._names.append(name)
         return name
 

@@ -1,24 +1,37 @@
 """Throughput against the rows in the ledger, and against the number of coupons.
 
 Each size has a database of its own, so that a round can go from one size to the next. Small ledgers are filled anew for
-every run: the run itself makes them grow. No checkpoint falls between filling and measuring, so no size pays for
-full-page writes.
+every run: the run itself makes them grow.
+
+Large ones are measured as they are most of the time between two checkpoints: what filling them has left dirty is on disk,
+and rows have been added all over them since. Else every row pays for evicting a page that the filling has left dirty, or
+for the image of a page in the WAL that only the first change after a checkpoint writes.
 """
 
 from . import figures, load
-from .database import psql, run_schema
+from .database import checkpoint, psql, run_schema
 
 REFILLED_UP_TO = 100_000
 
-# User ids of ten digits are in the index's order as they are; a run's users have one of these and a random suffix, so
-# they go anywhere in the index.
+# User ids of ten digits, in an order that looks random (a factor that is prime to the number of rows): pages of the index
+# are as full as they become where users come in no order. A run's users have one of these ids and a random suffix, so they
+# go anywhere in the index.
 FILL = """
 SET session_replication_role = replica;
 TRUNCATE {ledger};
 INSERT INTO {ledger} (coupon_id, user_id, use_no)
-SELECT (SELECT id FROM guard.coupon WHERE code = 'UNCAPPED'), 1000000000 + number, 1 FROM generate_series(1, {rows}) number;
+SELECT (SELECT id FROM guard.coupon WHERE code = 'UNCAPPED'), 1000000000 + number * 2654435761 % {rows}, 1
+FROM generate_series(1, {rows}::bigint) number;
 RESET session_replication_role;
 ANALYZE {ledger};
+"""
+
+# Some rows to each page of the index.
+SPREAD = """
+SET session_replication_role = replica;
+INSERT INTO {ledger} (coupon_id, user_id, use_no)
+SELECT (SELECT id FROM guard.coupon WHERE code = 'UNCAPPED'),
+  1000000000 + floor(random() * {rows})::bigint || '.' || number, 1 FROM generate_series(1, {rows} / 50) number;
 """
 
 LEDGERS = (("growth_bare", "bare.ledger"), ("growth_redeem", "guard.coupon_redemption"))
@@ -33,6 +46,12 @@ def ledger(databases, settings, progress):
             progress.say(f"Growth: filling two ledgers with {rows:,} rows")
             for _, table in LEDGERS:
                 psql(names[rows], FILL.format(ledger=table, rows=rows))
+    checkpoint()
+    for rows, database in names.items():
+        if rows > REFILLED_UP_TO:
+            progress.say(f"Growth: adding to {rows:,} rows, all over the index")
+            for _, table in LEDGERS:
+                psql(database, SPREAD.format(ledger=table, rows=rows))
     runs = {case: {rows: [] for rows in names} for case, _ in LEDGERS}
     for number in range(1, settings.rounds + 1):
         progress.say(f"Growth of the ledger: {settings.growth_clients} clients, round {number} of {settings.rounds}")

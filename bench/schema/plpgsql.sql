@@ -1,6 +1,7 @@
 -- What a careful developer can do without C++: insert first, a unique index as the arbiter, the units of a cap striped
 -- over 64 rows, the same order of steps, statuses and result columns as redeem_coupon().
--- It leaves out what costs redeem_coupon() time: Unicode in codes, request ids, holds, limits other than one per user.
+-- As one writes it for oneself: no Unicode in codes, request ids, holds, or limits other than one per user; for those,
+-- plpgsql_in_full.sql.
 DROP SCHEMA IF EXISTS plpgsql CASCADE;
 CREATE SCHEMA plpgsql;
 CREATE TABLE plpgsql.coupon (
@@ -10,6 +11,7 @@ CREATE TABLE plpgsql.coupon (
   starts_at timestamptz,
   expires_at timestamptz,
   max_redemptions bigint,
+  max_per_user int DEFAULT 1,
   terms jsonb
 );
 CREATE TABLE plpgsql.ledger (LIKE guard.coupon_redemption INCLUDING ALL);
