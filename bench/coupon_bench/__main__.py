@@ -13,11 +13,12 @@ from .load import LoadError
 from .rounds import Progress
 
 
-def measure(settings, command, progress):
+def measure(settings, command, commit, progress):
     results = {
         "format": 1,
         "taken_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "command": command,
+        "commit": commit,  # empty where it is not known
         "machine": machine.describe(),
         "load_average": {"before": machine.load_average()},
         "rounds": settings.rounds, "seconds": settings.seconds,
@@ -68,7 +69,7 @@ def run(given, settings):
     if given.merge:
         results = merge.merge(given.merge)
     else:
-        results = measure(settings, given.command_line.strip(), Progress())
+        results = measure(settings, given.command_line.strip(), given.commit, Progress())
     files = write(results, pathlib.Path(given.results))
     if given.self_test:
         from . import self_test

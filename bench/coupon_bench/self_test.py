@@ -19,7 +19,8 @@ def check(results, files):
     page = files["html"].read_text(encoding="utf-8")
     promises = [*_cases(results), *_studies(results), ("the JSON file is what was measured", _json_is(results, files["json"])),
                 ("every target has a row", len(results["targets"]) >= 15),
-                ("parts measured one by one make the same report", _parts_merge(results)), *_page(page, results),
+                ("parts measured one by one make the same report", _parts_merge(results)),
+                ("parts of two commits do not", _commits_are_kept_apart(results)), *_page(page, results),
                 ("the Markdown has every table", _markdown_has_tables(files["md"], page))]
     browser = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
     if browser:
@@ -60,6 +61,14 @@ def _parts_merge(results):
              {**results, "groups": {}}]
     merged = merge.merge(parts)
     return len(merged["parts"]) == 2 and all(merged[key] == results[key] for key in ("groups", "targets", *STUDIES))
+
+
+def _commits_are_kept_apart(results):
+    try:
+        merge.merge([{**results, "commit": "one"}, {**results, "commit": "another"}])
+    except merge.MergeError:
+        return True
+    return False
 
 
 def _page(page, results):

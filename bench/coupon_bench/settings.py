@@ -44,6 +44,7 @@ def parse(arguments):
                              "Of what two of them measured, the last one's figures count")
     parser.add_argument("--results", default="bench/results", help=argparse.SUPPRESS)
     parser.add_argument("--command-line", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--commit", default="", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     try:
         return given, _settings(given)

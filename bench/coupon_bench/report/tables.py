@@ -23,8 +23,9 @@ def conditions(results):
 def _conditions(results):
     where, server = results["machine"], results["server"]
     load = results["load_average"]
+    commit = f" (commit {results['commit']})" if results.get("commit") else ""
     lines = [
-        f"coupon_guard {results['version']}, PostgreSQL {server['server_version']}, {results['taken_at']}",
+        f"coupon_guard {results['version']}{commit}, PostgreSQL {server['server_version']}, {results['taken_at']}",
         f"{where['cpu']}, {where['cores']} cores, {where['memory_gb']} GB, {where['system']}",
         f"fsync {server['fsync']}, synchronous_commit {server['synchronous_commit']}, "
         f"shared_buffers {server['shared_buffers']}, checkpoint_timeout {server['checkpoint_timeout']}",
