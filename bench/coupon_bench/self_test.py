@@ -75,19 +75,27 @@ def _page(page, results):
     class Parser(html.parser.HTMLParser):
         def __init__(self):
             super().__init__()
-            self.plots, self.tables, self.outside, self.ids = 0, 0, [], []
+            self.plots, self.tables, self.outside, self.ids, self.labels = 0, 0, [], [], set()
+            self.in_label = False
 
         def handle_starttag(self, tag, attributes):
+            self.in_label = tag in ("text", "tspan")
             self.plots += tag == "svg"
             self.tables += tag == "table"
             self.ids += [value for name, value in attributes if name == "id"]
             self.outside += [value for name, value in attributes
                              if name in ("src", "href", "xlink:href") and not value.startswith("#")]
 
+        def handle_data(self, data):
+            if self.in_label:
+                self.labels.add(data.strip())
+
     parser = Parser()
     parser.feed(page)
     wanted = 2 * len(results["groups"]) + 4
     yield f"the page has its {wanted} plots", parser.plots == wanted
+    titles = {case["title"] for group in results["groups"].values() for case in group["cases"]}
+    yield "every case is in a plot", titles <= parser.labels
     yield "the page loads nothing", not parser.outside and "@import" not in page and not re.search(r"url\((?!#)", page)
     yield "no script", "<script" not in page
     yield "ids are unique", len(parser.ids) == len(set(parser.ids))

@@ -6,6 +6,7 @@ and Ito's, which people who see few colours can tell apart.
 
 import collections
 import io
+import itertools
 import re
 
 import matplotlib
@@ -135,9 +136,10 @@ def _figure():
 def _styled(cases):
     """Each case with its line."""
     drawn = collections.Counter()
-    for case, mark in zip(cases, MARKS):
+    for case, mark in zip(cases, itertools.cycle(MARKS)):
         colour = _colour(case["name"])
-        yield case, {"color": colour, "marker": mark, "linestyle": DASHES[drawn[colour]], "alpha": 0.75 if colour == OTHERS else 1}
+        yield case, {"color": colour, "marker": mark, "linestyle": DASHES[drawn[colour] % len(DASHES)],
+                     "alpha": 0.75 if colour == OTHERS else 1}
         drawn[colour] += 1
 
 
