@@ -29,11 +29,16 @@ BEGIN
 
     IF request IS NOT NULL THEN
       SELECT * INTO made FROM plpgsql.ledger r WHERE r.user_id = customer AND r.request_id = request;
-      IF FOUND THEN
-        IF made.coupon_id <> offer.id THEN
-          RAISE invalid_parameter_value USING MESSAGE = 'request id was used for another coupon';
-        END IF;
-        status := CASE WHEN made.voided_at IS NULL THEN 'redeemed' ELSE 'expired' END;
+      IF made.coupon_id <> offer.id THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'request id was used for another coupon';
+      END IF;
+      IF made.voided_at IS NOT NULL OR made.hold_expires_at <= moment THEN
+        status := 'expired';
+        replayed := true;
+        RETURN;
+      END IF;
+      IF made.id IS NOT NULL AND made.hold_expires_at IS NULL THEN -- a live hold is confirmed below
+        status := 'redeemed';
         redemption_id := made.id;
         use_no := made.use_no;
         redeemed_at := made.redeemed_at;

@@ -284,8 +284,7 @@ schema lock_schema(Oid function, LOCKMODE ledger_lock) {
     // Taking a lock that the transaction has already would not listen.
     AcceptInvalidationMessages();
     for (;;) {
-        bool is_known = cached_names && cached.function == function;
-        Oid namespace_id = is_known ? cached.namespace_id : get_func_namespace(function);
+        Oid namespace_id = get_func_namespace(function);
         if (!cached_names || cached.namespace_id != namespace_id) {
             cached_layout = false;
             cached.namespace_id = namespace_id;
