@@ -1,8 +1,8 @@
 // The offers: finding a coupon, and judging whether it may be redeemed at a given moment.
 #pragma once
 
+#include "catalog.hpp"
 #include "core/code_key.hpp"
-#include "pg/schema.hpp"
 
 namespace coupon_guard {
 

@@ -5,8 +5,8 @@
 #include "quota.hpp"
 #include "quota_ahead.hpp"
 #include "redeem.hpp"
+#include "redeem_coupons.hpp"
 #include "refusal.hpp"
-#include "stack.hpp"
 
 extern "C" {
 #include "utils/array.h"

@@ -9,7 +9,7 @@
 
 #include "ledger.hpp"
 
-#include "pg/plain_table.hpp"
+#include "pg/heap_write.hpp"
 #include "pg/write.hpp"
 
 namespace coupon_guard {

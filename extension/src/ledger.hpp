@@ -1,9 +1,9 @@
 // The ledger: what a user has redeemed of a coupon, and changes to it.
 #pragma once
 
+#include "catalog.hpp"
 #include "coupon.hpp"
 #include "pg/scan.hpp"
-#include "pg/schema.hpp"
 #include "pg/text_value.hpp"
 
 namespace coupon_guard {

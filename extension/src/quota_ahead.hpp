@@ -14,7 +14,7 @@
 // has ahead first: returned later, it would not belong to the quota any more.
 #pragma once
 
-#include "pg/schema.hpp"
+#include "catalog.hpp"
 
 namespace coupon_guard {
 

@@ -1,6 +1,6 @@
 #include "quota_stripes.hpp"
 
-#include "pg/plain_table.hpp"
+#include "pg/heap_write.hpp"
 #include "pg/write.hpp"
 #include "quota.hpp"
 

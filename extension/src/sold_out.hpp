@@ -2,7 +2,7 @@
 // is asked for most when it is gone. sold_out.cpp says why that is never out of date.
 #pragma once
 
-#include "pg/schema.hpp"
+#include "catalog.hpp"
 
 namespace coupon_guard {
 

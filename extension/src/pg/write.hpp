@@ -3,7 +3,7 @@
 // their part. Privileges and row security are not looked at.
 #pragma once
 
-#include "pg/schema.hpp"
+#include "catalog.hpp"
 
 namespace coupon_guard {
 

@@ -1,4 +1,4 @@
-#include "stack.hpp"
+#include "redeem_coupons.hpp"
 
 extern "C" {
 #include "utils/resowner.h"

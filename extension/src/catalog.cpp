@@ -1,4 +1,4 @@
-#include "pg/schema.hpp"
+#include "catalog.hpp"
 
 extern "C" {
 #include "catalog/pg_am.h"

@@ -1,4 +1,4 @@
-#include "pg/plain_table.hpp"
+#include "pg/heap_write.hpp"
 
 namespace coupon_guard {
 
