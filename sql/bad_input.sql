@@ -76,10 +76,10 @@ SELECT coupon_key(' ONCE ');
 RESET default_transaction_read_only;
 
 -- The trigger function is for its triggers.
-SELECT coupon_guard_keep_redeemed();
+SELECT coupon_guard_follow_coupon();
 \echo :LAST_ERROR_SQLSTATE
 CREATE TABLE other (id bigint, code text);
-CREATE TRIGGER not_for_this BEFORE DELETE ON other FOR EACH ROW EXECUTE FUNCTION coupon_guard_keep_redeemed();
+CREATE TRIGGER not_for_this BEFORE DELETE ON other FOR EACH ROW EXECUTE FUNCTION coupon_guard_follow_coupon();
 INSERT INTO other VALUES (1, 'ONCE');
 DELETE FROM other;
 \echo :LAST_ERROR_SQLSTATE

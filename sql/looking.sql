@@ -49,7 +49,7 @@ SELECT u.id, k.status, k.uses_left, k.units_left FROM generate_series(2, 4) u(id
 SELECT status FROM redeem_coupon(4, 'THREE');
 SELECT u.id, k.status, k.uses_left, k.units_left FROM generate_series(2, 4) u(id), LATERAL check_coupon(u.id, 'THREE') k ORDER BY 1;
 
--- Each invariant, broken by hand
+-- Each invariant that can be broken by hand; the quota follows what comes as from a replica, too.
 CREATE PROCEDURE pg_temp.break(command text) LANGUAGE plpgsql AS $$
 DECLARE
   broken record;
@@ -69,9 +69,10 @@ CALL pg_temp.break('UPDATE coupon_redemption SET voided_at = now() WHERE coupon_
 CALL pg_temp.break('UPDATE coupon_quota SET remaining = remaining + 1 WHERE coupon_id = 5');
 CALL pg_temp.break('UPDATE coupon SET max_redemptions = 2 WHERE id = 5');
 CALL pg_temp.break('UPDATE coupon SET max_redemptions = NULL WHERE id = 5');
-CALL pg_temp.break('DELETE FROM coupon_quota WHERE coupon_id = 5; INSERT INTO coupon_quota VALUES (5, 1, 1)');
+CALL pg_temp.break('DELETE FROM coupon_quota WHERE coupon_id = 5; INSERT INTO coupon_quota VALUES (5, 1, coupon_guard_generation(), 1)');
 CALL pg_temp.break('DELETE FROM coupon WHERE id = 5');
-CALL pg_temp.break('UPDATE coupon_redemption SET use_no = 0 WHERE coupon_id = 5');
+CALL pg_temp.break('ALTER TABLE coupon_redemption DROP CONSTRAINT coupon_redemption_use_no_positive; UPDATE coupon_redemption SET use_no = 0 WHERE coupon_id = 5');
+CALL pg_temp.break('ALTER TABLE coupon_redemption DROP CONSTRAINT coupon_redemption_hold_finite; UPDATE coupon_redemption SET hold_expires_at = ''infinity'' WHERE coupon_id = 5');
 CALL pg_temp.break('INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT 2, ''2'', i FROM generate_series(1, 2) i');
 -- What is not broken: a quota that is not set up
 CALL pg_temp.break('DELETE FROM coupon_quota WHERE coupon_id = 5');

@@ -32,7 +32,7 @@ RESET ROLE;
 -- Nor can it be had through the trigger function: a table of one's own does not get it.
 SET ROLE regress_coupon_nobody;
 CREATE TEMP TABLE mine (id bigint, code text);
-CREATE TRIGGER mine BEFORE DELETE ON mine FOR EACH ROW EXECUTE FUNCTION coupon_guard_keep_redeemed();
+CREATE TRIGGER mine BEFORE DELETE ON mine FOR EACH ROW EXECUTE FUNCTION coupon_guard_follow_coupon();
 DROP TABLE mine;
 RESET ROLE;
 
@@ -51,7 +51,7 @@ DELETE FROM coupon_redemption;
 TRUNCATE coupon_redemption;
 SELECT nextval('coupon_redemption_id_seq');
 ALTER TABLE coupon_redemption DISABLE TRIGGER ALL;
-CREATE TRIGGER mine AFTER INSERT ON coupon_redemption EXECUTE FUNCTION coupon_guard_keep_redeemed();
+CREATE TRIGGER mine AFTER INSERT ON coupon_redemption EXECUTE FUNCTION coupon_guard_follow_coupon();
 CREATE INDEX ON coupon_redemption (user_id);
 RESET ROLE;
 

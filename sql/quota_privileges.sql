@@ -26,16 +26,16 @@ SELECT * FROM coupon_quota;
 SET coupon_guard.quota_stripes = 1;
 -- Nor through the trigger functions, on a table of one's own
 CREATE TEMP TABLE mine (id bigint, coupon_id bigint, max_redemptions bigint, voided_at timestamptz);
-CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION coupon_guard_follow_cap();
+CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION coupon_guard_follow_coupon();
 CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION coupon_guard_follow_ledger();
-CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION coupon_guard_announce_change();
+CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION coupon_guard_follow_quota();
 RESET ROLE;
 -- Whoever may: another table is refused all the same.
 CREATE TEMP TABLE other (id bigint, coupon_id bigint, max_redemptions bigint, voided_at timestamptz);
 CREATE TRIGGER other AFTER INSERT ON other FOR EACH ROW EXECUTE FUNCTION coupon_guard_follow_ledger();
 INSERT INTO other VALUES (1, 1, 1, NULL);
 DROP TABLE other;
-SELECT coupon_guard_follow_cap();
+SELECT coupon_guard_follow_coupon();
 SELECT coupon_guard_follow_ledger();
 
 -- EXECUTE alone is enough.

@@ -57,7 +57,7 @@ SELECT status, use_no, replayed FROM redeem_coupon(7, 'ANY', 'h-1');
 SELECT status, use_no, replayed FROM redeem_coupon(7, 'ANY', 'h-1');
 SELECT status, use_no, hold_expires_at, replayed FROM hold_coupon(7, 'ANY', request_id => 'h-1');
 SELECT user_id, use_no, hold_expires_at, request_id FROM coupon_redemption WHERE user_id = '7';
--- Held under one, redeemed under another: it is the redemption's from then on.
+-- Held under one, redeemed under another: the hold is the first one's, and the other gets a use of its own, where the limit allows.
 SELECT status FROM hold_coupon(8, 'ANY', request_id => 'h-1');
 SELECT status, replayed FROM redeem_coupon(8, 'ANY', 'r-1');
 SELECT status, replayed FROM redeem_coupon(8, 'ANY', 'r-1');

@@ -8,6 +8,11 @@ bool is_opaque_encoding(int encoding) {
     return encoding == PG_SQL_ASCII || encoding == PG_MULE_INTERNAL;
 }
 
+// Of ASCII; no encoding of a server has such a byte in another character.
+bool is_control_character(char byte) {
+    return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f;
+}
+
 template <std::size_t Capacity>
 void read_text(Datum value, const char *name, text_value<Capacity> &into) {
     text *given = DatumGetTextPP(value);
@@ -45,6 +50,10 @@ void read_text_user(Datum value, user_id &user) {
 
 void read_request_id(Datum value, request_id &request) {
     read_text(value, "request id", request);
+    for (std::size_t i = 0; i < request.length(); i++)
+        if (is_control_character(request.bytes[i]))
+            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                            errmsg("request id must not have control characters")));
 }
 
 code_key read_code(Datum code) {
@@ -72,12 +81,22 @@ code_key read_code(Datum code) {
     return key;
 }
 
+static void check_finite(const Interval *duration, const char *name) {
+#if PG_VERSION_NUM >= 170000
+    if (INTERVAL_NOT_FINITE(duration))
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be finite", name)));
+#endif
+}
+
 const Interval *read_duration(Datum value, const char *name) {
     const Interval nothing = {0, 0, 0};
     if (!DatumGetBool(DirectFunctionCall2(interval_gt, value, IntervalPGetDatum(&nothing))))
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be positive", name)));
-    return DatumGetIntervalP(value);
+    const Interval *duration = DatumGetIntervalP(value);
+    check_finite(duration, name);
+    return duration;
 }
 
 const char *clip_for_message(Datum value) {

@@ -16,14 +16,14 @@ void read_bigint_user(Datum value, user_id &user);
 void read_uuid_user(Datum value, user_id &user);
 void read_text_user(Datum value, user_id &user);
 
-// Errors: 22023 if it is empty or too long.
+// Errors: 22023 if it is empty or too long, or has control characters.
 void read_request_id(Datum value, request_id &request);
 
 // The key of a code in the database's encoding. A code that is too long or has unassigned
 // characters is for the caller to judge. Errors: 22021 for bytes that are no characters.
 code_key read_code(Datum code);
 
-// Errors: 22023 unless the duration is positive.
+// Errors: 22023 unless the duration is positive and finite.
 const Interval *read_duration(Datum value, const char *name);
 
 // A text datum as a string for an error message, at most 64 bytes of it.

@@ -16,6 +16,7 @@ struct coupon {
     TimestampTz expires_at; // infinity if NULL
     int64 max_redemptions;  // no_cap if NULL
     int32 max_per_user;     // no_limit if NULL
+    int32 stripes;          // 0 if NULL
     Datum terms;            // jsonb, the caller's copy; see has_terms
     bool has_terms;
 };
@@ -27,11 +28,12 @@ inline bool is_capped(const coupon &offer) {
 
 // The coupon with this key or id in the newest committed state (and what the transaction itself
 // did), whatever snapshot the caller's statement uses. False if there is none.
-bool find_coupon(const schema &objects, const code_key &key, coupon &found);
-bool find_coupon(const schema &objects, int64 id, coupon &found);
+// Errors: 23514 for a cap or limit below 1, which the table's constraints do not allow.
+bool find_coupon(const installation &guard, const code_key &key, coupon &found);
+bool find_coupon(const installation &guard, int64 id, coupon &found);
 
 // Locks the coupon's row until the end of the transaction. False if there is none.
-bool lock_coupon(const schema &objects, int64 id, LockTupleMode mode);
+bool lock_coupon(const installation &guard, int64 id, LockTupleMode mode);
 
 // redeemed if the coupon may be redeemed at this moment, else the reason why not.
 status judge_coupon(const coupon &offer, TimestampTz moment);

@@ -3,22 +3,33 @@
 // A backend keeps a coupon only if its row was settled when read: created by a committed
 // transaction and with nobody updating or deleting it. Whoever changes a coupon's row
 //   (1) marks the old version in the table,
-//   (2) then sends an invalidation message, at the end of the statement (a trigger does),
+//   (2) then sends news of it, at the end of the statement (a trigger does, row by row, so also
+//       for changes that come through a parent table or by replication),
 //   (3) and only then can commit.
-// Every look at the cache first takes in all messages sent before it. So if a change had been
-// committed before the look, its message had been sent, and what was kept has been dropped.
+// Every look at the cache first takes in all news sent before it. So if a change had been committed
+// before the look, the news had been sent, and what was kept has been dropped.
 //
-// Could a coupon be kept after its message has been taken in? It was read before (1), or it had not
-// been settled; so the message was sent after the reading. If it was taken in between the reading
-// and the keeping, the count of changes heard has moved, and the coupon is not kept.
+// Could a coupon be kept after its news has been taken in? It was read before (1), or it had not
+// been settled; so the news was sent after the reading. If it was taken in between the reading
+// and the keeping, the count of changes has moved, and the coupon is not kept.
 //
 // This is stricter than the invalidation that comes with a commit: that is sent after the commit
 // has become visible, so leaves a moment in which others see the change and a cache does not know.
-// Under SERIALIZABLE nothing is kept or used: there each reading must leave its trace.
 //
-// New coupons need no message: that a code does not exist is never kept.
+// The transaction that makes the change sees it from (1) on, so may not look at the cache between
+// (1) and (2): before (1) a trigger says so, and the transaction does without the cache until it
+// ends.
+//
+// Nothing is kept or used
+//   - under SERIALIZABLE: there each reading must leave its trace;
+//   - on a standby, which gets no news;
+//   - where the triggers are not in force.
+//
+// New coupons need no news: that a code does not exist is never kept.
 
 #include "coupon_cache.hpp"
+
+#include "news.hpp"
 
 extern "C" {
 #include "common/hashfn.h"
@@ -38,8 +49,9 @@ struct cached_coupon {
 
 MemoryContext cache_memory; // all of the cache
 cached_coupon **slots;      // by hash of the key; one slot, one coupon or none
-uint64 cached_changes;      // what was heard when the slots were last emptied
+uint64 cached_changes;      // what was noted when the slots were last emptied
 Oid cached_table;
+LocalTransactionId changing_transaction; // the last one that has changed coupons itself
 
 cached_coupon *&slot_of(const code_key &key) {
     uint32 hash = hash_bytes(reinterpret_cast<const unsigned char *>(key.bytes), key.length);
@@ -54,7 +66,7 @@ void empty_cache(Oid table) {
     MemoryContextReset(cache_memory);
     slots = static_cast<cached_coupon **>(
         MemoryContextAllocZero(cache_memory, slot_count * sizeof(cached_coupon *)));
-    cached_changes = coupon_changes_heard();
+    cached_changes = coupon_changes();
     cached_table = table;
 }
 
@@ -75,16 +87,18 @@ void drop(cached_coupon *&slot) {
     pfree(kept);
 }
 
-bool is_usable(const schema &objects) {
-    return objects.announces_changes && !IsolationIsSerializable();
+bool is_usable(const catalog &tables) {
+    return tables.follows_changes && !IsolationIsSerializable() &&
+           changing_transaction != transaction_number() && !RecoveryInProgress();
 }
 
 } // namespace
 
-bool find_cached_coupon(const schema &objects, const code_key &key, coupon &found) {
+bool find_cached_coupon(const installation &guard, const code_key &key, coupon &found) {
     AcceptInvalidationMessages();
-    if (slots == nullptr || cached_changes != coupon_changes_heard() ||
-        cached_table != objects.coupon_table || !is_usable(objects))
+    const catalog &tables = catalog_of(guard);
+    if (slots == nullptr || cached_changes != coupon_changes() ||
+        cached_table != tables.coupon_table || !is_usable(tables))
         return false;
     const cached_coupon *kept = slot_of(key);
     if (kept == nullptr || kept->key_length != key.length ||
@@ -96,13 +110,15 @@ bool find_cached_coupon(const schema &objects, const code_key &key, coupon &foun
     return true;
 }
 
-void cache_coupon(const schema &objects, const code_key &key, const coupon &offer, uint64 changes) {
-    if (!is_usable(objects) ||
+void cache_coupon(const installation &guard, const code_key &key, const coupon &offer,
+                  uint64 changes) {
+    const catalog &tables = catalog_of(guard);
+    if (!is_usable(tables) ||
         (offer.has_terms && VARSIZE_ANY(DatumGetPointer(offer.terms)) > max_cached_terms))
         return;
-    if (slots == nullptr || cached_changes != coupon_changes_heard() ||
-        cached_table != objects.coupon_table)
-        empty_cache(objects.coupon_table);
+    if (slots == nullptr || cached_changes != coupon_changes() ||
+        cached_table != tables.coupon_table)
+        empty_cache(tables.coupon_table);
     if (changes != cached_changes)
         return;
     cached_coupon *&slot = slot_of(key);
@@ -115,6 +131,10 @@ void cache_coupon(const schema &objects, const code_key &key, const coupon &offe
     if (offer.has_terms)
         kept->offer.terms = copy_terms(offer, cache_memory);
     slot = kept; // only now: an error on the way leaves an empty slot
+}
+
+void note_own_coupon_change() {
+    changing_transaction = transaction_number();
 }
 
 } // namespace coupon_guard

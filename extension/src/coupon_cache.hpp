@@ -6,10 +6,15 @@
 namespace coupon_guard {
 
 // The coupon as it is now, if that is known without a look at the table.
-bool find_cached_coupon(const schema &objects, const code_key &key, coupon &found);
+bool find_cached_coupon(const installation &guard, const code_key &key, coupon &found);
 
 // Keeps a coupon whose row was settled (see is_settled()) when it was read; changes is what
-// coupon_changes_heard() said before the reading.
-void cache_coupon(const schema &objects, const code_key &key, const coupon &offer, uint64 changes);
+// coupon_changes() said before the reading.
+void cache_coupon(const installation &guard, const code_key &key, const coupon &offer,
+                  uint64 changes);
+
+// To be called by a transaction before it changes rows of the coupon table: it does without what is
+// cached until it ends.
+void note_own_coupon_change();
 
 } // namespace coupon_guard

@@ -4,6 +4,7 @@
 #include "arguments.hpp"
 #include "quota.hpp"
 #include "quota_ahead.hpp"
+#include "quota_stripes.hpp"
 #include "redeem.hpp"
 #include "redeem_coupons.hpp"
 #include "refusal.hpp"
@@ -20,26 +21,59 @@ namespace {
 
 // ---- results ----------------------------------------------------------------------------------
 
+// What an answer type must be. The rows made of it are read by its columns' types, so each is
+// compared; whenever the type may have changed, which its identifier tells.
+template <int count>
+struct answer_shape {
+    Oid columns[count]; // InvalidOid: the enum coupon_status
+    uint64 proven;      // identifier of the row type that was compared last
+};
+
+void report_altered_type(Oid type) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("type %s is not as extension coupon_guard made it", format_type_be(type))));
+}
+
+template <int count>
+TupleDesc prove_answer_type(const catalog &tables, Oid type, answer_shape<count> &shape) {
+    const TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_TUPDESC);
+    if (entry->tupDesc == nullptr)
+        report_altered_type(type);
+    if (entry->tupDesc_identifier == shape.proven)
+        return entry->tupDesc;
+    bool is_same = entry->tupDesc->natts == count;
+    for (int i = 0; i < count && is_same; i++) {
+        Form_pg_attribute column = TupleDescAttr(entry->tupDesc, i);
+        Oid expected = OidIsValid(shape.columns[i]) ? shape.columns[i] : tables.status_type;
+        is_same = !column->attisdropped && column->atttypid == expected && column->atttypmod == -1;
+    }
+    if (!is_same)
+        report_altered_type(type);
+    shape.proven = entry->tupDesc_identifier;
+    return entry->tupDesc;
+}
+
 // A row of one of our composite types.
-Datum form_row(Oid type, const Datum *values, const bool *nulls, int column_count) {
-    TupleDesc columns = lookup_rowtype_tupdesc(type, -1);
-    if (columns->natts != column_count)
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("type %s is not as extension coupon_guard made it", format_type_be(type))));
-    HeapTuple row =
-        heap_form_tuple(columns, const_cast<Datum *>(values), const_cast<bool *>(nulls));
-    ReleaseTupleDesc(columns);
-    return HeapTupleGetDatum(row);
+template <int count>
+Datum form_row(const catalog &tables, Oid type, answer_shape<count> &shape,
+               const Datum (&values)[count], const bool (&nulls)[count]) {
+    return HeapTupleGetDatum(heap_form_tuple(prove_answer_type(tables, type, shape),
+                                             const_cast<Datum *>(values),
+                                             const_cast<bool *>(nulls)));
 }
 
 constexpr int answer_column_count = 7;
+answer_shape<answer_column_count> redeem_answer_shape = {
+    {InvalidOid, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, BOOLOID}, 0};
+answer_shape<answer_column_count> hold_answer_shape = redeem_answer_shape;
+answer_shape<4> check_answer_shape = {{InvalidOid, INT8OID, INT4OID, INT8OID}, 0};
 
 // The columns of an answer; a hold shows its deadline where a redemption shows its time.
-void fill_answer(const schema &objects, const redeem_answer &answer, bool of_hold, Datum *values,
+void fill_answer(const catalog &tables, const redeem_answer &answer, bool of_hold, Datum *values,
                  bool *nulls) {
     bool has_terms = is_success(answer.status) && answer.has_offer && answer.offer.has_terms;
-    values[0] = ObjectIdGetDatum(objects.status_values[static_cast<int>(answer.status)]);
+    values[0] = ObjectIdGetDatum(tables.status_values[static_cast<int>(answer.status)]);
     values[1] = Int64GetDatum(answer.made.id);
     values[2] = Int64GetDatum(answer.offer.id);
     values[3] = Int32GetDatum(answer.made.use_no);
@@ -54,12 +88,14 @@ void fill_answer(const schema &objects, const redeem_answer &answer, bool of_hol
     nulls[5] = !has_terms;
 }
 
-Datum pack_answer(const schema &objects, const redeem_answer &answer, bool of_hold) {
+Datum pack_answer(const installation &guard, const redeem_answer &answer, bool of_hold) {
+    const catalog &tables = catalog_of(guard);
     Datum values[answer_column_count];
     bool nulls[answer_column_count];
-    fill_answer(objects, answer, of_hold, values, nulls);
-    return form_row(of_hold ? objects.hold_answer_type : objects.redeem_answer_type, values, nulls,
-                    answer_column_count);
+    fill_answer(tables, answer, of_hold, values, nulls);
+    return of_hold
+               ? form_row(tables, tables.hold_answer_type, hold_answer_shape, values, nulls)
+               : form_row(tables, tables.redeem_answer_type, redeem_answer_shape, values, nulls);
 }
 
 // ---- redeeming --------------------------------------------------------------------------------
@@ -67,6 +103,7 @@ Datum pack_answer(const schema &objects, const redeem_answer &answer, bool of_ho
 void read_options(redeem_request &request, const NullableDatum &request_id,
                   const NullableDatum &metadata) {
     request.has_request = !request_id.isnull;
+    request.part = 0;
     if (request.has_request)
         read_request_id(request_id.value, request.request);
     request.has_metadata = !metadata.isnull;
@@ -87,11 +124,11 @@ Datum redeem_coupon(FunctionCallInfo call, user_reader read_user, bool is_strict
     redeem_request request;
     read_user_and_code(call, read_user, request);
     read_options(request, call->args[2], call->args[3]);
-    const schema objects = lock_schema_to_write(call->flinfo->fn_oid, "redeem_coupon()");
-    redeem_answer answer = redeem(objects, request);
+    const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupon()");
+    redeem_answer answer = redeem(guard, request);
     if (is_strict && !is_success(answer.status))
         report_refusal(request, answer, call->args[1].value);
-    return pack_answer(objects, answer, false);
+    return pack_answer(guard, answer, false);
 }
 
 Datum redeem_or_answer(FunctionCallInfo call, user_reader read_user) {
@@ -109,32 +146,31 @@ Datum hold_coupon(FunctionCallInfo call, user_reader read_user) {
     check_argument_given(call->args[2], "ttl");
     request.hold_for = read_duration(call->args[2].value, "ttl");
     read_options(request, call->args[3], call->args[4]);
-    const schema objects = lock_schema_to_write(call->flinfo->fn_oid, "hold_coupon()");
-    return pack_answer(objects, redeem(objects, request), true);
+    const installation guard = open_guard_to_write(call->flinfo->fn_oid, "hold_coupon()");
+    return pack_answer(guard, redeem(guard, request), true);
 }
 
 // ---- redeeming several ------------------------------------------------------------------------
 
-// Each coupon of a stack needs a request id of its own: what the caller gave, and its place.
-void append_place(request_id &request, int place) {
-    char suffix[16];
-    std::size_t length = snprintf(suffix, sizeof suffix, "#%d", place);
-    if (request.length() + length > max_request_id_bytes)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("request id is too long for several coupons")));
-    memcpy(request.bytes + request.length(), suffix, length);
-    request.set_length(request.length() + length);
+void check_code_count(int count) {
+    if (count > most_codes)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many codes"),
+                        errdetail("There are %d; the limit is %d.", count, most_codes)));
 }
 
 redeem_request *read_requests(const redeem_request &common, const Datum *codes, const bool *nulls,
                               int count) {
+    if (common.has_request &&
+        common.request.length() + max_request_suffix_bytes > max_request_id_bytes)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("request id is too long for several coupons"),
+                        errdetail("It has %zu bytes; the limit is %zu.", common.request.length(),
+                                  max_request_id_bytes - max_request_suffix_bytes)));
     auto requests = static_cast<redeem_request *>(palloc(sizeof(redeem_request) * count));
     for (int i = 0; i < count; i++) {
         check_argument_given({codes[i], nulls[i]}, "code");
         requests[i] = common;
         requests[i].key = read_code(codes[i]);
-        if (common.has_request)
-            append_place(requests[i].request, i + 1);
     }
     return requests;
 }
@@ -150,19 +186,21 @@ Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
     Datum *codes;
     bool *nulls;
     int count;
-    deconstruct_array(DatumGetArrayTypeP(call->args[1].value), TEXTOID, -1, false, TYPALIGN_INT,
-                      &codes, &nulls, &count);
-    const redeem_request *requests = read_requests(common, codes, nulls, count);
+    ArrayType *array = DatumGetArrayTypeP(call->args[1].value);
+    check_code_count(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
+    deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &codes, &nulls, &count);
+    redeem_request *requests = read_requests(common, codes, nulls, count);
 
     InitMaterializedSRF(call, 0);
-    const schema objects = lock_schema_to_write(call->flinfo->fn_oid, "redeem_coupons()");
+    const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupons()");
     auto answers = static_cast<redeem_answer *>(palloc(sizeof(redeem_answer) * count));
-    redeem_all(objects, requests, answers, count);
+    redeem_all(guard, requests, answers, count);
     auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
+    Assert(result->setDesc->natts == 1 + answer_column_count);
     for (int i = 0; i < count; i++) {
         Datum row[1 + answer_column_count] = {codes[i]};
         bool row_nulls[1 + answer_column_count] = {false};
-        fill_answer(objects, answers[i], false, row + 1, row_nulls + 1);
+        fill_answer(catalog_of(guard), answers[i], false, row + 1, row_nulls + 1);
         tuplestore_putvalues(result->setResult, result->setDesc, row, row_nulls);
     }
     return Datum{0};
@@ -174,21 +212,24 @@ Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
 Datum check_coupon(FunctionCallInfo call, user_reader read_user) {
     redeem_request request;
     read_user_and_code(call, read_user, request);
-    const schema objects = lock_schema(call->flinfo->fn_oid, AccessShareLock);
-    coupon_check check = check_coupon(objects, request.user, request.key);
-    Datum values[] = {
-        ObjectIdGetDatum(objects.status_values[static_cast<int>(check.status)]),
+    PreventCommandIfParallelMode("check_coupon()");
+    CommandCounterIncrement(); // what the command at hand has done so far counts
+    const installation guard = open_guard(call->flinfo->fn_oid, AccessShareLock);
+    coupon_check check = check_coupon(guard, request.user, request.key);
+    const catalog &tables = catalog_of(guard);
+    const Datum values[] = {
+        ObjectIdGetDatum(tables.status_values[static_cast<int>(check.status)]),
         Int64GetDatum(check.offer.id),
         Int32GetDatum(check.uses_left),
         Int64GetDatum(check.units_left),
     };
-    bool nulls[] = {
+    const bool nulls[] = {
         false,
         !check.has_offer,
         !check.has_offer || check.offer.max_per_user == no_limit,
         !check.has_offer || !is_capped(check.offer),
     };
-    return form_row(objects.check_answer_type, values, nulls, lengthof(values));
+    return form_row(tables, tables.check_answer_type, check_answer_shape, values, nulls);
 }
 
 Datum coupon_key(Datum code) {
@@ -226,8 +267,8 @@ void _PG_init(void) {
                             "once. Used when a quota is set up.",
                             &quota_stripes, 64, 1, 1024, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("coupon_guard");
-    watch_schema();
-    watch_transactions();
+    register_catalog_callbacks();
+    register_transaction_callbacks();
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_coupon_key);
@@ -240,19 +281,29 @@ Datum coupon_guard_version(PG_FUNCTION_ARGS) {
     return PointerGetDatum(cstring_to_text(COUPON_GUARD_VERSION));
 }
 
+PG_FUNCTION_INFO_V1(coupon_guard_generation);
+Datum coupon_guard_generation(PG_FUNCTION_ARGS) {
+    PreventCommandIfParallelMode("coupon_guard_generation()");
+    const installation guard = open_guard(fcinfo->flinfo->fn_oid, AccessShareLock);
+    const catalog &tables = catalog_of(guard);
+    if (!tables.follows_changes)
+        PG_RETURN_NULL();
+    return Int32GetDatum(tables.generation);
+}
+
 PG_FUNCTION_INFO_V1(coupon_guard_confirm_hold);
 Datum coupon_guard_confirm_hold(PG_FUNCTION_ARGS) {
     check_argument_given(fcinfo->args[0], "hold id");
-    const schema objects = lock_schema_to_write(fcinfo->flinfo->fn_oid, "confirm_hold()");
-    return pack_answer(objects, confirm_hold(objects, PG_GETARG_INT64(0)), false);
+    const installation guard = open_guard_to_write(fcinfo->flinfo->fn_oid, "confirm_hold()");
+    return pack_answer(guard, confirm_hold(guard, PG_GETARG_INT64(0)), false);
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_void_redemption);
 Datum coupon_guard_void_redemption(PG_FUNCTION_ARGS) {
     check_argument_given(fcinfo->args[0], "redemption id");
-    const schema objects = lock_schema_to_write(fcinfo->flinfo->fn_oid, "void_redemption()");
+    const installation guard = open_guard_to_write(fcinfo->flinfo->fn_oid, "void_redemption()");
     return BoolGetDatum(
-        void_redemption(objects, PG_GETARG_INT64(0), PG_GETARG_DATUM(1), !PG_ARGISNULL(1)));
+        void_redemption(guard, PG_GETARG_INT64(0), PG_GETARG_DATUM(1), !PG_ARGISNULL(1)));
 }
 
 // The functions that come once for each type of user id.

@@ -9,13 +9,10 @@
 
 #include "ledger.hpp"
 
-#include "pg/heap_write.hpp"
 #include "pg/write.hpp"
 
 namespace coupon_guard {
 namespace {
-
-constexpr int ledger_column_count = 10;
 
 // Of a user's uses of a coupon, when a free use number is known; a hold is among the latest.
 constexpr int most_looked_at = 32;
@@ -30,22 +27,36 @@ redemption read_redemption(const ledger_columns &columns, const index_scan &scan
     found.hold_expires_at = DatumGetTimestampTz(
         column_or(scan, columns.hold_expires_at, TimestampTzGetDatum(no_deadline)));
     found.is_voided = !is_null(scan, columns.voided_at);
+    found.has_lapsed = found.is_voided && DatumGetTimestampTz(column_of(scan, columns.voided_at)) >=
+                                              found.hold_expires_at;
     found.row = scan.row->tts_tid;
     return found;
 }
 
-index_scan begin_user_scan(const schema &objects, ScanKeyData (&keys)[2], const coupon &offer,
-                           const user_id &user, Snapshot snapshot, LOCKMODE index_lock) {
+index_scan begin_user_scan(const catalog &tables, ScanKeyData (&keys)[2], const coupon &offer,
+                           const user_id &user, SnapshotData *dirty) {
     keys[0] = equals_bigint(1, offer.id);
     keys[1] = equals_text(2, user.datum());
-    return begin_scan(objects.ledger_table, objects.ledger_use_index, snapshot, keys,
-                      lengthof(keys), index_lock);
+    return dirty == nullptr
+               ? begin_scan(tables.ledger_table, tables.ledger_use_index, keys, lengthof(keys))
+               : begin_dirty_scan(tables.ledger_table, tables.ledger_use_index, *dirty, keys,
+                                  lengthof(keys));
+}
+
+// Whether the hold at hand is the request's to use.
+bool may_use_hold(const ledger_columns &columns, const index_scan &scan,
+                  const request_id *request) {
+    if (request == nullptr || is_null(scan, columns.request_id))
+        return true;
+    text *given = DatumGetTextPP(column_of(scan, columns.request_id));
+    return VARSIZE_ANY_EXHDR(given) == request->length() &&
+           memcmp(VARDATA_ANY(given), request->bytes, request->length()) == 0;
 }
 
 // The user's rows, read from the highest use number down. A row that is being updated is seen in
 // two versions, and counts once.
 usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index_scan &scan,
-                 int32 limit) {
+                 int32 limit, const request_id *request, TimestampTz moment) {
     usage seen = {};
     int32 in_progress = 0;
     int64 above = int64{limit} + 1; // the use number seen before, so the next one higher
@@ -65,8 +76,9 @@ usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index
             last_rival = found.use_no;
         } else {
             depend_on_row(scan);
-            if (is_hold(found)) {
-                seen.verdict = allowance::has_hold;
+            bool is_usable = is_hold(found) && may_use_hold(columns, scan, request);
+            if (is_usable || found.hold_expires_at <= moment) {
+                seen.verdict = is_usable ? allowance::has_hold : allowance::has_lapsed_hold;
                 seen.latest = found;
                 return seen;
             }
@@ -92,57 +104,34 @@ usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index
 }
 
 // Counts rows that an index finds in the newest committed state, up to limit.
-int64 count_rows(const schema &objects, Oid index, ScanKeyData *keys, int key_count, int64 limit) {
-    Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-    index_scan scan = begin_scan(objects.ledger_table, index, newest, keys, key_count);
+int64 count_rows(const installation &guard, Oid catalog::*index, ScanKeyData *keys, int key_count,
+                 int64 limit = PG_INT64_MAX) {
+    const catalog &tables = catalog_of(guard);
+    index_scan scan = begin_scan(tables.ledger_table, tables.*index, keys, key_count);
     int64 count = 0;
-    while (count < limit && next_row(scan))
+    while (count < limit && next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
         count++;
+    }
     end_scan(scan);
-    UnregisterSnapshot(newest);
     return count;
 }
 
-// Writes a row of a ledger that is as the extension made it.
-bool append_plain_row(const schema &objects, const column_value *given, int count, bool has_request,
-                      bool is_hold) {
-    const ledger_columns &ledger = objects.ledger;
-    Datum values[ledger_column_count] = {};
-    bool nulls[ledger_column_count];
-    memset(nulls, true, sizeof nulls);
-    for (int i = 0; i < count; i++) {
-        values[given[i].column - 1] = given[i].value;
-        nulls[given[i].column - 1] = given[i].is_null;
-    }
-    index_entry entries[4] = {
-        {objects.ledger_use_index, {ledger.coupon_id, ledger.user_id, ledger.use_no}, 3, true},
-    };
-    int entry_count = 1;
-    if (has_request)
-        entries[entry_count++] = {
-            objects.ledger_request_index, {ledger.user_id, ledger.request_id}, 2, true};
-    entries[entry_count++] = {objects.ledger_id_index, {ledger.id}, 1, false};
-    if (is_hold)
-        entries[entry_count++] = {
-            objects.ledger_hold_index, {ledger.coupon_id, ledger.hold_expires_at}, 2, false};
-    bool inserted = insert_plain_row(objects.ledger_table, values, nulls, entries, entry_count);
-    CommandCounterIncrement();
-    return inserted;
-}
-
-row_change change_row(const schema &objects, const redemption &found, const column_value *values,
-                      int count, LockWaitPolicy wait) {
-    Relation ledger = table_open(objects.ledger_table, NoLock);
+outcome change_row(const installation &guard, const redemption &found, const column_value *values,
+                   int count, LockWaitPolicy wait, void_action before_change = nullptr) {
+    Relation ledger = table_open(catalog_of(guard).ledger_table, NoLock);
     TupleTableSlot *row = table_slot_create(ledger, nullptr);
     ItemPointerData at = found.row;
-    row_change result = row_change::stale;
+    outcome result = decided(false);
     switch (lock_row(ledger, &at, row, wait)) {
     case row_lock::locked:
-        update_row({objects.ledger_table, objects.ledger_trigger, nullptr, 0}, row, values, count);
-        result = row_change::done;
+        if (before_change != nullptr)
+            before_change(guard, found.coupon_id);
+        update_row(catalog_of(guard).ledger_plan, row, values, count);
+        result = decided(true);
         break;
     case row_lock::busy:
-        result = row_change::busy;
+        result = look_again();
         break;
     case row_lock::changed:
         break;
@@ -157,78 +146,95 @@ row_change change_row(const schema &objects, const redemption &found, const colu
     return result;
 }
 
+outcome mark_voided(const installation &guard, const redemption &found, TimestampTz moment,
+                    Datum reason, bool has_reason, LockWaitPolicy wait, void_action before_change) {
+    const ledger_columns &ledger = catalog_of(guard).ledger;
+    const column_value values[] = {
+        {ledger.voided_at, TimestampTzGetDatum(moment), false, true},
+        {ledger.void_reason, reason, !has_reason, true},
+    };
+    return change_row(guard, found, values, lengthof(values), wait, before_change);
+}
+
+outcome mark_lapsed(const installation &guard, const redemption &expired, TimestampTz moment,
+                    LockWaitPolicy wait) {
+    return mark_voided(guard, expired, moment, CStringGetTextDatum("hold expired"), true, wait,
+                       nullptr);
+}
+
 } // namespace
 
-usage read_usage(const schema &objects, const coupon &offer, const user_id &user) {
+usage read_usage(const installation &guard, const coupon &offer, const user_id &user,
+                 const request_id *request, TimestampTz moment) {
+    const catalog &tables = catalog_of(guard);
     ScanKeyData keys[2];
     SnapshotData dirty;
-    InitDirtySnapshot(dirty);
-    index_scan scan = begin_user_scan(objects, keys, offer, user, &dirty, RowExclusiveLock);
-    usage seen = weigh_uses(objects.ledger, dirty, scan, offer.max_per_user);
+    index_scan scan = begin_user_scan(tables, keys, offer, user, &dirty);
+    usage seen = weigh_uses(tables.ledger, dirty, scan, offer.max_per_user, request, moment);
     end_scan(scan);
     return seen;
 }
 
-user_state read_user_state(const schema &objects, const coupon &offer, const user_id &user,
+user_state read_user_state(const installation &guard, const coupon &offer, const user_id &user,
                            TimestampTz moment) {
+    const catalog &tables = catalog_of(guard);
     ScanKeyData keys[2];
-    Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-    index_scan scan = begin_user_scan(objects, keys, offer, user, newest, AccessShareLock);
+    index_scan scan = begin_user_scan(tables, keys, offer, user, nullptr);
     user_state state = {};
     while (next_row(scan)) {
-        redemption found = read_redemption(objects.ledger, scan);
+        redemption found = read_redemption(tables.ledger, scan);
         bool is_live = found.hold_expires_at > moment;
         state.has_hold |= is_hold(found);
         state.has_live_hold |= is_hold(found) && is_live;
         state.uses += is_live ? 1 : 0;
     }
     end_scan(scan);
-    UnregisterSnapshot(newest);
     return state;
 }
 
-lookup find_request(const schema &objects, const user_id &user, const request_id &request,
-                    redemption &found, rival &rival) {
+outcome find_request(const installation &guard, const user_id &user, const request_id &request,
+                     redemption &found) {
+    const catalog &tables = catalog_of(guard);
     ScanKeyData keys[] = {equals_text(1, user.datum()), equals_text(2, request.datum())};
     SnapshotData dirty;
-    InitDirtySnapshot(dirty);
-    index_scan scan = begin_scan(objects.ledger_table, objects.ledger_request_index, &dirty, keys,
-                                 lengthof(keys), RowExclusiveLock);
-    lookup result = lookup::missing;
+    index_scan scan = begin_dirty_scan(tables.ledger_table, tables.ledger_request_index, dirty,
+                                       keys, lengthof(keys));
+    outcome result = decided(false);
     if (next_row(scan)) {
-        result = find_rival(scan, dirty, rival) ? lookup::undecided : lookup::found;
-        if (result == lookup::found)
+        rival other;
+        result = find_rival(scan, dirty, other) ? hangs_on(other) : decided(true);
+        if (is_yes(result))
             depend_on_row(scan);
-        found = read_redemption(objects.ledger, scan);
+        found = read_redemption(tables.ledger, scan);
     }
     end_scan(scan);
     return result;
 }
 
-bool find_redemption(const schema &objects, int64 id, redemption &found) {
+bool find_redemption(const installation &guard, int64 id, redemption &found) {
+    const catalog &tables = catalog_of(guard);
     ScanKeyData keys[] = {equals_bigint(1, id)};
-    Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-    index_scan scan =
-        begin_scan(objects.ledger_table, objects.ledger_id_index, newest, keys, lengthof(keys));
+    index_scan scan = begin_scan(tables.ledger_table, tables.ledger_id_index, keys, lengthof(keys));
     bool exists = next_row(scan);
     if (exists) {
         depend_on_row(scan);
-        found = read_redemption(objects.ledger, scan);
+        found = read_redemption(tables.ledger, scan);
     }
     end_scan(scan);
-    UnregisterSnapshot(newest);
     return exists;
 }
 
-bool append_redemption(const schema &objects, const new_redemption &wanted, redemption &written) {
-    written.id = nextval_internal(objects.ledger_id_sequence, false);
+bool append_redemption(const installation &guard, const new_redemption &wanted,
+                       redemption &written) {
+    written.id = nextval_internal(catalog_of(guard).ledger_id_sequence, false);
     written.coupon_id = wanted.coupon_id;
     written.use_no = wanted.use_no;
     written.redeemed_at = wanted.moment;
     written.hold_expires_at = wanted.hold_expires_at;
     written.is_voided = false;
 
-    const ledger_columns &ledger = objects.ledger;
+    const catalog &tables = catalog_of(guard);
+    const ledger_columns &ledger = tables.ledger;
     bool has_request = wanted.request != nullptr;
     const column_value values[] = {
         {ledger.id, Int64GetDatum(written.id), false, true},
@@ -239,19 +245,16 @@ bool append_redemption(const schema &objects, const new_redemption &wanted, rede
         {ledger.hold_expires_at, TimestampTzGetDatum(wanted.hold_expires_at), !is_hold(written),
          true},
         {ledger.voided_at, Datum{0}, true, true},
+        {ledger.void_reason, Datum{0}, true, false},
         {ledger.request_id, has_request ? wanted.request->datum() : Datum{0}, !has_request, true},
         {ledger.metadata, wanted.metadata, !wanted.has_metadata, false},
     };
-    if (objects.is_plain_ledger)
-        return append_plain_row(objects, values, lengthof(values), has_request, is_hold(written));
-    const index_shape arbiters[] = {use_index_shape(ledger), request_index_shape(ledger)};
-    return insert_row({objects.ledger_table, objects.ledger_trigger, arbiters, lengthof(arbiters)},
-                      values, lengthof(values));
+    return insert_row(tables.ledger_plan, values, lengthof(values));
 }
 
-row_change confirm_hold_row(const schema &objects, const redemption &hold, TimestampTz moment,
-                            const request_id *request, Datum metadata, bool has_metadata) {
-    const ledger_columns &ledger = objects.ledger;
+outcome confirm_hold_row(const installation &guard, const redemption &hold, TimestampTz moment,
+                         const request_id *request, Datum metadata, bool has_metadata) {
+    const ledger_columns &ledger = catalog_of(guard).ledger;
     column_value values[4] = {
         {ledger.hold_expires_at, Datum{0}, true, true},
         {ledger.redeemed_at, TimestampTzGetDatum(moment), false, true},
@@ -261,122 +264,126 @@ row_change confirm_hold_row(const schema &objects, const redemption &hold, Times
         values[count++] = {ledger.request_id, request->datum(), false, true};
     if (has_metadata)
         values[count++] = {ledger.metadata, metadata, false, false};
-    return change_row(objects, hold, values, count, LockWaitBlock);
+    return change_row(guard, hold, values, count, LockWaitBlock);
 }
 
-row_change extend_hold_row(const schema &objects, const redemption &hold, TimestampTz deadline) {
+outcome extend_hold_row(const installation &guard, const redemption &hold, TimestampTz deadline) {
     const column_value values[] = {
-        {objects.ledger.hold_expires_at, TimestampTzGetDatum(deadline), false, true}};
-    return change_row(objects, hold, values, lengthof(values), LockWaitBlock);
+        {catalog_of(guard).ledger.hold_expires_at, TimestampTzGetDatum(deadline), false, true}};
+    return change_row(guard, hold, values, lengthof(values), LockWaitBlock);
 }
 
-row_change void_row(const schema &objects, const redemption &found, TimestampTz moment,
-                    Datum reason, bool has_reason, LockWaitPolicy wait) {
-    const column_value values[] = {
-        {objects.ledger.voided_at, TimestampTzGetDatum(moment), false, true},
-        {objects.ledger.void_reason, reason, !has_reason, true},
-    };
-    return change_row(objects, found, values, lengthof(values), wait);
+outcome void_row(const installation &guard, const redemption &found, TimestampTz moment,
+                 Datum reason, bool has_reason, void_action before_change) {
+    return mark_voided(guard, found, moment, reason, has_reason, LockWaitBlock, before_change);
 }
 
-static row_change void_expired_hold(const schema &objects, const redemption &expired,
-                                    TimestampTz moment, LockWaitPolicy wait) {
-    return void_row(objects, expired, moment, CStringGetTextDatum("hold expired"), true, wait);
+outcome void_expired_hold(const installation &guard, const redemption &expired,
+                          TimestampTz moment) {
+    return mark_lapsed(guard, expired, moment, LockWaitBlock);
 }
 
-lookup take_over_expired_hold(const schema &objects, int64 coupon_id, TimestampTz moment,
-                              rival &rival) {
+outcome take_over_expired_hold(const installation &guard, int64 coupon_id, TimestampTz moment) {
+    const catalog &tables = lock_table(guard, &catalog::ledger_table, RowExclusiveLock);
     ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
     SnapshotData dirty;
-    InitDirtySnapshot(dirty);
-    index_scan scan = begin_scan(objects.ledger_table, objects.ledger_hold_index, &dirty, keys,
-                                 lengthof(keys), RowExclusiveLock);
-    bool was_taken = false;
-    bool has_rival = false;
+    index_scan scan = begin_dirty_scan(tables.ledger_table, tables.ledger_hold_index, dirty, keys,
+                                       lengthof(keys));
+    outcome result = decided(false);
     bool has_busy = false;
     redemption busy;
-    while (!was_taken && next_row(scan)) {
-        if (find_rival(scan, dirty, rival)) {
-            has_rival = true;
+    while (!is_yes(result) && next_row(scan)) {
+        rival other;
+        if (find_rival(scan, dirty, other)) {
+            result = hangs_on(other);
             continue;
         }
-        redemption expired = read_redemption(objects.ledger, scan);
-        switch (void_expired_hold(objects, expired, moment, LockWaitSkip)) {
-        case row_change::done:
-            was_taken = true;
-            break;
-        case row_change::busy: // locked, but not changed as yet
+        redemption expired = read_redemption(catalog_of(guard).ledger, scan);
+        outcome change = mark_lapsed(guard, expired, moment, LockWaitSkip);
+        if (is_undecided(change)) { // locked, but not changed as yet
             has_busy = true;
             busy = expired;
+        } else if (is_yes(change)) {
+            result = change;
+        } else { // changed in this very moment
+            result = look_again();
             break;
-        case row_change::stale: // changed in this very moment
-            end_scan(scan);
-            rival.transaction = InvalidTransactionId;
-            return lookup::undecided;
         }
     }
     end_scan(scan);
-    if (was_taken)
-        return lookup::found;
-    if (has_rival)
-        return lookup::undecided;
-    if (!has_busy)
-        return lookup::missing;
+    if (result.verdict != verdict::no || !has_busy)
+        return result;
     // Only such are left that somebody has locked: wait for the lock.
-    rival.transaction = InvalidTransactionId;
-    return void_expired_hold(objects, busy, moment, LockWaitBlock) == row_change::done
-               ? lookup::found
-               : lookup::undecided;
+    return is_yes(mark_lapsed(guard, busy, moment, LockWaitBlock)) ? decided(true) : look_again();
 }
 
-TimestampTz first_hold_deadline(const schema &objects, int64 coupon_id) {
+TimestampTz first_hold_deadline(const installation &guard, int64 coupon_id) {
+    const catalog &tables = catalog_of(guard);
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
     SnapshotData dirty;
-    InitDirtySnapshot(dirty);
-    index_scan scan = begin_scan(objects.ledger_table, objects.ledger_hold_index, &dirty, keys,
-                                 lengthof(keys), RowExclusiveLock);
+    index_scan scan = begin_dirty_scan(tables.ledger_table, tables.ledger_hold_index, dirty, keys,
+                                       lengthof(keys));
     TimestampTz deadline =
-        next_row(scan) ? read_redemption(objects.ledger, scan).hold_expires_at : no_deadline;
+        next_row(scan) ? read_redemption(tables.ledger, scan).hold_expires_at : no_deadline;
     end_scan(scan);
     return deadline;
 }
 
-lookup count_live_rows(const schema &objects, int64 coupon_id, int64 &count, rival &rival) {
+// no: a transaction in progress has made or is ending none of the coupon's live rows.
+static outcome find_row_in_progress(const installation &guard, int64 coupon_id) {
+    const catalog &tables = catalog_of(guard);
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
     SnapshotData dirty;
-    InitDirtySnapshot(dirty);
-    index_scan scan = begin_scan(objects.ledger_table, objects.ledger_use_index, &dirty, keys,
-                                 lengthof(keys), RowExclusiveLock);
-    lookup result = lookup::found;
-    count = 0;
-    while (result == lookup::found && next_row(scan)) {
-        count++;
-        if (find_rival(scan, dirty, rival))
-            result = lookup::undecided;
+    index_scan scan = begin_dirty_scan(tables.ledger_table, tables.ledger_use_index, dirty, keys,
+                                       lengthof(keys), AccessShareLock);
+    outcome result = decided(false);
+    while (!is_undecided(result) && next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        rival other;
+        if (find_rival(scan, dirty, other))
+            result = hangs_on(other);
     }
     end_scan(scan);
     return result;
 }
 
-int64 count_rows_of(const schema &objects, int64 coupon_id) {
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
-    return count_rows(objects, objects.ledger_use_index, keys, lengthof(keys), PG_INT64_MAX);
+int64 count_settled_rows(const installation &guard, int64 coupon_id) {
+    until_decided([&] { return find_row_in_progress(guard, coupon_id); });
+    // Counted by a snapshot, for the look judges each row by itself, and may have missed one that
+    // was being updated.
+    return count_committed_rows(guard, coupon_id);
 }
 
-int64 count_expired_holds(const schema &objects, int64 coupon_id, TimestampTz moment) {
+bool has_live_rows(const installation &guard, int64 coupon_id) {
+    const catalog &tables = catalog_of(guard);
+    ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
+    SnapshotData dirty;
+    index_scan scan = begin_dirty_scan(tables.ledger_table, tables.ledger_use_index, dirty, keys,
+                                       lengthof(keys), AccessShareLock);
+    bool has_any = next_row(scan);
+    end_scan(scan);
+    return has_any;
+}
+
+int64 count_committed_rows(const installation &guard, int64 coupon_id) {
+    ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
+    return count_rows(guard, &catalog::ledger_use_index, keys, lengthof(keys));
+}
+
+int64 count_expired_holds(const installation &guard, int64 coupon_id, TimestampTz moment) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
-    return count_rows(objects, objects.ledger_hold_index, keys, lengthof(keys), PG_INT64_MAX);
+    return count_rows(guard, &catalog::ledger_hold_index, keys, lengthof(keys));
 }
 
-bool has_redemptions(const schema &objects, int64 coupon_id) {
+bool has_redemptions(const installation &guard, int64 coupon_id) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
-    return count_rows(objects, objects.ledger_use_index, keys, lengthof(keys), 1) > 0 ||
-           count_rows(objects, objects.ledger_voided_index, keys, lengthof(keys), 1) > 0;
+    return count_rows(guard, &catalog::ledger_use_index, keys, lengthof(keys), 1) > 0 ||
+           count_rows(guard, &catalog::ledger_voided_index, keys, lengthof(keys), 1) > 0;
 }
 
-bool has_redemptions(const schema &objects) {
+bool has_redemptions(const installation &guard) {
+    Relation ledger = table_open(catalog_of(guard).ledger_table, NoLock);
     Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-    Relation ledger = table_open(objects.ledger_table, NoLock);
     TableScanDesc scan = table_beginscan(ledger, newest, 0, nullptr);
     TupleTableSlot *row = table_slot_create(ledger, nullptr);
     bool found = table_scan_getnextslot(scan, ForwardScanDirection, row);

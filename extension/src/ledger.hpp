@@ -1,7 +1,6 @@
 // The ledger: what a user has redeemed of a coupon, and changes to it.
 #pragma once
 
-#include "catalog.hpp"
 #include "coupon.hpp"
 #include "pg/scan.hpp"
 #include "pg/text_value.hpp"
@@ -10,6 +9,8 @@ namespace coupon_guard {
 
 inline constexpr std::size_t max_user_id_bytes = 255;
 inline constexpr std::size_t max_request_id_bytes = 255;
+// Of that, room for what tells the coupons apart that are redeemed under one request id.
+inline constexpr std::size_t max_request_suffix_bytes = 27;
 using user_id = text_value<max_user_id_bytes>;
 using request_id = text_value<max_request_id_bytes>;
 
@@ -23,6 +24,7 @@ struct redemption {
     TimestampTz redeemed_at;
     TimestampTz hold_expires_at; // no_deadline unless it is a hold
     bool is_voided;
+    bool has_lapsed;     // a hold that was voided after its deadline
     ItemPointerData row; // where its version is that was read
 };
 
@@ -31,10 +33,11 @@ inline bool is_hold(const redemption &found) {
 }
 
 enum class allowance : unsigned char {
-    free,      // the user may redeem, as use number free_use_no
-    has_hold,  // the user has a hold of this coupon: latest
-    used_up,   // latest is the user's latest redemption
-    undecided, // it depends on how rival ends
+    free,            // the user may redeem, as use number free_use_no
+    has_hold,        // the user has a hold of this coupon that the request may use: latest
+    has_lapsed_hold, // another request's hold, latest, has passed its deadline
+    used_up,         // latest is the user's latest redemption, or another request's hold
+    undecided,       // it depends on how rival ends
 };
 
 struct usage {
@@ -46,8 +49,11 @@ struct usage {
 };
 static_assert(std::is_trivially_destructible_v<usage>);
 
-// What the ledger says of this user and coupon, transactions in progress included. Reads only.
-usage read_usage(const schema &objects, const coupon &offer, const user_id &user);
+// What the ledger says of this user and coupon at this moment, transactions in progress included.
+// A hold belongs to the request (may be null) that placed it: a request may use its own, one that
+// no request id was given for, and any if it has no id itself. Reads only.
+usage read_usage(const installation &guard, const coupon &offer, const user_id &user,
+                 const request_id *request, TimestampTz moment);
 
 // The same in the newest committed state, for those who only look.
 struct user_state {
@@ -55,17 +61,15 @@ struct user_state {
     bool has_hold;
     bool has_live_hold;
 };
-user_state read_user_state(const schema &objects, const coupon &offer, const user_id &user,
+user_state read_user_state(const installation &guard, const coupon &offer, const user_id &user,
                            TimestampTz moment);
 
-enum class lookup : unsigned char { found, missing, undecided };
-
-// The redemption that the user has made under this request id.
-lookup find_request(const schema &objects, const user_id &user, const request_id &request,
-                    redemption &found, rival &rival);
+// Whether the user has made a redemption under this request id: found.
+outcome find_request(const installation &guard, const user_id &user, const request_id &request,
+                     redemption &found);
 
 // The redemption with this id in the newest committed state.
-bool find_redemption(const schema &objects, int64 id, redemption &found);
+bool find_redemption(const installation &guard, int64 id, redemption &found);
 
 struct new_redemption {
     int64 coupon_id;
@@ -80,47 +84,53 @@ struct new_redemption {
 
 // Writes the redemption and makes it visible to the caller's next statement. False, with nothing
 // written, if a rival has taken the use number or the request id since they were looked up.
-bool append_redemption(const schema &objects, const new_redemption &wanted, redemption &written);
+bool append_redemption(const installation &guard, const new_redemption &wanted,
+                       redemption &written);
 
-// What update functions found when they came to the row.
-enum class row_change : unsigned char {
-    done,
-    stale, // the row has changed since it was read: look again
-    busy,  // a transaction in progress has it (only if not told to wait)
-};
+// Changes of a row that was read before. yes: done; no: the row has changed since, look again;
+// undecided: another transaction has it (only if not told to wait).
 
 // Turns a hold into a redemption at this moment; a request id or metadata, if given, replace what
 // the hold has. Waits for whoever has the row.
-row_change confirm_hold_row(const schema &objects, const redemption &hold, TimestampTz moment,
-                            const request_id *request, Datum metadata, bool has_metadata);
+outcome confirm_hold_row(const installation &guard, const redemption &hold, TimestampTz moment,
+                         const request_id *request, Datum metadata, bool has_metadata);
 
 // Gives a hold another deadline. Waits for whoever has the row.
-row_change extend_hold_row(const schema &objects, const redemption &hold, TimestampTz deadline);
+outcome extend_hold_row(const installation &guard, const redemption &hold, TimestampTz deadline);
 
 // Marks a redemption or hold as given back; what becomes of its unit is up to the caller.
-row_change void_row(const schema &objects, const redemption &found, TimestampTz moment,
-                    Datum reason, bool has_reason, LockWaitPolicy wait);
+// before_change, if given, is called when the row is locked and is certain to be voided: before the
+// shop's triggers run. Waits for whoever has the row.
+using void_action = void (*)(const installation &guard, int64 coupon_id);
+outcome void_row(const installation &guard, const redemption &found, TimestampTz moment,
+                 Datum reason, bool has_reason, void_action before_change);
+
+// Voids a hold whose deadline has passed. Waits for whoever has the row.
+outcome void_expired_hold(const installation &guard, const redemption &expired, TimestampTz moment);
 
 // Voids one of the coupon's holds whose deadline has passed, whoever's it is, so that the caller
-// can use its unit. missing if there is none; undecided if there is one, but a rival has it (or,
-// with no transaction named in rival, has just had it: look again).
-lookup take_over_expired_hold(const schema &objects, int64 coupon_id, TimestampTz moment,
-                              rival &rival);
+// can use its unit. no if there is none; undecided if there is one, but a rival has it.
+outcome take_over_expired_hold(const installation &guard, int64 coupon_id, TimestampTz moment);
 
 // When the first of the coupon's holds ends, those that a transaction in progress is changing
 // included; no_deadline if there is none.
-TimestampTz first_hold_deadline(const schema &objects, int64 coupon_id);
+TimestampTz first_hold_deadline(const installation &guard, int64 coupon_id);
 
-// Counts the coupon's live rows; undecided if a transaction in progress is changing one.
-lookup count_live_rows(const schema &objects, int64 coupon_id, int64 &count, rival &rival);
+// The coupon's live rows, none of which a transaction in progress has made or is ending: such
+// transactions are waited for. The caller sees to it that none begins meanwhile that makes or ends
+// one with a unit of a quota.
+int64 count_settled_rows(const installation &guard, int64 coupon_id);
+
+// Whether the coupon has a live row, or a transaction in progress is making one.
+bool has_live_rows(const installation &guard, int64 coupon_id);
 
 // The coupon's live rows in the newest committed state, and those of them that are holds whose
 // deadline has passed.
-int64 count_rows_of(const schema &objects, int64 coupon_id);
-int64 count_expired_holds(const schema &objects, int64 coupon_id, TimestampTz moment);
+int64 count_committed_rows(const installation &guard, int64 coupon_id);
+int64 count_expired_holds(const installation &guard, int64 coupon_id, TimestampTz moment);
 
 // Whether the ledger holds any row (of the coupon) in the newest committed state.
-bool has_redemptions(const schema &objects, int64 coupon_id);
-bool has_redemptions(const schema &objects);
+bool has_redemptions(const installation &guard, int64 coupon_id);
+bool has_redemptions(const installation &guard);
 
 } // namespace coupon_guard

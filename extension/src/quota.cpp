@@ -5,20 +5,25 @@
 // Stripe 0 is the anchor. It exists as long as the quota is set up, even with no unit left; the
 // other stripes are deleted with their last unit. So a sold-out coupon is one row in the index.
 //
-// A quota without anchor is not set up: nothing was taken from it yet. Whoever needs it first
-// counts the coupon's live rows in the ledger and writes it. So a single-use code costs nothing
-// before it is used, and a restored dump, which has no quota, has a right one when it is needed. A
-// coupon of several units gets its quota when it is created, so that the first buyers do not queue
-// for the one who writes it.
+// A quota has few stripes at first (unless the coupon says how many). A buyer who has met rivals
+// on them and then takes from a stripe that is not the backend's own divides it, and the other half
+// becomes the backend's own: so there are soon as many as buyers who meet, and no more.
 //
-// Setting up excludes whoever would change the number of live rows without a quota to take from or
-// return to: one locks the coupon's row for update, the others for share (is_quota_set_up()). Both
-// are rare; a redemption from a quota that is set up never touches the coupon's row. A coupon's
-// first quota needs no lock, for nobody else sees the coupon: it is written first and withdrawn if
-// the ledger then shows rows, those of a restore under way.
+// A quota without anchor is not set up: nothing was taken from it yet, or it was ended. Whoever
+// needs it first counts the coupon's live rows in the ledger and writes it (quota_setup.cpp). So a
+// single-use code costs nothing before it is used, and a restored dump, which has no quota, has a
+// right one when it is needed. A coupon of several units gets its quota when it is created, so that
+// the first buyers do not queue for the one who writes it.
+//
+// What keeps it right while plain SQL or replication writes to the tables are triggers. A quota
+// carries the generation under which it was set up: the state of these triggers. If they were off
+// for a while the generation is another one, and the quota is void: it counts as not set up, and
+// its rows go when it is set up anew. While they are off, the live rows are counted for each
+// redemption, under the lock of the coupon's row, and what keeps those away who still take from
+// quotas is a SHARE lock on the table.
 //
 // Why no unit is lost or made: every change of `remaining` is an update of the very version that
-// was read (table_tuple_update() refuses any other), in the transaction that writes or voids the
+// was read (heap_update() refuses any other), in the transaction that writes or voids the
 // redemption, so both are committed together or not at all.
 //
 // Why sold_out is never said too early: only if
@@ -31,7 +36,7 @@
 //     anchor had no unit. Where there are more entries (a row that moves has two), a look by an
 //     MVCC snapshot must find no unit either.
 //
-// What was found sold out is kept in mind (sold_out.cpp).
+// What was found sold out is remembered (sold_out.cpp).
 //
 // Deadlock: a redemption that waits here holds no stripe of this coupon, for it would have used
 // it. Waiting in a circle takes transactions that redeem several coupons (40P01, documented).
@@ -39,6 +44,7 @@
 #include "quota.hpp"
 
 #include "ledger.hpp"
+#include "news.hpp"
 #include "quota_ahead.hpp"
 #include "quota_stripes.hpp"
 #include "sold_out.hpp"
@@ -52,10 +58,30 @@ namespace {
 // Stripes beyond this number take units that come back while all others are locked.
 constexpr int32 first_extra_stripe = 1 << 20;
 
-// What a look over the stripes found.
-struct look {
+// How many units a taking brought, if it did.
+struct taking {
+    outcome end;
+    int64 amount;
+};
+
+taking taken(int64 amount) {
+    Assert(amount > 0);
+    return {decided(true), amount};
+}
+
+// What a transaction wants of the stripes.
+struct want {
+    int64 coupon_id;
+    int64 amount;
+    int32 home;      // the stripe that is the backend's own
+    bool may_divide; // the home stripe is not there, and others are in demand
+};
+
+// What a scan over the stripes found.
+struct stripe_scan {
+    int64 amount; // taken; 0: none
+    bool has_home;
     bool has_anchor;
-    bool was_taken;
     bool has_rival;
     struct rival rival;
     bool has_busy; // a stripe with units that somebody has locked, or changed just now
@@ -65,18 +91,50 @@ struct look {
     bool is_certain; // there is no unit, and nobody who may bring one
 };
 
-bool is_bare_anchor(const look &seen) {
-    return seen.has_anchor && !seen.has_other && !seen.was_taken && !seen.has_rival &&
+bool is_bare_anchor(const stripe_scan &seen) {
+    return seen.has_anchor && !seen.has_other && seen.amount == 0 && !seen.has_rival &&
            !seen.has_busy;
 }
 
-// Tries the stripes that the scan finds, in their order, until one gives amount units or all it
-// has. amount says how many it gave.
-void try_stripes(const schema &objects, index_scan &scan, const SnapshotData &dirty,
-                 int64 coupon_id, int64 &amount, look &seen) {
-    while (!seen.was_taken && next_row(scan)) {
-        stripe_row found = read_stripe(objects.quota, scan);
-        if (found.stripe == anchor) {
+// The stripe that the backend last took from, and the place of its version then: only where to look
+// first, without the index.
+struct last_stripe {
+    int64 coupon_id;
+    Oid table;
+    ItemPointerData tid;
+};
+constexpr uint64 last_stripe_count = 64; // a power of two
+last_stripe last_stripes[last_stripe_count];
+
+last_stripe &last_stripe_of(int64 coupon_id) {
+    return last_stripes[static_cast<uint64>(coupon_id) & (last_stripe_count - 1)];
+}
+
+// Takes from the version of a stripe that was read; how many units, 0 if it has changed since or
+// (unless told to wait) another transaction has it.
+int64 take_from_stripe(const installation &guard, Relation quota, const want &wanted,
+                       stripe_row &found, bool wait) {
+    int64 amount = Min(wanted.amount, found.remaining);
+    bool divides = wanted.may_divide && found.stripe != wanted.home;
+    int64 share = divides ? (found.remaining - amount) / 2 : 0;
+    if (!change_stripe(guard, quota, wanted.coupon_id, found, found.remaining - amount - share,
+                       wait))
+        return 0;
+    last_stripe_of(wanted.coupon_id) = {wanted.coupon_id, RelationGetRelid(quota), found.tid};
+    // A rival may have made the home stripe meanwhile: then the share is taken ahead.
+    if (share > 0 && insert_stripe(guard, wanted.coupon_id, wanted.home, share))
+        share = 0;
+    return amount + share;
+}
+
+// Tries the stripes that the scan finds, in their order, until one gives units.
+void try_stripes(const installation &guard, index_scan &scan, const SnapshotData &dirty,
+                 want wanted, stripe_scan &seen) {
+    while (seen.amount == 0 && next_row(scan)) {
+        stripe_row found = read_stripe(guard, scan);
+        seen.has_home |= found.stripe == wanted.home;
+        bool is_void = !is_current(guard, found);
+        if (found.stripe == anchor && !is_void) {
             seen.has_anchor = true;
             seen.anchor_at = found.tid;
         }
@@ -85,184 +143,198 @@ void try_stripes(const schema &objects, index_scan &scan, const SnapshotData &di
             if (!seen.has_rival) // not all wait for the same one
                 seen.rival = other;
             seen.has_rival = true;
-        } else if (found.remaining > 0) {
-            int64 taken = Min(amount, found.remaining);
-            seen.was_taken = change_stripe(objects, scan.table, coupon_id, found,
-                                           found.remaining - taken, false);
-            if (seen.was_taken)
-                amount = taken;
-            else {
-                seen.has_busy = true;
-                seen.busy = found;
-            }
+        } else if (found.remaining > 0 && !is_void) {
+            seen.busy = found; // as it was read
+            seen.amount = take_from_stripe(guard, scan.table, wanted, found, false);
+            seen.has_busy |= seen.amount == 0;
         }
     }
-}
-
-look look_once(const schema &objects, index_scan &scan, const SnapshotData &dirty, int64 coupon_id,
-               int64 &amount) {
-    look seen = {};
-    try_stripes(objects, scan, dirty, coupon_id, amount, seen);
     seen.has_other = scan.entries_seen > 1;
-    return seen;
 }
 
-look look_at_stripes(const schema &objects, int64 coupon_id, ScanKeyData *keys, int key_count,
-                     int64 &amount) {
+stripe_scan scan_stripes(const installation &guard, const want &wanted, ScanKeyData *keys,
+                         int key_count) {
     SnapshotData dirty;
-    InitDirtySnapshot(dirty);
-    index_scan scan = begin_quota_scan(objects, &dirty, keys, key_count, RowExclusiveLock);
-    look seen = look_once(objects, scan, dirty, coupon_id, amount);
+    index_scan scan = begin_dirty_quota_scan(guard, dirty, keys, key_count);
+    stripe_scan seen = {};
+    try_stripes(guard, scan, dirty, wanted, seen);
     bool sees_all = key_count == 1;
     if (sees_all && is_bare_anchor(seen)) {
         ItemPointerData anchor_at = seen.anchor_at;
         restart_scan(scan, keys, key_count);
-        seen = look_once(objects, scan, dirty, coupon_id, amount);
+        seen = {};
+        try_stripes(guard, scan, dirty, wanted, seen);
         seen.is_certain = is_bare_anchor(seen) && ItemPointerEquals(&anchor_at, &seen.anchor_at);
     }
     end_scan(scan);
     return seen;
 }
 
-// The backend's own stripe, then all.
-look look_from_home(const schema &objects, const coupon &offer, int64 &amount) {
-    int32 home = static_cast<int32>(backend_number() % stripe_count(offer));
-    ScanKeyData keys[] = {equals_bigint(1, offer.id), equals_integer(2, home)};
-    look seen = look_at_stripes(objects, offer.id, keys, 2, amount);
-    return seen.was_taken ? seen : look_at_stripes(objects, offer.id, keys, 1, amount);
+int32 most_stripes(const coupon &offer) {
+    return offer.stripes > 0 ? offer.stripes : quota_stripes;
+}
+
+want want_of(const coupon &offer, int64 amount) {
+    int64 count = Max(Min(offer.max_redemptions, int64{most_stripes(offer)}), 1);
+    return {offer.id, amount, static_cast<int32>(backend_number() % count), false};
+}
+
+// Takes from the stripe that served last. 0: it is not there any more, or not to be had.
+int64 take_from_last_stripe(const installation &guard, const want &wanted) {
+    const last_stripe last = last_stripe_of(wanted.coupon_id);
+    Oid table = catalog_of(guard).quota_table;
+    if (last.coupon_id != wanted.coupon_id || last.table != table)
+        return 0;
+    Relation quota = table_open(table, NoLock);
+    TupleTableSlot *row = table_slot_create(quota, nullptr);
+    stripe_row found;
+    int64 amount = 0;
+    if (read_stripe_at(guard, quota, last.tid, wanted.coupon_id, row, found) &&
+        found.remaining > 0 && is_current(guard, found))
+        amount = take_from_stripe(guard, quota, wanted, found, false);
+    ExecDropSingleTupleTableSlot(row);
+    table_close(quota, NoLock);
+    return amount;
+}
+
+// The stripe that served last, the backend's own, then all.
+stripe_scan scan_from_home(const installation &guard, want &wanted, bool contended) {
+    stripe_scan seen = {};
+    seen.amount = take_from_last_stripe(guard, wanted);
+    if (seen.amount > 0)
+        return seen;
+    ScanKeyData keys[] = {equals_bigint(1, wanted.coupon_id), equals_integer(2, wanted.home)};
+    seen = scan_stripes(guard, wanted, keys, 2);
+    if (seen.amount > 0)
+        return seen;
+    wanted.may_divide = contended && !seen.has_home;
+    return scan_stripes(guard, wanted, keys, 1);
 }
 
 // Waits for the one stripe at hand: only such are left that somebody has locked.
-bool take_busy_stripe(const schema &objects, int64 coupon_id, const stripe_row &busy,
-                      int64 &amount) {
-    Relation quota = table_open(objects.quota_table, NoLock);
-    amount = Min(amount, busy.remaining);
-    bool taken = change_stripe(objects, quota, coupon_id, busy, busy.remaining - amount, true);
+taking take_busy_stripe(const installation &guard, const want &wanted, stripe_row &busy) {
+    Relation quota = table_open(catalog_of(guard).quota_table, NoLock);
+    int64 amount = take_from_stripe(guard, quota, wanted, busy, true);
     table_close(quota, NoLock);
-    return taken;
+    return amount > 0 ? taken(amount) : taking{look_again(), 0};
 }
 
-// Takes up to amount units from one stripe; amount says how many. Without a rival when undecided:
-// things have just changed, look again.
-supply take_from_stripes(const schema &objects, const coupon &offer, int64 &amount, rival &rival) {
-    rival.transaction = InvalidTransactionId;
-    look seen = look_from_home(objects, offer, amount);
-    if (seen.was_taken)
-        return supply::taken;
-    if (seen.has_rival) {
-        rival = seen.rival;
-        return supply::undecided;
-    }
+// Takes up to amount units from one stripe.
+taking take_from_stripes(const installation &guard, const coupon &offer, int64 amount,
+                         bool contended) {
+    want wanted = want_of(offer, amount);
+    stripe_scan seen = scan_from_home(guard, wanted, contended);
+    if (seen.amount > 0)
+        return taken(seen.amount);
+    if (seen.has_rival)
+        return {hangs_on(seen.rival), 0};
     if (seen.has_busy)
-        return take_busy_stripe(objects, offer.id, seen.busy, amount) ? supply::taken
-                                                                      : supply::undecided;
+        return take_busy_stripe(guard, wanted, seen.busy);
     int64 remaining = 0;
-    if (seen.is_certain || read_quota(objects, offer.id, remaining))
-        return remaining > 0 ? supply::undecided : supply::sold_out;
+    if (seen.is_certain || read_quota(guard, offer.id, remaining))
+        return {remaining > 0 ? look_again() : decided(false), 0};
+    set_up_quota(guard, offer.id);
+    return {look_again(), 0};
+}
+
+// Where the triggers are not in force: counts, and keeps rivals away until this transaction ends.
+outcome take_by_counting(const installation &guard, int64 coupon_id) {
     coupon newest; // the cap may change while the lock is waited for
-    if (lock_coupon(objects, offer.id, LockTupleNoKeyExclusive) &&
-        find_coupon(objects, offer.id, newest) && is_capped(newest))
-        set_up_quota(objects, newest);
-    return supply::undecided;
+    if (!lock_coupon(guard, coupon_id, LockTupleNoKeyExclusive) ||
+        !find_coupon(guard, coupon_id, newest) || !is_capped(newest))
+        return look_again();
+    return decided(count_settled_rows(guard, coupon_id) < newest.max_redemptions);
+}
+
+// Takes up to amount units: from a stripe, else one from an expired hold.
+taking take_units(const installation &guard, const coupon &offer, TimestampTz moment, int64 amount,
+                  bool contended) {
+    taking result = lock_quotas(guard) ? take_from_stripes(guard, offer, amount, contended)
+                                       : taking{take_by_counting(guard, offer.id), 1};
+    if (result.end.verdict != verdict::no)
+        return result;
+    return {take_over_expired_hold(guard, offer.id, moment), 1};
 }
 
 // Adds units to the first stripe that nobody else has. False if there is none.
-bool add_to_free_stripe(const schema &objects, int64 coupon_id, int64 count) {
+bool add_to_free_stripe(const installation &guard, int64 coupon_id, int64 count) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
     SnapshotData dirty;
-    InitDirtySnapshot(dirty);
-    index_scan scan = begin_quota_scan(objects, &dirty, keys, lengthof(keys), RowExclusiveLock);
+    index_scan scan = begin_dirty_quota_scan(guard, dirty, keys, lengthof(keys));
     bool added = false;
     while (!added && next_row(scan)) {
         rival other;
         if (find_rival(scan, dirty, other))
             continue;
-        stripe_row found = read_stripe(objects.quota, scan);
-        added =
-            change_stripe(objects, scan.table, coupon_id, found, found.remaining + count, false);
+        stripe_row found = read_stripe(guard, scan);
+        added = is_current(guard, found) &&
+                change_stripe(guard, scan.table, coupon_id, found, found.remaining + count, false);
     }
     end_scan(scan);
     return added;
 }
 
-// Takes up to amount units: from a stripe, else one from an expired hold.
-supply take_units(const schema &objects, const coupon &offer, TimestampTz moment, int64 &amount,
-                  rival &rival) {
-    supply result = take_from_stripes(objects, offer, amount, rival);
-    if (result != supply::sold_out)
-        return result;
-    amount = 1;
-    switch (take_over_expired_hold(objects, offer.id, moment, rival)) {
-    case lookup::found:
-        return supply::taken;
-    case lookup::missing:
-        return supply::sold_out;
-    case lookup::undecided:
-        break;
-    }
-    return supply::undecided;
-}
-
 } // namespace
 
-int64 wait_for_units(const schema &objects, const coupon &offer, int64 wanted) {
-    for (;;) {
-        rival other;
-        int64 amount = wanted;
-        supply result = take_units(objects, offer, GetCurrentTimestamp(), amount, other);
+int64 wait_for_units(const installation &guard, const coupon &offer, int64 wanted) {
+    int64 amount = 0;
+    bool waited = false;
+    bool has = until_decided([&] {
+        taking result = take_units(guard, offer, GetCurrentTimestamp(), wanted, waited);
         CommandCounterIncrement();
-        if (result != supply::undecided)
-            return result == supply::taken ? amount : 0;
-        CHECK_FOR_INTERRUPTS();
-        if (TransactionIdIsValid(other.transaction))
-            wait_for_rival(other);
-    }
+        waited = true;
+        amount = result.amount;
+        return result.end;
+    });
+    return has ? amount : 0;
 }
 
-supply take_unit(const schema &objects, const coupon &offer, TimestampTz moment, rival &rival) {
+outcome take_unit(const installation &guard, const coupon &offer, TimestampTz moment,
+                  bool contended) {
+    Assert(is_capped(offer));
     if (use_unit_ahead(offer.id))
-        return supply::taken;
-    uint64 returns = unit_returns_heard();
-    int64 amount = units_to_take(offer.id);
-    supply result = take_units(objects, offer, moment, amount, rival);
-    if (result == supply::sold_out && may_remember_sold_out())
-        remember_sold_out(offer.id, first_hold_deadline(objects, offer.id), returns);
-    if (result == supply::taken) {
-        remember_units_taken(objects, offer.id, amount - 1);
+        return decided(true);
+    uint64 returns = unit_returns();
+    taking result = take_units(guard, offer, moment, units_to_take(offer.id), contended);
+    if (result.end.verdict == verdict::no && may_remember_sold_out(guard))
+        remember_sold_out(offer.id, first_hold_deadline(guard, offer.id), returns);
+    if (is_yes(result.end)) {
+        remember_units_taken(guard, offer.id, result.amount - 1);
         CommandCounterIncrement(); // a trigger may redeem the same coupon before we have finished
     }
-    return result;
+    return result.end;
 }
 
-bool wait_for_unit(const schema &objects, const coupon &offer) {
+bool wait_for_unit(const installation &guard, const coupon &offer) {
     if (use_unit_ahead(offer.id))
         return true;
-    int64 taken = wait_for_units(objects, offer, units_to_take(offer.id));
-    if (taken > 0)
-        remember_units_taken(objects, offer.id, taken - 1);
-    return taken > 0;
+    int64 amount = wait_for_units(guard, offer, units_to_take(offer.id));
+    if (amount > 0)
+        remember_units_taken(guard, offer.id, amount - 1);
+    return amount > 0;
 }
 
-void return_units(const schema &objects, int64 coupon_id, int64 count) {
-    bool added = add_to_free_stripe(objects, coupon_id, count);
+void return_units(const installation &guard, int64 coupon_id, int64 count) {
+    Assert(count > 0);
+    bool added = add_to_free_stripe(guard, coupon_id, count);
     // All are locked: the units come back as a stripe of their own. One of this number may be left
     // from a transaction of the past; then the next number will do.
     TransactionId self = GetCurrentTransactionId();
     for (int32 next = 0; !added; next++)
-        added = insert_stripe(objects, coupon_id,
+        added = insert_stripe(guard, coupon_id,
                               first_extra_stripe + static_cast<int32>((self + next) & 0x3FFFFFFF),
                               count);
     CommandCounterIncrement();
-    announce_unit_return(objects);
+    send_unit_return(guard);
 }
 
-int64 count_units_left(const schema &objects, const coupon &offer, TimestampTz moment) {
+int64 count_units_left(const installation &guard, const coupon &offer, TimestampTz moment) {
     int64 remaining;
-    if (!read_quota(objects, offer.id, remaining))
-        remaining = offer.max_redemptions - count_rows_of(objects, offer.id);
-    else
+    if (read_quota(guard, offer.id, remaining))
         remaining += units_to_spare(offer.id);
-    return Max(remaining, 0) + count_expired_holds(objects, offer.id, moment);
+    else
+        remaining = offer.max_redemptions - count_committed_rows(guard, offer.id);
+    return Max(remaining, 0) + count_expired_holds(guard, offer.id, moment);
 }
 
 } // namespace coupon_guard

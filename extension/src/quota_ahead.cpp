@@ -1,6 +1,7 @@
 #include "quota_ahead.hpp"
 
 #include "quota.hpp"
+#include "quota_stripes.hpp"
 
 namespace coupon_guard {
 namespace {
@@ -9,7 +10,8 @@ constexpr int64 most_taken_at_once = 4096;
 constexpr int none = -1;
 
 struct units_ahead {
-    Oid function; // through which the tables are found again
+    Oid function;     // through which the tables are found again
+    int32 generation; // of the quota
     int64 coupon_id;
     SubTransactionId owner;
     int64 last_taken;
@@ -50,7 +52,7 @@ void forget_entries() {
 }
 
 // The entry of the subtransaction at hand; none if there are too many.
-int own_entry(Oid function, int64 coupon_id) {
+int own_entry(Oid function, int32 generation, int64 coupon_id) {
     SubTransactionId self = GetCurrentSubTransactionId();
     int nearest = nearest_entry(coupon_id, entry_count);
     if (nearest != none && entries[nearest].owner == self)
@@ -59,7 +61,7 @@ int own_entry(Oid function, int64 coupon_id) {
         return none;
     make_room();
     int64 last_taken = nearest == none ? 0 : entries[nearest].last_taken;
-    entries[entry_count] = {function, coupon_id, self, last_taken, 0, 0};
+    entries[entry_count] = {function, generation, coupon_id, self, last_taken, 0, 0};
     return entry_count++;
 }
 
@@ -78,13 +80,33 @@ bool is_extension_there(Oid function) {
     return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function));
 }
 
+bool is_generation_current(const installation &guard, int32 generation) {
+    return lock_quotas(guard) && catalog_of(guard).generation == generation;
+}
+
 void return_spare_units() {
     while (entry_count > 0) {
         units_ahead last = entries[--entry_count];
-        if (last.spare > 0 && is_extension_there(last.function))
-            return_units(lock_schema(last.function, RowExclusiveLock), last.coupon_id, last.spare);
+        if (last.spare == 0 || !is_extension_there(last.function))
+            continue;
+        const installation guard = open_guard(last.function, RowExclusiveLock);
+        if (is_generation_current(guard, last.generation))
+            return_units(guard, last.coupon_id, last.spare);
     }
     forget_entries();
+}
+
+// Nothing is left, unless another extension's callback redeemed after ours.
+void warn_of_lost_units() {
+    for (int i = 0; i < entry_count; i++)
+        if (entries[i].spare > 0)
+            ereport(WARNING,
+                    (errmsg(INT64_FORMAT " units of coupon " INT64_FORMAT " were not given back",
+                            entries[i].spare, entries[i].coupon_id),
+                     errdetail("They were taken while the transaction was being committed."),
+                     errhint("DELETE FROM coupon_quota WHERE coupon_id = " INT64_FORMAT
+                             " has the units counted anew.",
+                             entries[i].coupon_id)));
 }
 
 void end_transaction(XactEvent event, void *) {
@@ -93,9 +115,12 @@ void end_transaction(XactEvent event, void *) {
     case XACT_EVENT_PRE_PREPARE:
         return_spare_units();
         break;
-    case XACT_EVENT_ABORT:
-    case XACT_EVENT_COMMIT: // nothing is left, unless others' callbacks redeemed after ours
+    case XACT_EVENT_COMMIT:
     case XACT_EVENT_PREPARE:
+        warn_of_lost_units();
+        forget_entries();
+        break;
+    case XACT_EVENT_ABORT:
         forget_entries();
         break;
     default:
@@ -134,7 +159,8 @@ void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactio
 bool use_unit_ahead(int64 coupon_id) {
     if (units_to_spare(coupon_id) == 0)
         return false;
-    int own = own_entry(entries[nearest_entry(coupon_id, entry_count)].function, coupon_id);
+    const units_ahead nearest = entries[nearest_entry(coupon_id, entry_count)];
+    int own = own_entry(nearest.function, nearest.generation, coupon_id);
     if (entries[own].spare == 0)
         borrow_spare_units(own);
     entries[own].spare--;
@@ -153,7 +179,8 @@ int64 withdraw_units_ahead(int64 coupon_id) {
     int64 spare = units_to_spare(coupon_id);
     if (spare == 0)
         return 0;
-    int own = own_entry(entries[nearest_entry(coupon_id, entry_count)].function, coupon_id);
+    const units_ahead nearest = entries[nearest_entry(coupon_id, entry_count)];
+    int own = own_entry(nearest.function, nearest.generation, coupon_id);
     borrow_spare_units(own);
     entries[own].spare = 0;
     return spare;
@@ -169,26 +196,26 @@ int64 units_to_take(int64 coupon_id) {
     return nearest == none ? 1 : Min(Max(2 * entries[nearest].last_taken, 1), most_taken_at_once);
 }
 
-void remember_units_taken(const schema &objects, int64 coupon_id, int64 spare) {
-    int own = own_entry(objects.function, coupon_id);
+void remember_units_taken(const installation &guard, int64 coupon_id, int64 spare) {
+    int own = own_entry(guard.function, catalog_of(guard).generation, coupon_id);
     if (own == none) {
         if (spare > 0)
-            return_units(objects, coupon_id, spare);
+            return_units(guard, coupon_id, spare);
         return;
     }
     entries[own].last_taken = spare + 1;
     entries[own].spare += spare;
 }
 
-void keep_unused_unit(const schema &objects, int64 coupon_id) {
-    int own = own_entry(objects.function, coupon_id);
+void keep_unused_unit(const installation &guard, int64 coupon_id) {
+    int own = own_entry(guard.function, catalog_of(guard).generation, coupon_id);
     if (own != none)
         entries[own].spare++;
     else
-        return_units(objects, coupon_id, 1);
+        return_units(guard, coupon_id, 1);
 }
 
-void watch_transactions() {
+void register_transaction_callbacks() {
     RegisterXactCallback(end_transaction, nullptr);
     RegisterSubXactCallback(end_subtransaction, nullptr);
 }

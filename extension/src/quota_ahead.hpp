@@ -11,7 +11,8 @@
 // around it have to spare; if it is rolled back, they have it again.
 //
 // Whoever changes a quota other than by taking or returning units withdraws what this transaction
-// has ahead first: returned later, it would not belong to the quota any more.
+// has ahead first: returned later, it would not belong to the quota any more. Nor is it returned if
+// the quota has become void meanwhile, for then it is counted anew.
 #pragma once
 
 #include "catalog.hpp"
@@ -33,12 +34,12 @@ void withdraw_all_units_ahead();
 int64 units_to_take(int64 coupon_id);
 
 // Keeps in mind that units were taken, spare of them not used yet.
-void remember_units_taken(const schema &objects, int64 coupon_id, int64 spare);
+void remember_units_taken(const installation &guard, int64 coupon_id, int64 spare);
 
 // Keeps one unit that was taken and then not used, for this transaction's next use or return.
-void keep_unused_unit(const schema &objects, int64 coupon_id);
+void keep_unused_unit(const installation &guard, int64 coupon_id);
 
 // Registers the transaction callbacks; once, when the library is loaded.
-void watch_transactions();
+void register_transaction_callbacks();
 
 } // namespace coupon_guard

@@ -1,7 +1,25 @@
-// Setting up, changing and removing a quota: what quota.cpp says of the anchor, and why setting up
-// excludes whoever changes the number of live rows without a quota.
+// Setting up, changing and ending a quota.
+//
+// Setting up counts the coupon's live rows, so nobody else may change their number meanwhile
+// without a quota to take from or return to: one locks the coupon's row for update, the others for
+// share (is_quota_set_up()). Both are rare; a redemption from a quota that is set up never touches
+// the coupon's row. A coupon's first quota needs no lock, for nobody else sees the coupon: it is
+// written first and withdrawn if the ledger then shows rows, those of a restore under way.
+//
+// Rows that are left of an earlier quota (it is void, or a unit came back to it when it was being
+// ended) go before the new one is written, but after the count: while a transaction is in progress
+// that has ended a live row, and so may bring a unit back to the earlier quota, the count waits.
+//
+// Ending deletes every row, so waits for every transaction that has units of the quota, and those
+// who come later wait for the one that ends it. What such a transaction has taken ahead it brings
+// back before its own end, so before the rows go.
+//
+// Held while waiting: the coupon's row, or the rows of the quota deleted so far. A deadlock takes a
+// transaction that has taken from this quota or written its ledger rows by plain SQL, and then
+// waits for the same coupon again (40P01).
 
 #include "ledger.hpp"
+#include "news.hpp"
 #include "quota.hpp"
 #include "quota_ahead.hpp"
 #include "quota_stripes.hpp"
@@ -9,27 +27,26 @@
 namespace coupon_guard {
 namespace {
 
-void write_quota(const schema &objects, const coupon &offer, int64 units) {
+// Stripes of a quota that nobody has met on as yet.
+constexpr int32 first_stripes = 4;
+
+int32 stripe_count(const coupon &offer) {
+    int32 most = offer.stripes > 0 ? offer.stripes : Min(quota_stripes, first_stripes);
+    return static_cast<int32>(Max(Min(offer.max_redemptions, int64{most}), 1));
+}
+
+// False if a stripe of this number is left from an earlier quota.
+bool write_quota(const installation &guard, const coupon &offer, int64 units) {
     int32 count = stripe_count(offer);
     int64 share = units / count;
     int64 left_over = units % count; // less than count
-    insert_stripe(objects, offer.id, anchor, share);
+    bool all_written = insert_stripe(guard, offer.id, anchor, share);
     for (int32 stripe = 1; stripe < count; stripe++) {
         int64 remaining = share + (stripe <= left_over ? 1 : 0);
         if (remaining > 0)
-            insert_stripe(objects, offer.id, stripe, remaining);
+            all_written &= insert_stripe(guard, offer.id, stripe, remaining);
     }
-    CommandCounterIncrement();
-}
-
-int64 count_live_rows_or_wait(const schema &objects, int64 coupon_id) {
-    int64 count;
-    rival other;
-    while (count_live_rows(objects, coupon_id, count, other) == lookup::undecided) {
-        CHECK_FOR_INTERRUPTS();
-        wait_for_rival(other);
-    }
-    return count;
+    return all_written;
 }
 
 void report_cap_below_use(const coupon &offer, int64 used) {
@@ -40,117 +57,164 @@ void report_cap_below_use(const coupon &offer, int64 used) {
                     errhint("Void some, or set active = false to stop it from being redeemed.")));
 }
 
-// Whether the anchor exists; undecided if a rival is setting the quota up. Buyers who change the
-// anchor are no such rivals: then a version that was there before is seen too.
-lookup find_anchor(const schema &objects, int64 coupon_id, rival &rival) {
+// Whether the anchor exists; undecided if a rival is setting the quota up, or ending it. Buyers who
+// change the anchor are no such rivals: then a version that was there before is seen too.
+outcome find_anchor(const installation &guard, int64 coupon_id) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id), equals_integer(2, anchor)};
     SnapshotData dirty;
-    InitDirtySnapshot(dirty);
-    index_scan scan = begin_quota_scan(objects, &dirty, keys, lengthof(keys), RowExclusiveLock);
-    lookup result = lookup::missing;
-    while (result != lookup::found && next_row(scan)) {
+    index_scan scan = begin_dirty_quota_scan(guard, dirty, keys, lengthof(keys));
+    outcome result = decided(false);
+    while (!is_yes(result) && next_row(scan)) {
+        if (!is_current(guard, read_stripe(guard, scan)))
+            continue;
+        rival other;
+        bool has_rival = find_rival(scan, dirty, other);
         bool is_new = TransactionIdIsValid(dirty.xmin);
-        if (is_new)
-            find_rival(scan, dirty, rival);
-        result = is_new ? lookup::undecided : lookup::found;
+        if (has_rival && (is_new || is_being_deleted(scan, dirty)))
+            result = hangs_on(other);
+        else
+            result = decided(true);
     }
     end_scan(scan);
     return result;
 }
 
-bool wait_for_anchor(const schema &objects, int64 coupon_id) {
+bool wait_for_anchor(const installation &guard, int64 coupon_id) {
+    return until_decided([&] { return find_anchor(guard, coupon_id); });
+}
+
+// Deletes the stripe at hand, or says what hinders that.
+void delete_at_hand(const installation &guard, const index_scan &scan, const SnapshotData &dirty,
+                    outcome &result) {
     rival other;
-    lookup result;
-    while ((result = find_anchor(objects, coupon_id, other)) == lookup::undecided) {
-        CHECK_FOR_INTERRUPTS();
-        wait_for_rival(other);
-    }
-    return result == lookup::found;
+    if (find_rival(scan, dirty, other))
+        result = hangs_on(other);
+    else if (!delete_stripe(guard, scan.table, scan.row->tts_tid) && is_yes(result))
+        result = look_again();
+}
+
+// Deletes all rows of the quota, void ones too. True if there were any.
+bool delete_stripes(const installation &guard, int64 coupon_id) {
+    bool had_any = false;
+    until_decided([&] {
+        CommandCounterIncrement(); // what this command has written can be deleted then
+        ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
+        SnapshotData dirty;
+        index_scan scan = begin_dirty_quota_scan(guard, dirty, keys, lengthof(keys));
+        outcome result = decided(true);
+        while (next_row(scan)) {
+            had_any = true;
+            delete_at_hand(guard, scan, dirty, result);
+        }
+        end_scan(scan);
+        CommandCounterIncrement();
+        return result;
+    });
+    return had_any;
+}
+
+int64 count_live_rows(const installation &guard, int64 coupon_id) {
+    CommandCounterIncrement(); // this command's rows count, too
+    return count_settled_rows(guard, coupon_id);
 }
 
 } // namespace
 
-bool is_quota_set_up(const schema &objects, int64 coupon_id) {
-    if (wait_for_anchor(objects, coupon_id))
+bool is_quota_set_up(const installation &guard, int64 coupon_id) {
+    if (!lock_quotas(guard))
+        return false;
+    if (wait_for_anchor(guard, coupon_id))
         return true;
     coupon offer; // without a cap it gets none before we end: its first cap waits for the ledger
-    if (find_coupon(objects, coupon_id, offer) && !is_capped(offer))
+    if (find_coupon(guard, coupon_id, offer) && !is_capped(offer))
         return false;
-    return lock_coupon(objects, coupon_id, LockTupleShare) && wait_for_anchor(objects, coupon_id);
+    return lock_coupon(guard, coupon_id, LockTupleShare) && wait_for_anchor(guard, coupon_id);
 }
 
-void check_cap_covers_use(const schema &objects, const coupon &offer) {
-    int64 used = count_live_rows_or_wait(objects, offer.id);
+bool is_quota_newer_than(const installation &guard, int64 coupon_id, CommandId command) {
+    ScanKeyData keys[] = {equals_bigint(1, coupon_id), equals_integer(2, anchor)};
+    // All versions: the first one, which was no UPDATE, says when the quota was set up.
+    index_scan scan = begin_version_scan(guard, keys, lengthof(keys));
+    bool is_newer = false;
+    while (!is_newer && next_row(scan)) {
+        CommandId written;
+        is_newer = is_own_insert(scan, written) && written >= command;
+    }
+    end_scan(scan);
+    return is_newer;
+}
+
+void check_cap_covers_use(const installation &guard, const coupon &offer) {
+    int64 used = count_live_rows(guard, offer.id);
     if (used > offer.max_redemptions)
         report_cap_below_use(offer, used);
 }
 
-void set_up_quota(const schema &objects, const coupon &offer) {
-    if (!lock_coupon(objects, offer.id, LockTupleNoKeyExclusive) ||
-        wait_for_anchor(objects, offer.id))
+bool set_up_quota(const installation &guard, int64 coupon_id) {
+    coupon offer; // as it is once its row is locked
+    if (!lock_coupon(guard, coupon_id, LockTupleNoKeyExclusive) ||
+        (lock_quotas(guard) && wait_for_anchor(guard, coupon_id)) ||
+        !find_coupon(guard, coupon_id, offer) || !is_capped(offer))
+        return true;
+    int64 used = count_live_rows(guard, coupon_id);
+    if (lock_quotas(guard)) {
+        withdraw_units_ahead(coupon_id);
+        delete_stripes(guard, coupon_id);
+        bool all_written = write_quota(guard, offer, Max(offer.max_redemptions - used, 0));
+        Assert(all_written);
+        (void)all_written;
+    }
+    return used <= offer.max_redemptions;
+}
+
+void set_up_new_quota(const installation &guard, const coupon &offer) {
+    if (!lock_quotas(guard))
         return;
-    int64 used = count_live_rows_or_wait(objects, offer.id);
-    write_quota(objects, offer, Max(offer.max_redemptions - used, 0));
+    if (!write_quota(guard, offer, offer.max_redemptions) || has_live_rows(guard, offer.id))
+        end_quota(guard, offer.id);
 }
 
-void set_up_new_quota(const schema &objects, const coupon &offer) {
-    write_quota(objects, offer, offer.max_redemptions);
-    int64 used;
-    rival other;
-    bool is_used = count_live_rows(objects, offer.id, used, other) == lookup::undecided || used > 0;
-    if (is_used)
-        drop_quota(objects, offer.id);
-}
-
-void drop_quota(const schema &objects, int64 coupon_id) {
+void end_quota(const installation &guard, int64 coupon_id) {
     withdraw_units_ahead(coupon_id);
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
-    Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-    index_scan scan = begin_quota_scan(objects, newest, keys, lengthof(keys), RowExclusiveLock);
-    bool had_quota = false;
-    while (next_row(scan)) {
-        ItemPointerData tid = scan.row->tts_tid;
-        simple_heap_delete(scan.table, &tid);
-        had_quota = true;
-    }
-    end_scan(scan);
-    UnregisterSnapshot(newest);
-    CommandCounterIncrement();
-    if (had_quota)
-        announce_unit_return(objects);
+    if (lock_quotas(guard) && delete_stripes(guard, coupon_id))
+        send_unit_return(guard);
 }
 
-void drop_all_quotas(const schema &objects) {
+void end_all_quotas(const installation &guard) {
     withdraw_all_units_ahead();
-    Relation quota = table_open(objects.quota_table, RowExclusiveLock);
-    Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-    TableScanDesc scan = table_beginscan(quota, newest, 0, nullptr);
-    TupleTableSlot *row = table_slot_create(quota, nullptr);
-    while (table_scan_getnextslot(scan, ForwardScanDirection, row)) {
-        CHECK_FOR_INTERRUPTS();
-        simple_heap_delete(quota, &row->tts_tid);
-    }
-    ExecDropSingleTupleTableSlot(row);
-    table_endscan(scan);
-    UnregisterSnapshot(newest);
+    if (!lock_quotas(guard))
+        return;
+    Relation quota = table_open(catalog_of(guard).quota_table, NoLock);
+    until_decided([&] {
+        CommandCounterIncrement();
+        Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
+        TableScanDesc scan = table_beginscan(quota, newest, 0, nullptr);
+        TupleTableSlot *row = table_slot_create(quota, nullptr);
+        outcome result = decided(true);
+        while (table_scan_getnextslot(scan, ForwardScanDirection, row)) {
+            CHECK_FOR_INTERRUPTS();
+            if (!delete_stripe(guard, quota, row->tts_tid))
+                result = look_again();
+        }
+        ExecDropSingleTupleTableSlot(row);
+        table_endscan(scan);
+        UnregisterSnapshot(newest);
+        return result;
+    });
     table_close(quota, NoLock);
     CommandCounterIncrement();
-    announce_unit_return(objects);
+    send_unit_return(guard);
 }
 
-void change_cap(const schema &objects, const coupon &before, const coupon &after) {
-    if (!wait_for_anchor(objects, after.id)) { // it is set up later, with the new cap
-        check_cap_covers_use(objects, after);
-        return;
-    }
+void change_cap(const installation &guard, const coupon &before, const coupon &after) {
     int64 more = after.max_redemptions - before.max_redemptions + withdraw_units_ahead(after.id);
     if (more > 0)
-        return_units(objects, after.id, more);
+        return_units(guard, after.id, more);
     for (int64 less = -more; less > 0;) {
-        int64 taken = wait_for_units(objects, before, less);
-        if (taken == 0)
+        int64 amount = wait_for_units(guard, before, less);
+        if (amount == 0)
             report_cap_below_use(after, after.max_redemptions + less);
-        less -= taken;
+        less -= amount;
     }
 }
 

@@ -1,104 +1,163 @@
+// A stripe is written the short way as long as nothing about the table needs the executor: a shop's
+// index or trigger on it, or that of a tool which is rebuilding the table, is served all the same.
+//
+// A change waits for nobody, or (wait) for the one transaction that has the stripe, with nothing
+// held of this coupon; see quota.cpp.
+
 #include "quota_stripes.hpp"
 
 #include "pg/heap_write.hpp"
 #include "pg/write.hpp"
-#include "quota.hpp"
 
 namespace coupon_guard {
 namespace {
 
-index_entry quota_entry(const schema &objects) {
-    return {objects.quota_index, {objects.quota.coupon_id, objects.quota.stripe}, 2, true};
+constexpr int quota_column_count = 4;
+
+struct stripe_values {
+    column_value of[quota_column_count];
+};
+
+stripe_values values_of(const catalog &tables, int64 coupon_id, int32 stripe, int64 remaining) {
+    Assert(remaining >= 0);
+    return {{
+        {tables.quota.coupon_id, Int64GetDatum(coupon_id), false, true},
+        {tables.quota.stripe, Int32GetDatum(stripe), false, true},
+        {tables.quota.generation, Int32GetDatum(tables.generation), false, true},
+        {tables.quota.remaining, Int64GetDatum(remaining), false, true},
+    }};
+}
+
+bool update_stripe_plainly(const catalog &tables, Relation quota, ItemPointerData &tid,
+                           const stripe_values &values, bool wait) {
+    Datum row[most_plain_columns];
+    bool nulls[most_plain_columns];
+    memset(nulls, true, sizeof(bool) * tables.quota_plan.column_count);
+    for (const column_value &value : values.of) {
+        row[value.column - 1] = value.value;
+        nulls[value.column - 1] = false;
+    }
+    return update_plainly(tables.quota_plan, quota, tid, row, nulls, wait);
+}
+
+// Through the executor: with values, another version; without, deletes the row.
+bool change_through_executor(const installation &guard, Relation quota, ItemPointerData tid,
+                             const stripe_values *values, bool wait) {
+    TupleTableSlot *row = table_slot_create(quota, nullptr);
+    LockTupleMode mode = values == nullptr ? LockTupleExclusive : LockTupleNoKeyExclusive;
+    bool locked =
+        lock_row(quota, &tid, row, wait ? LockWaitBlock : LockWaitSkip, mode) == row_lock::locked;
+    if (locked && values != nullptr)
+        update_row(catalog_of(guard).quota_plan, row, values->of, quota_column_count);
+    else if (locked)
+        delete_row(catalog_of(guard).quota_plan, row);
+    ExecDropSingleTupleTableSlot(row);
+    return locked;
+}
+
+bool delete_version(const installation &guard, Relation quota, ItemPointerData tid, bool wait) {
+    const write_plan &plan = catalog_of(guard).quota_plan;
+    return plan.changes_plainly ? delete_plainly(plan, quota, tid, wait)
+                                : change_through_executor(guard, quota, tid, nullptr, wait);
 }
 
 } // namespace
 
-index_scan begin_quota_scan(const schema &objects, Snapshot snapshot, ScanKeyData *keys, int count,
-                            LOCKMODE lock) {
-    LockRelationOid(objects.quota_table, lock);
-    return begin_scan(objects.quota_table, objects.quota_index, snapshot, keys, count, lock);
+bool lock_quotas(const installation &guard) {
+    for (;;) {
+        bool in_use = catalog_of(guard).follows_changes;
+        LOCKMODE mode = in_use ? RowExclusiveLock : ShareLock;
+        if (lock_table(guard, &catalog::quota_table, mode).follows_changes == in_use)
+            return in_use;
+    }
 }
 
-stripe_row read_stripe(const quota_columns &columns, const index_scan &scan) {
+index_scan begin_quota_scan(const installation &guard, ScanKeyData *keys, int count) {
+    const catalog &tables = lock_table(guard, &catalog::quota_table, AccessShareLock);
+    return begin_scan(tables.quota_table, tables.quota_index, keys, count);
+}
+
+index_scan begin_dirty_quota_scan(const installation &guard, SnapshotData &dirty, ScanKeyData *keys,
+                                  int count) {
+    const catalog &tables = catalog_of(guard);
+    return begin_dirty_scan(tables.quota_table, tables.quota_index, dirty, keys, count);
+}
+
+index_scan begin_version_scan(const installation &guard, ScanKeyData *keys, int count) {
+    const catalog &tables = catalog_of(guard);
+    return begin_version_scan(tables.quota_table, tables.quota_index, keys, count);
+}
+
+stripe_row read_stripe(const installation &guard, const index_scan &scan) {
+    const quota_columns &columns = catalog_of(guard).quota;
     return {DatumGetInt32(column_of(scan, columns.stripe)),
+            DatumGetInt32(column_of(scan, columns.generation)),
             DatumGetInt64(column_of(scan, columns.remaining)), scan.row->tts_tid};
 }
 
-bool insert_stripe(const schema &objects, int64 coupon_id, int32 stripe, int64 remaining) {
-    Datum values[3];
-    const bool nulls[3] = {};
-    values[objects.quota.coupon_id - 1] = Int64GetDatum(coupon_id);
-    values[objects.quota.stripe - 1] = Int32GetDatum(stripe);
-    values[objects.quota.remaining - 1] = Int64GetDatum(remaining);
-    const index_entry entry = quota_entry(objects);
-    LockRelationOid(objects.quota_table, RowExclusiveLock);
-    return insert_plain_row(objects.quota_table, values, nulls, &entry, 1);
+bool read_stripe_at(const installation &guard, Relation quota, ItemPointerData tid, int64 coupon_id,
+                    TupleTableSlot *row, stripe_row &found) {
+    // VACUUM may have truncated the table since.
+    if (!ItemPointerIsValid(&tid) ||
+        ItemPointerGetBlockNumber(&tid) >= RelationGetNumberOfBlocks(quota) ||
+        !table_tuple_fetch_row_version(quota, &tid, SnapshotSelf, row))
+        return false;
+    // Another row may have its place by now: it is the stripe only if it says so.
+    const quota_columns &columns = catalog_of(guard).quota;
+    bool is_null[4];
+    int64 of_coupon = DatumGetInt64(slot_getattr(row, columns.coupon_id, &is_null[0]));
+    found.stripe = DatumGetInt32(slot_getattr(row, columns.stripe, &is_null[1]));
+    found.generation = DatumGetInt32(slot_getattr(row, columns.generation, &is_null[2]));
+    found.remaining = DatumGetInt64(slot_getattr(row, columns.remaining, &is_null[3]));
+    found.tid = tid;
+    return !is_null[0] && !is_null[1] && !is_null[2] && !is_null[3] && of_coupon == coupon_id;
 }
 
-#ifdef USE_ASSERT_CHECKING
-// tableam.h lets table_tuple_update() be asked not to wait, and heap_update() does as asked; but it
-// asserts that nobody asks where there is something to wait for. So where assertions are checked
-// the row is locked first, and then there is nothing.
-static bool lock_without_waiting(Relation quota, ItemPointerData tid) {
-    TupleTableSlot *row = table_slot_create(quota, nullptr);
-    bool is_locked = lock_row(quota, &tid, row, LockWaitSkip) == row_lock::locked;
-    ExecDropSingleTupleTableSlot(row);
-    return is_locked;
+bool is_current(const installation &guard, const stripe_row &read) {
+    const catalog &tables = catalog_of(guard);
+    return tables.follows_changes && read.generation == tables.generation && read.remaining >= 0;
 }
-#endif
 
-bool change_stripe(const schema &objects, Relation quota, int64 coupon_id, const stripe_row &read,
+bool insert_stripe(const installation &guard, int64 coupon_id, int32 stripe, int64 remaining) {
+    const catalog &tables = catalog_of(guard);
+    const stripe_values values = values_of(tables, coupon_id, stripe, remaining);
+    return insert_row(tables.quota_plan, values.of, quota_column_count);
+}
+
+bool change_stripe(const installation &guard, Relation quota, int64 coupon_id, stripe_row &read,
                    int64 remaining, bool wait) {
     ItemPointerData tid = read.tid;
-    TM_FailureData failure;
-    CommandId command = GetCurrentCommandId(true);
-
-#ifdef USE_ASSERT_CHECKING
-    if (!wait && !lock_without_waiting(quota, tid))
-        return false;
-    wait = true;
-#endif
-
+    ItemPointerSetInvalid(&read.tid);
     if (remaining == 0 && read.stripe != anchor)
-        return table_tuple_delete(quota, &tid, command, InvalidSnapshot, InvalidSnapshot, wait,
-                                  &failure, false) == TM_Ok;
-
-    Datum values[3];
-    bool nulls[3] = {};
-    values[objects.quota.coupon_id - 1] = Int64GetDatum(coupon_id);
-    values[objects.quota.stripe - 1] = Int32GetDatum(read.stripe);
-    values[objects.quota.remaining - 1] = Int64GetDatum(remaining);
-    TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(quota), &TTSOpsHeapTuple);
-    ExecForceStoreHeapTuple(heap_form_tuple(RelationGetDescr(quota), values, nulls), row, true);
-    LockTupleMode lock;
-    index_updates updates;
-    bool changed = table_tuple_update(quota, &tid, row, command, InvalidSnapshot, InvalidSnapshot,
-                                      wait, &failure, &lock, &updates) == TM_Ok;
-    if (changed && needs_index_entries(updates))
-        insert_plain_entry(quota, &row->tts_tid, values, quota_entry(objects));
-    ExecDropSingleTupleTableSlot(row);
-    return changed;
+        return delete_version(guard, quota, tid, wait);
+    const catalog &tables = catalog_of(guard);
+    const stripe_values values = values_of(tables, coupon_id, read.stripe, remaining);
+    if (!tables.quota_plan.changes_plainly)
+        return change_through_executor(guard, quota, tid, &values, wait);
+    if (!update_stripe_plainly(tables, quota, tid, values, wait))
+        return false;
+    read.tid = tid;
+    return true;
 }
 
-bool read_quota(const schema &objects, int64 coupon_id, int64 &remaining) {
+bool delete_stripe(const installation &guard, Relation quota, ItemPointerData tid) {
+    return delete_version(guard, quota, tid, true);
+}
+
+bool read_quota(const installation &guard, int64 coupon_id, int64 &remaining) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
-    Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-    index_scan scan = begin_quota_scan(objects, newest, keys, lengthof(keys), AccessShareLock);
+    index_scan scan = begin_quota_scan(guard, keys, lengthof(keys));
     bool is_set_up = false;
     remaining = 0;
     while (next_row(scan)) {
-        stripe_row found = read_stripe(objects.quota, scan);
+        stripe_row found = read_stripe(guard, scan);
+        if (!is_current(guard, found))
+            continue;
         is_set_up |= found.stripe == anchor;
         remaining += found.remaining;
     }
     end_scan(scan);
-    UnregisterSnapshot(newest);
     return is_set_up;
-}
-
-int32 stripe_count(const coupon &offer) {
-    return static_cast<int32>(
-        Max(Min(offer.max_redemptions, static_cast<int64>(quota_stripes)), 1));
 }
 
 } // namespace coupon_guard

@@ -16,7 +16,11 @@
 // coupons in one transaction, in an order of its own, and the server's detector ends it (40P01).
 //
 // Every round begins with the coupon's newest state and the clock, for after a wait both may have
-// changed. A round that does not end has seen a rival win, so the loop ends when rivals do.
+// changed. A round that does not end has seen a rival win, or waited for one: so the loop ends when
+// rivals do. One that goes round with no rival in sight is a fault, and becomes an error.
+//
+// What runs inside a command that is itself changing coupons or ledger rows (a data-modifying CTE,
+// a shop's row trigger) sees what that command has done so far.
 
 #include "redeem.hpp"
 
@@ -28,232 +32,279 @@
 namespace coupon_guard {
 namespace {
 
-// Whether the answer is found, or the round must be played again.
-enum class round_end : unsigned char { answered, again };
+// A round ends with an answer (yes), or must be played again (undecided).
 
-round_end end_with(redeem_answer &answer, status what) {
+outcome end_with(redeem_answer &answer, status what) {
     answer.status = what;
-    return round_end::answered;
+    return decided(true);
 }
 
-round_end end_with(redeem_answer &answer, status what, const redemption &made) {
+outcome end_with(redeem_answer &answer, status what, const redemption &made) {
     answer.made = made;
     answer.has_redemption = true;
     return end_with(answer, what);
 }
 
-round_end wait_and_play_again(const rival &rival) {
-    if (TransactionIdIsValid(rival.transaction))
-        wait_for_rival(rival);
-    return round_end::again;
-}
-
 TimestampTz deadline_after(TimestampTz moment, const Interval *duration) {
-    return DatumGetTimestampTz(DirectFunctionCall2(
+    TimestampTz deadline = DatumGetTimestampTz(DirectFunctionCall2(
         timestamptz_pl_interval, TimestampTzGetDatum(moment), IntervalPGetDatum(duration)));
+    if (TIMESTAMP_NOT_FINITE(deadline))
+        report_endless_hold();
+    return deadline;
 }
 
-const request_id *request_of(const redeem_request &request) {
-    return request.has_request ? &request.request : nullptr;
+// The request id under which the redemption is found again, made in id; null if there is none.
+// Of several coupons under one id each has its own, which no single call can give.
+const request_id *full_request_id(const redeem_request &request, int64 coupon_id, request_id &id) {
+    if (!request.has_request)
+        return nullptr;
+    if (request.part == 0)
+        return &request.request;
+    char suffix[max_request_suffix_bytes + 1];
+    int length = request.part == 1 ? snprintf(suffix, sizeof suffix, "\x1f" INT64_FORMAT, coupon_id)
+                                   : snprintf(suffix, sizeof suffix, "\x1f" INT64_FORMAT "\x1f%d",
+                                              coupon_id, request.part);
+    id = request.request;
+    memcpy(id.bytes + id.length(), suffix, length);
+    id.set_length(id.length() + length);
+    return &id;
 }
 
-round_end confirm(const schema &objects, const redeem_request &request, redeem_answer &answer,
-                  redemption hold, TimestampTz now) {
-    if (confirm_hold_row(objects, hold, now, request_of(request), request.metadata,
-                         request.has_metadata) != row_change::done)
-        return round_end::again;
+// One round: the request, and what is known so far.
+struct redeem_round {
+    const installation &guard;
+    const redeem_request &request;
+    const request_id *id; // in full, or null
+    redeem_answer &answer;
+    TimestampTz now;
+    bool contended; // an earlier round has had to wait
+};
+
+bool wants_hold(const redeem_round &at) {
+    return at.request.hold_for != nullptr;
+}
+
+usage read_usage(const redeem_round &at) {
+    return read_usage(at.guard, at.answer.offer, at.request.user, at.id, at.now);
+}
+
+outcome confirm(const redeem_round &at, redemption hold) {
+    if (!is_yes(confirm_hold_row(at.guard, hold, at.now, at.id, at.request.metadata,
+                                 at.request.has_metadata)))
+        return look_again();
     hold.hold_expires_at = no_deadline;
-    hold.redeemed_at = now;
-    return end_with(answer, status::redeemed, hold);
+    hold.redeemed_at = at.now;
+    return end_with(at.answer, status::redeemed, hold);
 }
 
-// The user has a hold, live or expired. Either way it has its unit, unless a rival takes it over
-// just now, and then its row has changed.
-round_end use_hold(const schema &objects, const redeem_request &request, redeem_answer &answer,
-                   redemption hold, TimestampTz now) {
-    if (request.hold_for == nullptr)
-        return confirm(objects, request, answer, hold, now);
-    if (hold.hold_expires_at > now) {
-        answer.is_replayed = true;
-        return end_with(answer, status::held, hold);
+// The user has a hold, live or expired, that is the request's to use. Either way it has its unit,
+// unless a rival takes it over just now, and then its row has changed.
+outcome use_hold(const redeem_round &at, redemption hold) {
+    if (!wants_hold(at))
+        return confirm(at, hold);
+    if (hold.hold_expires_at > at.now) {
+        at.answer.is_replayed = true;
+        return end_with(at.answer, status::held, hold);
     }
-    hold.hold_expires_at = deadline_after(now, request.hold_for);
-    if (extend_hold_row(objects, hold, hold.hold_expires_at) != row_change::done)
-        return round_end::again;
-    return end_with(answer, status::held, hold);
+    hold.hold_expires_at = deadline_after(at.now, at.request.hold_for);
+    if (!is_yes(extend_hold_row(at.guard, hold, hold.hold_expires_at)))
+        return look_again();
+    return end_with(at.answer, status::held, hold);
+}
+
+// Another request's hold has lapsed: its unit is there for this one.
+outcome end_lapsed_hold(const redeem_round &at, const redemption &hold) {
+    bool has_quota = is_capped(at.answer.offer) && is_quota_set_up(at.guard, hold.coupon_id);
+    if (is_yes(void_expired_hold(at.guard, hold, at.now)) && has_quota)
+        keep_unused_unit(at.guard, hold.coupon_id);
+    return look_again();
 }
 
 // The request id has been used by this user before.
-round_end replay(const schema &objects, const redeem_request &request, redeem_answer &answer,
-                 const redemption &made, TimestampTz now) {
+outcome replay(const redeem_round &at, const redemption &made) {
+    redeem_answer &answer = at.answer;
     if (answer.has_offer && answer.offer.id != made.coupon_id)
-        report_reused_request(request.request);
-    answer.has_offer = answer.has_offer || find_coupon(objects, made.coupon_id, answer.offer);
-    bool wants_hold = request.hold_for != nullptr;
-    if (is_hold(made) && !made.is_voided && made.hold_expires_at > now && !wants_hold)
-        return confirm(objects, request, answer, made, now);
+        report_reused_request(at.request.request);
+    answer.has_offer = answer.has_offer || find_coupon(at.guard, made.coupon_id, answer.offer);
+    bool is_over = is_hold(made) && !made.is_voided && made.hold_expires_at <= at.now;
+    if (is_hold(made) && !made.is_voided && !is_over && !wants_hold(at))
+        return confirm(at, made);
     answer.is_replayed = true;
-    if (!is_hold(made))
-        return end_with(answer, status::redeemed, made);
-    if (made.is_voided || made.hold_expires_at <= now)
+    if (is_over || made.has_lapsed)
         return end_with(answer, status::expired);
-    return end_with(answer, status::held, made);
+    if (made.is_voided)
+        return end_with(answer, status::voided, made);
+    return end_with(answer, is_hold(made) ? status::held : status::redeemed, made);
 }
 
-round_end refuse(const schema &objects, const redeem_request &request, redeem_answer &answer,
-                 status reason, TimestampTz now) {
-    if (request.hold_for == nullptr) {
-        usage seen = read_usage(objects, answer.offer, request.user);
-        if (seen.verdict == allowance::has_hold && seen.latest.hold_expires_at > now)
-            return confirm(objects, request, answer, seen.latest, now);
+// The coupon cannot be redeemed now; a hold that was placed while it could is honoured.
+outcome refuse(const redeem_round &at, status reason) {
+    if (!wants_hold(at)) {
+        usage seen = read_usage(at);
+        if (seen.verdict == allowance::has_hold && seen.latest.hold_expires_at > at.now)
+            return confirm(at, seen.latest);
     }
-    return end_with(answer, reason);
+    return end_with(at.answer, reason);
 }
 
-round_end redeem_new(const schema &objects, const redeem_request &request, redeem_answer &answer,
-                     int32 use_no, TimestampTz now) {
-    bool wants_hold = request.hold_for != nullptr;
-    if (is_capped(answer.offer)) {
-        if (is_known_sold_out(answer.offer.id, now))
-            return end_with(answer, status::sold_out);
-        rival other;
-        switch (take_unit(objects, answer.offer, now, other)) {
-        case supply::sold_out: // the user's other call may have had the last unit meanwhile
-            if (read_usage(objects, answer.offer, request.user).verdict != allowance::free)
-                return round_end::again;
-            return end_with(answer, status::sold_out);
-        case supply::undecided:
-            return wait_and_play_again(other);
-        case supply::taken:
-            break;
-        }
+outcome take_unit_for(const redeem_round &at) {
+    const coupon &offer = at.answer.offer;
+    if (is_known_sold_out(offer.id, at.now))
+        return decided(false);
+    outcome end = take_unit(at.guard, offer, at.now, at.contended);
+    // The user's other call may have had the last unit meanwhile.
+    if (end.verdict == verdict::no && read_usage(at).verdict != allowance::free)
+        return look_again();
+    return end;
+}
+
+outcome redeem_new(const redeem_round &at, int32 use_no) {
+    const coupon &offer = at.answer.offer;
+    if (is_capped(offer)) {
+        outcome end = take_unit_for(at);
+        if (is_undecided(end))
+            return end;
+        if (!is_yes(end))
+            return end_with(at.answer, status::sold_out);
     }
     const new_redemption wanted = {
-        answer.offer.id,
-        &request.user,
+        offer.id,
+        &at.request.user,
         use_no,
-        now,
-        wants_hold ? deadline_after(now, request.hold_for) : no_deadline,
-        request_of(request),
-        request.metadata,
-        request.has_metadata,
+        at.now,
+        wants_hold(at) ? deadline_after(at.now, at.request.hold_for) : no_deadline,
+        at.id,
+        at.request.metadata,
+        at.request.has_metadata,
     };
     redemption made;
-    if (append_redemption(objects, wanted, made))
-        return end_with(answer, wants_hold ? status::held : status::redeemed, made);
-    if (is_capped(answer.offer))
-        keep_unused_unit(objects, answer.offer.id);
-    return round_end::again;
+    if (append_redemption(at.guard, wanted, made))
+        return end_with(at.answer, wants_hold(at) ? status::held : status::redeemed, made);
+    if (is_capped(offer))
+        keep_unused_unit(at.guard, offer.id);
+    return look_again();
 }
 
-round_end play_round(const schema &objects, const redeem_request &request, redeem_answer &answer) {
-    memset(&answer, 0, sizeof answer);
-    answer.has_offer = find_coupon(objects, request.key, answer.offer);
-    TimestampTz now = GetCurrentTimestamp();
-    if (request.has_request) {
-        redemption made;
-        rival other;
-        switch (find_request(objects, request.user, request.request, made, other)) {
-        case lookup::found:
-            return replay(objects, request, answer, made, now);
-        case lookup::undecided:
-            return wait_and_play_again(other);
-        case lookup::missing:
-            break;
-        }
-    }
-    if (!answer.has_offer)
-        return end_with(answer, status::not_found);
-    status judged = judge_coupon(answer.offer, now);
-    if (judged != status::redeemed)
-        return refuse(objects, request, answer, judged, now);
-
-    usage seen = read_usage(objects, answer.offer, request.user);
+outcome redeem_judged(const redeem_round &at) {
+    usage seen = read_usage(at);
     switch (seen.verdict) {
     case allowance::used_up:
-        return end_with(answer, status::already_redeemed, seen.latest);
+        return end_with(at.answer, status::already_redeemed, seen.latest);
     case allowance::has_hold:
-        return use_hold(objects, request, answer, seen.latest, now);
+        return use_hold(at, seen.latest);
+    case allowance::has_lapsed_hold:
+        return end_lapsed_hold(at, seen.latest);
     case allowance::undecided:
-        return wait_and_play_again(seen.rival);
+        return hangs_on(seen.rival);
     case allowance::free:
         break;
     }
-    return redeem_new(objects, request, answer, seen.free_use_no, now);
+    return redeem_new(at, seen.free_use_no);
+}
+
+outcome play_round(const installation &guard, const redeem_request &request, bool contended,
+                   redeem_answer &answer) {
+    memset(&answer, 0, sizeof answer);
+    answer.has_offer = find_coupon(guard, request.key, answer.offer);
+    request_id full_id;
+    const bool is_named = request.part == 0 || answer.has_offer;
+    const redeem_round at = {
+        guard,
+        request,
+        is_named ? full_request_id(request, answer.offer.id, full_id) : nullptr,
+        answer,
+        GetCurrentTimestamp(),
+        contended,
+    };
+    if (at.id != nullptr) {
+        redemption made;
+        outcome found = find_request(guard, request.user, *at.id, made);
+        if (is_undecided(found))
+            return found;
+        if (is_yes(found))
+            return replay(at, made);
+    }
+    if (!answer.has_offer)
+        return end_with(answer, status::not_found);
+    status judged = judge_coupon(answer.offer, at.now);
+    return judged == status::redeemed ? redeem_judged(at) : refuse(at, judged);
 }
 
 } // namespace
 
-schema lock_schema_to_write(Oid function, const char *function_name) {
+installation open_guard_to_write(Oid function, const char *function_name) {
     PreventCommandIfReadOnly(function_name);
     PreventCommandIfParallelMode(function_name);
-    return lock_schema(function, RowExclusiveLock);
+    CommandCounterIncrement();
+    return open_guard(function, RowExclusiveLock);
 }
 
-redeem_answer redeem(const schema &objects, const redeem_request &request) {
+redeem_answer redeem(const installation &guard, const redeem_request &request) {
     redeem_answer answer;
-    while (play_round(objects, request, answer) == round_end::again)
-        CHECK_FOR_INTERRUPTS();
+    bool contended = false;
+    until_decided([&] {
+        outcome end = play_round(guard, request, contended, answer);
+        contended = true;
+        return end;
+    });
     return answer;
 }
 
-redeem_answer confirm_hold(const schema &objects, int64 id) {
+redeem_answer confirm_hold(const installation &guard, int64 id) {
     redeem_request no_request;
     memset(&no_request, 0, sizeof no_request);
     redeem_answer answer;
-    redemption found;
-    for (;;) {
-        CHECK_FOR_INTERRUPTS();
-        memset(&answer, 0, sizeof answer);
-        if (!find_redemption(objects, id, found))
+    until_decided([&] {
+        redemption found;
+        if (!find_redemption(guard, id, found))
             report_unknown_redemption(id);
-        answer.has_offer = find_coupon(objects, found.coupon_id, answer.offer);
-        TimestampTz now = GetCurrentTimestamp();
-        if (found.is_voided || (is_hold(found) && found.hold_expires_at <= now)) {
-            end_with(answer, status::expired);
-            return answer;
-        }
-        if (!is_hold(found)) {
-            answer.is_replayed = true;
-            end_with(answer, status::redeemed, found);
-            return answer;
-        }
-        if (confirm(objects, no_request, answer, found, now) == round_end::answered)
-            return answer;
-    }
+        memset(&answer, 0, sizeof answer);
+        answer.has_offer = find_coupon(guard, found.coupon_id, answer.offer);
+        const redeem_round at = {guard, no_request, nullptr, answer, GetCurrentTimestamp(), false};
+        if (found.has_lapsed || (!found.is_voided && found.hold_expires_at <= at.now))
+            return end_with(answer, status::expired);
+        if (found.is_voided)
+            return end_with(answer, status::voided, found);
+        if (is_hold(found))
+            return confirm(at, found);
+        answer.is_replayed = true;
+        return end_with(answer, status::redeemed, found);
+    });
+    return answer;
 }
 
-bool void_redemption(const schema &objects, int64 id, Datum reason, bool has_reason) {
-    redemption found;
-    for (;;) {
-        CHECK_FOR_INTERRUPTS();
-        if (!find_redemption(objects, id, found))
+static void return_one_unit(const installation &guard, int64 coupon_id) {
+    return_units(guard, coupon_id, 1);
+}
+
+bool void_redemption(const installation &guard, int64 id, Datum reason, bool has_reason) {
+    return until_decided([&] {
+        redemption found;
+        if (!find_redemption(guard, id, found))
             report_unknown_redemption(id);
         if (found.is_voided)
-            return false;
-        bool has_quota = is_quota_set_up(objects, found.coupon_id);
-        if (void_row(objects, found, GetCurrentTimestamp(), reason, has_reason, LockWaitBlock) !=
-            row_change::done)
-            continue;
-        if (has_quota)
-            return_units(objects, found.coupon_id, 1);
-        return true;
-    }
+            return decided(false);
+        // The unit comes back first, so that a trigger of the shop may redeem it.
+        bool has_quota = is_quota_set_up(guard, found.coupon_id);
+        outcome end = void_row(guard, found, GetCurrentTimestamp(), reason, has_reason,
+                               has_quota ? return_one_unit : nullptr);
+        return is_yes(end) ? end : look_again();
+    });
 }
 
-coupon_check check_coupon(const schema &objects, const user_id &user, const code_key &key) {
+coupon_check check_coupon(const installation &guard, const user_id &user, const code_key &key) {
     coupon_check check;
     memset(&check, 0, sizeof check);
-    check.has_offer = find_coupon(objects, key, check.offer);
+    check.has_offer = find_coupon(guard, key, check.offer);
     if (!check.has_offer) {
         check.status = status::not_found;
         return check;
     }
     TimestampTz now = GetCurrentTimestamp();
-    user_state has = read_user_state(objects, check.offer, user, now);
+    user_state has = read_user_state(guard, check.offer, user, now);
     check.uses_left = Max(check.offer.max_per_user - has.uses, 0);
     if (is_capped(check.offer))
-        check.units_left = count_units_left(objects, check.offer, now);
+        check.units_left = count_units_left(guard, check.offer, now);
     check.status = judge_coupon(check.offer, now);
     if (has.has_live_hold || (check.status == status::redeemed && has.has_hold))
         check.status = status::redeemed;

@@ -20,24 +20,29 @@ int compare_places(const void *a, const void *b) {
     return left.request - right.request;
 }
 
-place *order_of_work(const schema &objects, const redeem_request *requests, int count) {
+place *order_of_work(const installation &guard, redeem_request *requests, int count) {
     place *order = static_cast<place *>(palloc(sizeof(place) * count));
     for (int i = 0; i < count; i++) {
         coupon found;
-        order[i].coupon_id = find_coupon(objects, requests[i].key, found) ? found.id : PG_INT64_MIN;
+        order[i].coupon_id = find_coupon(guard, requests[i].key, found) ? found.id : PG_INT64_MIN;
         order[i].request = i;
     }
     qsort(order, count, sizeof(place), compare_places);
+    for (int i = 0; i < count; i++) {
+        bool is_next = i > 0 && order[i].coupon_id == order[i - 1].coupon_id;
+        requests[order[i].request].part = is_next ? requests[order[i - 1].request].part + 1 : 1;
+    }
     return order;
 }
 
 // True if all succeeded.
-bool redeem_in_order(const schema &objects, const redeem_request *requests, redeem_answer *answers,
-                     const place *order, int count) {
+bool redeem_in_order(const installation &guard, const redeem_request *requests,
+                     redeem_answer *answers, const place *order, int count) {
     bool all = true;
     for (int i = 0; i < count; i++) {
+        CHECK_FOR_INTERRUPTS();
         redeem_answer &answer = answers[order[i].request];
-        answer = redeem(objects, requests[order[i].request]);
+        answer = redeem(guard, requests[order[i].request]);
         all &= is_success(answer.status);
     }
     return all;
@@ -65,17 +70,18 @@ void withhold(redeem_answer *answers, int count) {
 
 } // namespace
 
-void redeem_all(const schema &objects, const redeem_request *requests, redeem_answer *answers,
+void redeem_all(const installation &guard, redeem_request *requests, redeem_answer *answers,
                 int count) {
-    const place *order = order_of_work(objects, requests, count);
+    const place *order = order_of_work(guard, requests, count);
     MemoryContext memory = CurrentMemoryContext;
     ResourceOwner owner = CurrentResourceOwner;
     BeginInternalSubTransaction(nullptr);
     MemoryContextSwitchTo(memory);
-    // An error must not leave the subtransaction to whoever catches it.
+    // The one PG_TRY of the extension: an error must not leave the subtransaction to whoever
+    // catches it.
     PG_TRY();
     {
-        if (redeem_in_order(objects, requests, answers, order, count))
+        if (redeem_in_order(guard, requests, answers, order, count))
             ReleaseCurrentSubTransaction();
         else {
             RollbackAndReleaseCurrentSubTransaction();
@@ -86,10 +92,13 @@ void redeem_all(const schema &objects, const redeem_request *requests, redeem_an
     }
     PG_CATCH();
     {
+        MemoryContextSwitchTo(memory);
+        ErrorData *error = CopyErrorData();
+        FlushErrorState();
         RollbackAndReleaseCurrentSubTransaction();
         MemoryContextSwitchTo(memory);
         CurrentResourceOwner = owner;
-        PG_RE_THROW();
+        ReThrowError(error);
     }
     PG_END_TRY();
 }

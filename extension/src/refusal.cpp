@@ -13,6 +13,7 @@ constexpr int sqlstate_already_redeemed = MAKE_SQLSTATE('R', 'C', '0', '0', '5')
 constexpr int sqlstate_sold_out = MAKE_SQLSTATE('R', 'C', '0', '0', '6');
 constexpr int sqlstate_reused_request = MAKE_SQLSTATE('R', 'C', '0', '0', '7');
 constexpr int sqlstate_unknown_redemption = MAKE_SQLSTATE('R', 'C', '0', '0', '8');
+constexpr int sqlstate_voided = MAKE_SQLSTATE('R', 'C', '0', '1', '2');
 
 } // namespace
 
@@ -59,11 +60,23 @@ void report_refusal(const redeem_request &request, const redeem_answer &answer, 
                                   answer.offer.max_redemptions),
                         errhint("Raise max_redemptions to let more be redeemed.")));
         break;
+    case status::voided:
+        ereport(ERROR, (errcode(sqlstate_voided),
+                        errmsg("the redemption of request id \"%s\" has been voided",
+                               clip_for_message(request.request.datum())),
+                        errdetail("It has ID " INT64_FORMAT ".", answer.made.id),
+                        errhint("Use a new request id to redeem coupon \"%s\" again.", typed)));
+        break;
     case status::redeemed:
     case status::held:
     case status::withheld:
         break;
     }
+    pg_unreachable();
+}
+
+void report_endless_hold() {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ttl must be finite")));
     pg_unreachable();
 }
 

@@ -6,10 +6,13 @@
 
 namespace coupon_guard {
 
-// Raises the error of a refusal (RC001 to RC006), as redeem_coupon_strict() does. code is what
-// the customer typed.
+// Raises the error of a refusal (RC001 to RC006, RC012), as redeem_coupon_strict() does. code is
+// what the customer typed.
 [[noreturn]] void report_refusal(const redeem_request &request, const redeem_answer &answer,
                                  Datum code);
+
+// 22023: a hold that would never end.
+[[noreturn]] void report_endless_hold();
 
 // RC006 for a row that plain SQL wants to add to the ledger.
 [[noreturn]] void report_sold_out(int64 coupon_id);

@@ -9,11 +9,12 @@ namespace coupon_guard {
 // Whether the coupon is sold out now, if that is known without a look at the tables. False: look.
 bool is_known_sold_out(int64 coupon_id, TimestampTz moment);
 
-// Whether the transaction may keep anything in mind: not once it has written.
-bool may_remember_sold_out();
+// Whether anything may be kept in mind: not by a transaction that has written, nor where quotas
+// are not in use.
+bool may_remember_sold_out(const installation &guard);
 
-// Keeps in mind, if it may, that the coupon was found sold out and that no hold of it has a
-// deadline before until. returns is what unit_returns_heard() said before the look.
+// Keeps in mind, which must be allowed, that the coupon was found sold out and that no hold of it
+// has a deadline before until. returns is what unit_returns() said before the look.
 void remember_sold_out(int64 coupon_id, TimestampTz until, uint64 returns);
 
 } // namespace coupon_guard

@@ -13,14 +13,15 @@ enum class status : unsigned char {
     already_redeemed,
     sold_out,
     withheld,
+    voided,
 };
 
-inline constexpr int status_count = 9;
+inline constexpr int status_count = 10;
 
 // Labels of the enum, by status.
 inline constexpr const char *status_labels[status_count] = {
     "redeemed",         "held",     "not_found", "inactive", "not_started", "expired",
-    "already_redeemed", "sold_out", "withheld",
+    "already_redeemed", "sold_out", "withheld",  "voided",
 };
 
 } // namespace coupon_guard

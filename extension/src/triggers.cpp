@@ -1,15 +1,82 @@
-// Trigger functions: what keeps the three tables true when they are changed by plain SQL. Changes
-// by the extension's own functions do not come through here.
+// Trigger functions, one for each table: what keeps the tables true when they are changed by plain
+// SQL or by replication. Changes by the extension's own functions do not come through here.
+//
+// No promise hangs on the order in which these triggers and a shop's own fire, nor on what else the
+// command does meanwhile: what a trigger does is right whatever has been redeemed between the
+// change of the row and the trigger. Where that cannot be known, the quota is ended.
 
 #include "arguments.hpp"
+#include "coupon_cache.hpp"
+#include "followed_rows.hpp"
 #include "ledger.hpp"
+#include "news.hpp"
 #include "quota.hpp"
+#include "quota_ahead.hpp"
 #include "refusal.hpp"
 
 namespace coupon_guard {
 namespace {
 
-using trigger_action = HeapTuple (*)(const schema &objects, const TriggerData &trigger);
+// ---- the call ---------------------------------------------------------------------------------
+
+[[noreturn]] void report_protocol(const char *function, const char *what) {
+    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                    errmsg("function \"%s\" %s", function, what)));
+    pg_unreachable();
+}
+
+// How a trigger function may be called.
+struct trigger_protocol {
+    const char *function;
+    Oid catalog::*table;
+    bool before_row;       // BEFORE UPDATE or DELETE, for each row
+    bool before_statement; // BEFORE UPDATE or DELETE
+};
+
+void check_event(const TriggerData &trigger, const trigger_protocol &allowed) {
+    TriggerEvent event = trigger.tg_event;
+    const char *function = allowed.function;
+    if (TRIGGER_FIRED_INSTEAD(event))
+        report_protocol(function, "must not be fired INSTEAD OF");
+    if (TRIGGER_FIRED_BY_TRUNCATE(event)) {
+        if (!TRIGGER_FIRED_AFTER(event))
+            report_protocol(function, "must be fired AFTER TRUNCATE");
+        return;
+    }
+    if (TRIGGER_FIRED_BEFORE(event)) {
+        bool is_allowed =
+            TRIGGER_FIRED_FOR_ROW(event) ? allowed.before_row : allowed.before_statement;
+        if (!is_allowed)
+            report_protocol(function, "must be fired AFTER ROW");
+        if (TRIGGER_FIRED_BY_INSERT(event))
+            report_protocol(function, "must be fired BEFORE UPDATE or DELETE");
+    } else if (TRIGGER_FIRED_FOR_STATEMENT(event))
+        report_protocol(function, "must be fired for each row");
+}
+
+// The installation of the trigger function that was called as it may be, on its table.
+installation open_guard_for_trigger(FunctionCallInfo call, const trigger_protocol &allowed,
+                                    LOCKMODE ledger_lock) {
+    if (!CALLED_AS_TRIGGER(call))
+        report_protocol(allowed.function, "was not called by trigger manager");
+    const TriggerData &trigger = *reinterpret_cast<TriggerData *>(call->context);
+    check_event(trigger, allowed);
+    if (TRIGGER_FIRED_AFTER(trigger.tg_event))
+        CommandCounterIncrement(); // all that the command has done counts
+    const installation guard = open_guard(call->flinfo->fn_oid, ledger_lock);
+    if (RelationGetRelid(trigger.tg_relation) != catalog_of(guard).*allowed.table)
+        report_protocol(allowed.function, "must be fired for its own table of coupon_guard");
+    return guard;
+}
+
+const TriggerData &trigger_of(FunctionCallInfo call) {
+    return *reinterpret_cast<TriggerData *>(call->context);
+}
+
+// Whether the change comes from elsewhere: a fact to be followed, not one to be judged.
+bool is_replica() {
+    return SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
+}
 
 Datum value_of(HeapTuple row, AttrNumber column, const TriggerData &trigger, bool &is_null) {
     return heap_getattr(row, column, RelationGetDescr(trigger.tg_relation), &is_null);
@@ -17,50 +84,80 @@ Datum value_of(HeapTuple row, AttrNumber column, const TriggerData &trigger, boo
 
 int64 bigint_of(HeapTuple row, AttrNumber column, const TriggerData &trigger) {
     bool is_null;
-    return DatumGetInt64(value_of(row, column, trigger, is_null));
+    Datum value = value_of(row, column, trigger, is_null);
+    if (is_null)
+        ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION),
+                        errmsg("unexpected null in column %d of table \"%s\"", column,
+                               RelationGetRelationName(trigger.tg_relation))));
+    return DatumGetInt64(value);
+}
+
+// The command that made the change.
+CommandId command_of(const TriggerData &trigger) {
+    if (TRIGGER_FIRED_BY_DELETE(trigger.tg_event))
+        return HeapTupleHeaderGetCmax(trigger.tg_trigtuple->t_data);
+    if (TRIGGER_FIRED_BY_UPDATE(trigger.tg_event))
+        return HeapTupleHeaderGetCmin(trigger.tg_newtuple->t_data);
+    return HeapTupleHeaderGetCmin(trigger.tg_trigtuple->t_data);
 }
 
 // ---- coupon: what has redemptions stays -------------------------------------------------------
 //
 // The SHARE ROW EXCLUSIVE lock on the ledger waits for every redemption in flight and keeps new
-// ones out until this transaction ends. What is then in the ledger is all there is; and whoever
-// redeems later reads the coupon after this transaction's end, so finds it gone. A DELETE takes the
-// lock before it locks a coupon's row, for a first redemption takes them in this order too.
+// ones out until this transaction ends. What is then in the ledger is all there is, but for what
+// this transaction itself redeems before the row is gone: so the ledger is looked at afterwards.
+// And whoever redeems later reads the coupon after this transaction's end, so finds it gone. The
+// lock is taken before any coupon's row is locked (BEFORE STATEMENT), for a first redemption takes
+// them in this order too.
 
-void keep_coupon(const schema &objects, const TriggerData &trigger) {
-    int64 id = bigint_of(trigger.tg_trigtuple, objects.coupon.id, trigger);
-    if (has_redemptions(objects, id)) {
-        bool is_null;
-        Datum code = value_of(trigger.tg_trigtuple, objects.coupon.code, trigger, is_null);
-        ereport(ERROR,
-                (errcode(ERRCODE_RESTRICT_VIOLATION),
-                 errmsg(TRIGGER_FIRED_BY_DELETE(trigger.tg_event)
-                            ? "coupon \"%s\" has redemptions and cannot be deleted"
-                            : "coupon \"%s\" has redemptions and cannot change its ID",
-                        clip_for_message(code)),
-                 errdetail("Table \"coupon_redemption\" refers to it by ID " INT64_FORMAT ".", id),
-                 errhint("Set active = false to stop it from being redeemed.")));
-    }
-    drop_quota(objects, id);
+void lock_out_redemptions(const installation &guard) {
+    lock_table(guard, &catalog::ledger_table, ShareRowExclusiveLock);
 }
 
-void keep_all_coupons(const schema &objects) {
-    if (has_redemptions(objects))
+bool changes_id(const installation &guard, const TriggerData &trigger) {
+    AttrNumber id = catalog_of(guard).coupon.id;
+    return bigint_of(trigger.tg_trigtuple, id, trigger) !=
+           bigint_of(trigger.tg_newtuple, id, trigger);
+}
+
+HeapTuple before_coupon_change(const installation &guard, const TriggerData &trigger) {
+    note_own_coupon_change();
+    bool is_update = TRIGGER_FIRED_BY_UPDATE(trigger.tg_event);
+    if (!is_replica() && (!is_update || changes_id(guard, trigger)))
+        lock_out_redemptions(guard);
+    return is_update ? trigger.tg_newtuple : trigger.tg_trigtuple;
+}
+
+void keep_redeemed(const installation &guard, const TriggerData &trigger, int64 id) {
+    if (!has_redemptions(guard, id))
+        return;
+    bool is_null;
+    Datum code = value_of(trigger.tg_trigtuple, catalog_of(guard).coupon.code, trigger, is_null);
+    ereport(ERROR,
+            (errcode(ERRCODE_RESTRICT_VIOLATION),
+             errmsg(TRIGGER_FIRED_BY_DELETE(trigger.tg_event)
+                        ? "coupon \"%s\" has redemptions and cannot be deleted"
+                        : "coupon \"%s\" has redemptions and cannot change its ID",
+                    is_null ? "" : clip_for_message(code)),
+             errdetail("Table \"coupon_redemption\" refers to it by ID " INT64_FORMAT ".", id),
+             errhint("Set active = false to stop it from being redeemed.")));
+}
+
+// The coupon has gone, under this id at least.
+void after_coupon_loss(const installation &guard, const TriggerData &trigger) {
+    int64 id = bigint_of(trigger.tg_trigtuple, catalog_of(guard).coupon.id, trigger);
+    if (!is_replica())
+        keep_redeemed(guard, trigger, id);
+    end_quota(guard, id);
+}
+
+void after_coupon_truncate(const installation &guard) {
+    if (!is_replica() && has_redemptions(guard))
         ereport(ERROR, (errcode(ERRCODE_RESTRICT_VIOLATION),
                         errmsg("coupons have redemptions and cannot be truncated"),
                         errdetail("Table \"coupon_redemption\" is not empty."),
                         errhint("Truncate both tables in one command, or set active = false.")));
-    drop_all_quotas(objects);
-}
-
-HeapTuple keep_redeemed(const schema &objects, const TriggerData &trigger) {
-    if (TRIGGER_FIRED_FOR_STATEMENT(trigger.tg_event)) {
-        if (TRIGGER_FIRED_BY_TRUNCATE(trigger.tg_event))
-            keep_all_coupons(objects);
-        return nullptr;
-    }
-    keep_coupon(objects, trigger);
-    return TRIGGER_FIRED_BY_UPDATE(trigger.tg_event) ? trigger.tg_newtuple : trigger.tg_trigtuple;
+    end_all_quotas(guard);
 }
 
 // ---- coupon: the quota follows the cap --------------------------------------------------------
@@ -70,126 +167,193 @@ HeapTuple keep_redeemed(const schema &objects, const TriggerData &trigger) {
 // waited for but whoever has units that are to go. A quota that is not set up is no reason to wait:
 // whoever sets it up waits for the coupon's row, which we have changed, and then reads it anew.
 
-int64 cap_of(HeapTuple row, const schema &objects, const TriggerData &trigger) {
-    bool is_null;
-    Datum cap = value_of(row, objects.coupon.max_redemptions, trigger, is_null);
-    return is_null ? no_cap : DatumGetInt64(cap);
-}
-
-coupon capped_coupon(const schema &objects, const TriggerData &trigger, HeapTuple row) {
+coupon capped_coupon(const installation &guard, const TriggerData &trigger, HeapTuple row) {
+    const coupon_columns &columns = catalog_of(guard).coupon;
     coupon offer;
     memset(&offer, 0, sizeof offer);
-    offer.id = bigint_of(row, objects.coupon.id, trigger);
-    offer.max_redemptions = cap_of(row, objects, trigger);
+    offer.id = bigint_of(row, columns.id, trigger);
+    bool has_no_stripes;
+    Datum stripes = value_of(row, columns.stripes, trigger, has_no_stripes);
+    offer.stripes = has_no_stripes ? 0 : DatumGetInt32(stripes);
+    bool has_no_cap;
+    Datum cap = value_of(row, columns.max_redemptions, trigger, has_no_cap);
+    offer.max_redemptions = has_no_cap ? no_cap : DatumGetInt64(cap);
     return offer;
 }
 
-HeapTuple follow_new_cap(const schema &objects, const TriggerData &trigger) {
-    set_up_new_quota(objects, capped_coupon(objects, trigger, trigger.tg_trigtuple));
-    return nullptr;
-}
-
-HeapTuple follow_changed_cap(const schema &objects, const TriggerData &trigger) {
-    coupon before = capped_coupon(objects, trigger, trigger.tg_trigtuple);
-    coupon after = capped_coupon(objects, trigger, trigger.tg_newtuple);
-    if (is_capped(before) && is_capped(after)) {
-        change_cap(objects, before, after);
-        return nullptr;
+void follow_cap_between_numbers(const installation &guard, const coupon &before,
+                                const coupon &after, CommandId command) {
+    bool is_set_up = is_quota_set_up(guard, after.id);
+    if (is_set_up && !is_quota_newer_than(guard, after.id, command)) {
+        change_cap(guard, before, after);
+        return;
     }
-    if (is_capped(before) && !is_quota_set_up(objects, after.id))
-        return nullptr;
-    lock_schema(objects.function, ShareRowExclusiveLock);
-    if (is_capped(after)) {
-        check_cap_covers_use(objects, after);
-        set_up_quota(objects, after);
-    } else {
-        drop_quota(objects, after.id);
+    if (is_set_up)
+        end_quota(guard, after.id);
+    if (after.max_redemptions < before.max_redemptions)
+        check_cap_covers_use(guard, after);
+}
+
+void follow_cap(const installation &guard, const coupon &before, const coupon &after,
+                CommandId command) {
+    if (before.max_redemptions == after.max_redemptions)
+        return;
+    if (is_replica()) {
+        end_quota(guard, after.id);
+    } else if (is_capped(before) && is_capped(after)) {
+        follow_cap_between_numbers(guard, before, after, command);
+    } else if (is_capped(after)) {
+        lock_out_redemptions(guard);
+        check_cap_covers_use(guard, after);
+        set_up_quota(guard, after.id);
+    } else if (is_quota_set_up(guard, after.id)) {
+        lock_out_redemptions(guard);
+        end_quota(guard, after.id);
     }
-    return nullptr;
 }
 
-HeapTuple follow_cap(const schema &objects, const TriggerData &trigger) {
-    return TRIGGER_FIRED_BY_INSERT(trigger.tg_event) ? follow_new_cap(objects, trigger)
-                                                     : follow_changed_cap(objects, trigger);
+void after_coupon_insert(const installation &guard, const TriggerData &trigger) {
+    coupon created = capped_coupon(guard, trigger, trigger.tg_trigtuple);
+    if (is_capped(created) && !is_replica())
+        set_up_new_quota(guard, created);
 }
 
-// ---- coupon, quota: what backends keep in mind hears of changes -------------------------------
-
-HeapTuple announce_change(const schema &objects, const TriggerData &) {
-    announce_coupon_change(objects);
-    return nullptr;
+void after_coupon_change(const installation &guard, const TriggerData &trigger) {
+    CommandId command = command_of(trigger);
+    if (is_first_news_of(command))
+        send_coupon_change(guard);
+    if (TRIGGER_FIRED_BY_DELETE(trigger.tg_event)) {
+        after_coupon_loss(guard, trigger);
+        return;
+    }
+    coupon before = capped_coupon(guard, trigger, trigger.tg_trigtuple);
+    coupon after = capped_coupon(guard, trigger, trigger.tg_newtuple);
+    if (before.id != after.id) {
+        after_coupon_loss(guard, trigger);
+        end_quota(guard, after.id);
+    } else
+        follow_cap(guard, before, after, command);
 }
 
-HeapTuple announce_return(const schema &objects, const TriggerData &) {
-    announce_unit_return(objects);
+HeapTuple follow_coupon(const installation &guard, const TriggerData &trigger) {
+    TriggerEvent event = trigger.tg_event;
+    if (TRIGGER_FIRED_BY_TRUNCATE(event)) {
+        lock_out_redemptions(guard);
+        after_coupon_truncate(guard);
+    } else if (TRIGGER_FIRED_FOR_STATEMENT(event))
+        lock_out_redemptions(guard);
+    else if (TRIGGER_FIRED_BEFORE(event))
+        return before_coupon_change(guard, trigger);
+    else if (TRIGGER_FIRED_BY_INSERT(event))
+        after_coupon_insert(guard, trigger);
+    else
+        after_coupon_change(guard, trigger);
     return nullptr;
 }
 
 // ---- ledger: the quota follows rows written by plain SQL (imports, restores, clean-ups) --------
 
+void report_if_beyond(bool is_within, int64 coupon_id) {
+    if (!is_within)
+        report_sold_out(coupon_id);
+}
+
+// Counts the coupon's live rows instead of following them one by one.
+void count_anew(const installation &guard, int64 coupon_id, CommandId command) {
+    report_if_beyond(set_up_quota(guard, coupon_id), coupon_id);
+    note_counted(coupon_id, command);
+}
+
+// A live row of the coupon was made (else: ended) by the command.
+void follow_live_row(const installation &guard, int64 coupon_id, bool is_made, CommandId command) {
+    if (is_replica()) {
+        if (is_quota_set_up(guard, coupon_id))
+            end_quota(guard, coupon_id);
+        return;
+    }
+    if (was_counted(coupon_id, command))
+        return;
+    bool is_set_up = is_quota_set_up(guard, coupon_id);
+    if (is_set_up && !is_quota_newer_than(guard, coupon_id, command)) {
+        coupon offer;
+        if (!is_made)
+            return_units(guard, coupon_id, 1);
+        else if (find_coupon(guard, coupon_id, offer) && is_capped(offer))
+            report_if_beyond(wait_for_unit(guard, offer), coupon_id);
+        return;
+    }
+    if (is_set_up)
+        end_quota(guard, coupon_id);
+    if (is_made)
+        count_anew(guard, coupon_id, command);
+}
+
 struct unit_use {
-    bool uses_unit;
+    bool is_live;
     int64 coupon_id;
+    bool has_deadline;
+    TimestampTz deadline;
 };
 
-unit_use unit_use_of(HeapTuple row, const schema &objects, const TriggerData &trigger) {
-    bool is_live;
-    value_of(row, objects.ledger.voided_at, trigger, is_live);
-    return {is_live, bigint_of(row, objects.ledger.coupon_id, trigger)};
+unit_use unit_use_of(HeapTuple row, const installation &guard, const TriggerData &trigger) {
+    const ledger_columns &columns = catalog_of(guard).ledger;
+    unit_use use;
+    value_of(row, columns.voided_at, trigger, use.is_live);
+    use.coupon_id = bigint_of(row, columns.coupon_id, trigger);
+    bool has_none;
+    use.deadline = DatumGetTimestampTz(value_of(row, columns.hold_expires_at, trigger, has_none));
+    use.has_deadline = !has_none;
+    return use;
 }
 
-bool is_same(unit_use one, unit_use other) {
-    return one.uses_unit == other.uses_unit && one.coupon_id == other.coupon_id;
+void follow_changed_row(const installation &guard, const unit_use &before, const unit_use &after,
+                        CommandId command) {
+    bool is_moved = before.coupon_id != after.coupon_id;
+    if (before.is_live && (is_moved || !after.is_live))
+        follow_live_row(guard, before.coupon_id, false, command);
+    if (after.is_live && (is_moved || !before.is_live))
+        follow_live_row(guard, after.coupon_id, true, command);
+    if (before.has_deadline != after.has_deadline ||
+        (before.has_deadline && before.deadline != after.deadline))
+        send_unit_return(guard); // a hold ends at another time
 }
 
-void give_back(const schema &objects, unit_use before) {
-    if (before.uses_unit && is_quota_set_up(objects, before.coupon_id))
-        return_units(objects, before.coupon_id, 1);
-}
-
-void take_for(const schema &objects, unit_use after) {
-    coupon offer;
-    if (after.uses_unit && is_quota_set_up(objects, after.coupon_id) &&
-        find_coupon(objects, after.coupon_id, offer) && is_capped(offer) &&
-        !wait_for_unit(objects, offer))
-        report_sold_out(after.coupon_id);
-}
-
-HeapTuple follow_ledger(const schema &objects, const TriggerData &trigger) {
+HeapTuple follow_ledger(const installation &guard, const TriggerData &trigger) {
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger.tg_event)) {
-        drop_all_quotas(objects);
+        end_all_quotas(guard);
         return nullptr;
     }
-    unit_use use = unit_use_of(trigger.tg_trigtuple, objects, trigger);
-    if (TRIGGER_FIRED_BY_INSERT(trigger.tg_event)) {
-        take_for(objects, use);
-    } else if (TRIGGER_FIRED_BY_DELETE(trigger.tg_event)) {
-        give_back(objects, use);
-    } else {
-        unit_use new_use = unit_use_of(trigger.tg_newtuple, objects, trigger);
-        if (is_same(use, new_use)) { // a hold has another deadline
-            announce_unit_return(objects);
-        } else {
-            give_back(objects, use);
-            take_for(objects, new_use);
-        }
-    }
+    CommandId command = command_of(trigger);
+    unit_use use = unit_use_of(trigger.tg_trigtuple, guard, trigger);
+    if (TRIGGER_FIRED_BY_UPDATE(trigger.tg_event))
+        follow_changed_row(guard, use, unit_use_of(trigger.tg_newtuple, guard, trigger), command);
+    else if (use.is_live)
+        follow_live_row(guard, use.coupon_id, TRIGGER_FIRED_BY_INSERT(trigger.tg_event), command);
     return nullptr;
 }
 
-Datum run_trigger(FunctionCallInfo call, LOCKMODE ledger_lock, Oid schema::*table,
-                  trigger_action action) {
-    if (!CALLED_AS_TRIGGER(call))
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("a trigger function must be called as a trigger")));
-    const TriggerData &trigger = *reinterpret_cast<TriggerData *>(call->context);
-    const schema objects = lock_schema(call->flinfo->fn_oid, ledger_lock);
-    if (RelationGetRelid(trigger.tg_relation) != objects.*table)
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("this trigger function belongs to another table"),
-                        errdetail("It keeps the tables of coupon_guard true.")));
-    return PointerGetDatum(action(objects, trigger));
+// ---- quota: nobody else need write there ------------------------------------------------------
+
+HeapTuple follow_quota(const installation &guard, const TriggerData &trigger) {
+    if (TRIGGER_FIRED_BY_TRUNCATE(trigger.tg_event)) {
+        withdraw_all_units_ahead();
+        send_unit_return(guard);
+        return nullptr;
+    }
+    AttrNumber coupon_id = catalog_of(guard).quota.coupon_id;
+    end_quota(guard, bigint_of(trigger.tg_trigtuple, coupon_id, trigger));
+    if (TRIGGER_FIRED_BY_UPDATE(trigger.tg_event))
+        end_quota(guard, bigint_of(trigger.tg_newtuple, coupon_id, trigger));
+    send_unit_return(guard);
+    return nullptr;
 }
+
+constexpr trigger_protocol coupon_protocol = {"coupon_guard_follow_coupon", &catalog::coupon_table,
+                                              true, true};
+constexpr trigger_protocol ledger_protocol = {"coupon_guard_follow_ledger", &catalog::ledger_table,
+                                              false, false};
+constexpr trigger_protocol quota_protocol = {"coupon_guard_follow_quota", &catalog::quota_table,
+                                             false, false};
 
 } // namespace
 } // namespace coupon_guard
@@ -198,28 +362,21 @@ using namespace coupon_guard;
 
 extern "C" {
 
-PG_FUNCTION_INFO_V1(coupon_guard_keep_redeemed);
-Datum coupon_guard_keep_redeemed(PG_FUNCTION_ARGS) {
-    return run_trigger(fcinfo, ShareRowExclusiveLock, &schema::coupon_table, keep_redeemed);
-}
-
-PG_FUNCTION_INFO_V1(coupon_guard_follow_cap);
-Datum coupon_guard_follow_cap(PG_FUNCTION_ARGS) {
-    return run_trigger(fcinfo, RowExclusiveLock, &schema::coupon_table, follow_cap);
-}
-
-PG_FUNCTION_INFO_V1(coupon_guard_announce_change);
-Datum coupon_guard_announce_change(PG_FUNCTION_ARGS) {
-    return run_trigger(fcinfo, AccessShareLock, &schema::coupon_table, announce_change);
-}
-
-PG_FUNCTION_INFO_V1(coupon_guard_announce_return);
-Datum coupon_guard_announce_return(PG_FUNCTION_ARGS) {
-    return run_trigger(fcinfo, AccessShareLock, &schema::quota_table, announce_return);
+PG_FUNCTION_INFO_V1(coupon_guard_follow_coupon);
+Datum coupon_guard_follow_coupon(PG_FUNCTION_ARGS) {
+    const installation guard = open_guard_for_trigger(fcinfo, coupon_protocol, AccessShareLock);
+    return PointerGetDatum(follow_coupon(guard, trigger_of(fcinfo)));
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_follow_ledger);
 Datum coupon_guard_follow_ledger(PG_FUNCTION_ARGS) {
-    return run_trigger(fcinfo, RowExclusiveLock, &schema::ledger_table, follow_ledger);
+    const installation guard = open_guard_for_trigger(fcinfo, ledger_protocol, RowExclusiveLock);
+    return PointerGetDatum(follow_ledger(guard, trigger_of(fcinfo)));
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_follow_quota);
+Datum coupon_guard_follow_quota(PG_FUNCTION_ARGS) {
+    const installation guard = open_guard_for_trigger(fcinfo, quota_protocol, AccessShareLock);
+    return PointerGetDatum(follow_quota(guard, trigger_of(fcinfo)));
 }
 }

@@ -1,6 +1,6 @@
 // The server's headers, and everything that differs between server versions.
 //
-// The only file that includes server headers; src/pg/ and src/ include this one.
+// src/pg/ and src/ include this one; a header that a single file needs is included there.
 // How to write C++ around code that longjmps: CONTRIBUTING.md.
 #pragma once
 
@@ -16,7 +16,6 @@ extern "C" {
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_proc.h"
@@ -32,8 +31,10 @@ extern "C" {
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "parser/parse_relation.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
 #include "storage/proc.h"
@@ -42,6 +43,7 @@ extern "C" {
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -103,6 +105,15 @@ inline uint32 backend_number() {
     return static_cast<uint32>(MyProcNumber);
 #else
     return static_cast<uint32>(MyBackendId - 1);
+#endif
+}
+
+// What no other transaction of this backend has had, nor will have before long.
+inline LocalTransactionId transaction_number() {
+#if PG_VERSION_NUM >= 170000
+    return MyProc->vxid.lxid;
+#else
+    return MyProc->lxid;
 #endif
 }
 

@@ -1,37 +1,104 @@
+// Insertion is speculative, as in write.cpp, which says why that cannot livelock.
+//
+// Changing a row without waiting: heap_update() and heap_delete() wait for whoever else is changing
+// the row, and may not be told otherwise. So the row is first seen to be free, and nobody may begin
+// to change it between that and the change (nor is its place given to another row, for it is
+// pinned): whoever changes a row without waiting first takes its
+// tuple lock, without waiting for that either, and has it until the change is made. (A session
+// that changes it by plain SQL in that moment is waited for.)
+
 #include "pg/heap_write.hpp"
 
 namespace coupon_guard {
+namespace {
 
-bool insert_plain_entry(Relation table, ItemPointer tid, const Datum *values,
-                        const index_entry &entry) {
+bool has_entry(const plain_index &index, const bool *nulls) {
+    const null_tests &tests = index.tests;
+    return (tests.null_column == 0 || nulls[tests.null_column - 1]) &&
+           (tests.not_null_column == 0 || !nulls[tests.not_null_column - 1]);
+}
+
+// The entry of the row at tid in one index. False if the index arbitrates and has a row of the same
+// key.
+bool insert_entry(Relation table, ItemPointer tid, const Datum *values, const bool *nulls,
+                  const plain_index &plain) {
     static IndexInfo unused_by_btree = {T_IndexInfo};
-    Datum key[lengthof(entry.columns)];
-    bool nulls[lengthof(entry.columns)] = {}; // what is null has no entry
-    for (int i = 0; i < entry.column_count; i++)
-        key[i] = values[entry.columns[i] - 1];
-    Relation index = index_open(entry.index, RowExclusiveLock);
-    IndexUniqueCheck check = !index->rd_index->indisunique ? UNIQUE_CHECK_NO
-                             : entry.arbitrates            ? UNIQUE_CHECK_PARTIAL
-                                                           : UNIQUE_CHECK_YES;
-    bool is_unique = index_insert(index, key, nulls, tid, table, check, false, &unused_by_btree);
+    Datum key[INDEX_MAX_KEYS];
+    bool key_nulls[INDEX_MAX_KEYS];
+    for (int i = 0; i < plain.column_count; i++) {
+        key[i] = values[plain.columns[i] - 1];
+        key_nulls[i] = nulls[plain.columns[i] - 1];
+    }
+    Relation index = index_open(plain.index, RowExclusiveLock);
+    IndexUniqueCheck check = !plain.is_unique   ? UNIQUE_CHECK_NO
+                             : plain.arbitrates ? UNIQUE_CHECK_PARTIAL
+                                                : UNIQUE_CHECK_YES;
+    bool is_unique =
+        index_insert(index, key, key_nulls, tid, table, check, false, &unused_by_btree);
     index_close(index, NoLock);
     return is_unique || check != UNIQUE_CHECK_PARTIAL;
 }
 
-bool insert_plain_row(Oid table_oid, const Datum *values, const bool *nulls,
-                      const index_entry *entries, int entry_count) {
-    Relation table = table_open(table_oid, NoLock);
+bool insert_entries(const write_plan &plan, Relation table, ItemPointer tid, const Datum *values,
+                    const bool *nulls) {
+    for (int i = 0; i < plan.index_count; i++)
+        if (has_entry(plan.indexes[i], nulls) &&
+            !insert_entry(table, tid, values, nulls, plan.indexes[i]))
+            return false;
+    return true;
+}
+
+HeapTuple form_row(Relation table, const Datum *values, const bool *nulls) {
     HeapTuple row = heap_form_tuple(RelationGetDescr(table), const_cast<Datum *>(values),
                                     const_cast<bool *>(nulls));
-    row->t_tableOid = table_oid;
+    row->t_tableOid = RelationGetRelid(table);
+    return row;
+}
+
+// Whether nobody else is changing the version at tid, and it is the row's newest.
+bool is_free(Relation table, ItemPointer tid) {
+    Buffer buffer = ReadBuffer(table, ItemPointerGetBlockNumber(tid));
+    LockBuffer(buffer, BUFFER_LOCK_SHARE);
+    Page page = BufferGetPage(buffer);
+    OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+    bool free = false;
+    if (offset <= PageGetMaxOffsetNumber(page)) {
+        ItemId item = PageGetItemId(page, offset);
+        if (ItemIdIsNormal(item)) {
+            HeapTupleData row;
+            row.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item));
+            row.t_len = ItemIdGetLength(item);
+            row.t_tableOid = RelationGetRelid(table);
+            row.t_self = *tid;
+            free = HeapTupleSatisfiesUpdate(&row, GetCurrentCommandId(false), buffer) == TM_Ok;
+        }
+    }
+    UnlockReleaseBuffer(buffer);
+    return free;
+}
+
+bool may_change_now(Relation table, ItemPointer tid) {
+    if (!ConditionalLockTuple(table, tid, ExclusiveLock))
+        return false;
+    if (is_free(table, tid))
+        return true;
+    UnlockTuple(table, tid, ExclusiveLock);
+    return false;
+}
+
+} // namespace
+
+bool insert_plainly(const write_plan &plan, const Datum *values, const bool *nulls) {
+    Assert(plan.inserts_plainly);
+    Relation table = table_open(plan.table, NoLock);
+    Assert(CheckRelationLockedByMe(table, RowExclusiveLock, true));
+    Assert(RelationGetDescr(table)->natts == plan.column_count);
+    HeapTuple row = form_row(table, values, nulls);
     TransactionId self = GetCurrentTransactionId();
     uint32 token = SpeculativeInsertionLockAcquire(self);
     HeapTupleHeaderSetSpeculativeToken(row->t_data, token);
     heap_insert(table, row, GetCurrentCommandId(true), HEAP_INSERT_SPECULATIVE, nullptr);
-
-    bool is_unique = true;
-    for (int i = 0; i < entry_count && is_unique; i++)
-        is_unique = insert_plain_entry(table, &row->t_self, values, entries[i]);
+    bool is_unique = insert_entries(plan, table, &row->t_self, values, nulls);
     if (is_unique)
         heap_finish_speculative(table, &row->t_self);
     else
@@ -40,6 +107,43 @@ bool insert_plain_row(Oid table_oid, const Datum *values, const bool *nulls,
     heap_freetuple(row);
     table_close(table, NoLock);
     return is_unique;
+}
+
+bool update_plainly(const write_plan &plan, Relation table, ItemPointerData &tid,
+                    const Datum *values, const bool *nulls, bool wait) {
+    Assert(plan.changes_plainly);
+    Assert(CheckRelationLockedByMe(table, RowExclusiveLock, true));
+    Assert(RelationGetDescr(table)->natts == plan.column_count);
+    if (!wait && !may_change_now(table, &tid))
+        return false;
+    TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(table), &TTSOpsHeapTuple);
+    ExecForceStoreHeapTuple(form_row(table, values, nulls), row, true);
+    TM_FailureData failure;
+    LockTupleMode lock;
+    index_updates updates;
+    bool changed = table_tuple_update(table, &tid, row, GetCurrentCommandId(true), InvalidSnapshot,
+                                      InvalidSnapshot, true, &failure, &lock, &updates) == TM_Ok;
+    if (!wait)
+        UnlockTuple(table, &tid, ExclusiveLock);
+    if (changed && needs_index_entries(updates))
+        insert_entries(plan, table, &row->tts_tid, values, nulls);
+    if (changed)
+        tid = row->tts_tid;
+    ExecDropSingleTupleTableSlot(row);
+    return changed;
+}
+
+bool delete_plainly(const write_plan &plan, Relation table, ItemPointerData tid, bool wait) {
+    Assert(plan.changes_plainly);
+    Assert(CheckRelationLockedByMe(table, RowExclusiveLock, true));
+    if (!wait && !may_change_now(table, &tid))
+        return false;
+    TM_FailureData failure;
+    bool deleted = table_tuple_delete(table, &tid, GetCurrentCommandId(true), InvalidSnapshot,
+                                      InvalidSnapshot, true, &failure, false) == TM_Ok;
+    if (!wait)
+        UnlockTuple(table, &tid, ExclusiveLock);
+    return deleted;
 }
 
 } // namespace coupon_guard

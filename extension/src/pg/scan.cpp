@@ -2,15 +2,43 @@
 
 namespace coupon_guard {
 
-index_scan begin_scan(Oid table, Oid index, Snapshot snapshot, ScanKeyData *keys, int count,
-                      LOCKMODE index_lock) {
+static index_scan open_scan(Oid table, Oid index, LOCKMODE index_lock) {
     index_scan scan;
     scan.table = table_open(table, NoLock);
+    Assert(CheckRelationLockedByMe(scan.table, AccessShareLock, true));
     scan.index = index_open(index, index_lock);
     scan.row = table_slot_create(scan.table, nullptr);
+    scan.newest = nullptr;
     scan.entries_seen = 0;
+    return scan;
+}
+
+static void start_scan(index_scan &scan, Snapshot snapshot, ScanKeyData *keys, int count) {
     scan.scan = begin_index_scan(scan.table, scan.index, snapshot, count);
     index_rescan(scan.scan, keys, count, nullptr, 0);
+}
+
+index_scan begin_scan(Oid table, Oid index, ScanKeyData *keys, int count, LOCKMODE index_lock) {
+    index_scan scan = open_scan(table, index, index_lock);
+    // Only now, for a lock may have been waited for. An MVCC snapshot, for a scan that judges each
+    // row by itself can miss a row that is being updated: it may see neither the new version, not
+    // yet committed, nor the old, dead by then.
+    scan.newest = RegisterSnapshot(GetLatestSnapshot());
+    start_scan(scan, scan.newest, keys, count);
+    return scan;
+}
+
+index_scan begin_dirty_scan(Oid table, Oid index, SnapshotData &dirty, ScanKeyData *keys, int count,
+                            LOCKMODE index_lock) {
+    index_scan scan = open_scan(table, index, index_lock);
+    InitDirtySnapshot(dirty);
+    start_scan(scan, &dirty, keys, count);
+    return scan;
+}
+
+index_scan begin_version_scan(Oid table, Oid index, ScanKeyData *keys, int count) {
+    index_scan scan = open_scan(table, index, AccessShareLock);
+    start_scan(scan, SnapshotAny, keys, count);
     return scan;
 }
 
@@ -34,6 +62,8 @@ bool next_row(index_scan &scan, ScanDirection direction) {
 
 void end_scan(index_scan &scan) {
     index_endscan(scan.scan);
+    if (scan.newest != nullptr)
+        UnregisterSnapshot(scan.newest);
     ExecDropSingleTupleTableSlot(scan.row);
     index_close(scan.index, NoLock);
     table_close(scan.table, NoLock);
@@ -75,17 +105,6 @@ bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival &found)
     return true;
 }
 
-void wait_for_rival(const rival &rival) {
-    if (rival.speculative_token != 0) {
-        SpeculativeInsertionWait(rival.transaction, rival.speculative_token);
-        return;
-    }
-    Relation table = table_open(rival.table, NoLock);
-    ItemPointerData row = rival.row;
-    XactLockTableWait(rival.transaction, table, &row, XLTW_InsertIndex);
-    table_close(table, NoLock);
-}
-
 Datum column_of(const index_scan &scan, AttrNumber column) {
     bool missing;
     Datum value = slot_getattr(scan.row, column, &missing);
@@ -115,6 +134,26 @@ bool is_settled(const index_scan &scan) {
     return !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row)) &&
            ((row->t_infomask & HEAP_XMAX_INVALID) != 0 ||
             HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask));
+}
+
+bool is_own_insert(const index_scan &scan, CommandId &command) {
+    bool should_free;
+    HeapTupleHeader row = ExecFetchSlotHeapTuple(scan.row, false, &should_free)->t_data;
+    Assert(!should_free);
+    if ((row->t_infomask & HEAP_UPDATED) != 0 ||
+        !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row)))
+        return false;
+    command = HeapTupleHeaderGetCmin(row);
+    return true;
+}
+
+bool is_being_deleted(const index_scan &scan, const SnapshotData &dirty) {
+    if (!TransactionIdIsValid(dirty.xmax))
+        return false;
+    bool should_free;
+    HeapTuple row = ExecFetchSlotHeapTuple(scan.row, false, &should_free);
+    Assert(!should_free);
+    return ItemPointerEquals(&row->t_self, &row->t_data->t_ctid); // else: the next version
 }
 
 void depend_on_row(const index_scan &scan) {

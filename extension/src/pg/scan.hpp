@@ -4,7 +4,7 @@
 // are plain structs without destructors.
 #pragma once
 
-#include "pg/backend.hpp"
+#include "pg/outcome.hpp"
 
 namespace coupon_guard {
 
@@ -13,14 +13,25 @@ struct index_scan {
     Relation index;
     IndexScanDesc scan;
     TupleTableSlot *row; // the row at hand, after next_row() said true
+    Snapshot newest;     // null: a dirty snapshot, which is the caller's
     int64 entries_seen;  // entries of the index, whatever became of their rows
 };
 
-// Rows of table, which must be locked already, for which columns of its B-tree index are as the
+// Rows of table, which the caller has locked, for which columns of its B-tree index are as the
 // keys say. Takes index_lock on the index, kept to the end of the transaction: ROW EXCLUSIVE if a
 // write may follow, to lock once only. The keys must live until end_scan().
-index_scan begin_scan(Oid table, Oid index, Snapshot snapshot, ScanKeyData *keys, int count,
+
+// In the newest committed state (and what the transaction itself did), whatever snapshot the
+// caller's statement uses; all rows as of one moment, after the lock was granted.
+index_scan begin_scan(Oid table, Oid index, ScanKeyData *keys, int count,
                       LOCKMODE index_lock = AccessShareLock);
+// Rows in progress included. Each row is judged by itself: one that is being updated may be missed
+// if the update commits just then. dirty is initialised here, and must live as long as the keys.
+index_scan begin_dirty_scan(Oid table, Oid index, SnapshotData &dirty, ScanKeyData *keys, int count,
+                            LOCKMODE index_lock = RowExclusiveLock);
+// All versions of such rows, whatever became of them.
+index_scan begin_version_scan(Oid table, Oid index, ScanKeyData *keys, int count);
+
 // Begins the scan anew, with the same keys.
 void restart_scan(index_scan &scan, ScanKeyData *keys, int count);
 bool next_row(index_scan &scan, ScanDirection direction = ForwardScanDirection);
@@ -32,21 +43,9 @@ ScanKeyData equals_text(AttrNumber index_column, Datum value);
 ScanKeyData is_at_most(AttrNumber index_column, TimestampTz value);
 ScanKeyData equals_integer(AttrNumber index_column, int32 value);
 
-// A transaction still open on which an answer hangs.
-struct rival {
-    TransactionId transaction;
-    uint32 speculative_token; // 0 if it has finished writing its row
-    Oid table;
-    ItemPointerData row;
-};
-
 // Whether another transaction, still open, writes the row at hand, which a scan by a dirty
 // snapshot (SnapshotDirty) has found; and which.
 bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival &found);
-
-// Waits for the rival's end: its transaction's, or if it is still writing, its decision.
-// Errors: lock_timeout, statement_timeout, deadlock, cancel.
-void wait_for_rival(const rival &rival);
 
 // The value of a column of the row at hand, where the column is NOT NULL, or with a default.
 Datum column_of(const index_scan &scan, AttrNumber column);
@@ -55,6 +54,13 @@ bool is_null(const index_scan &scan, AttrNumber column);
 
 // Whether the row at hand, found by an MVCC snapshot, is committed and nobody is changing it.
 bool is_settled(const index_scan &scan);
+
+// Whether the version at hand was inserted (not as the next version of a row) by this transaction,
+// and not rolled back; and by which command.
+bool is_own_insert(const index_scan &scan, CommandId &command);
+
+// Whether the row at hand is being deleted, not updated, by the rival that was found.
+bool is_being_deleted(const index_scan &scan, const SnapshotData &dirty);
 
 // Under SERIALIZABLE: makes the transaction depend on the row at hand, which it acts upon though
 // it was read by no snapshot of the transaction.

@@ -9,6 +9,8 @@
 
 #include "pg/write.hpp"
 
+#include "pg/heap_write.hpp"
+
 namespace coupon_guard {
 namespace {
 
@@ -33,7 +35,8 @@ const char *name_of(const write_state &state) {
 // Takes triggers that call function out of a copy of a table's triggers.
 void leave_out_trigger(TriggerDesc *triggers, Oid function) {
     int kept = 0;
-    triggers->trig_insert_after_row = triggers->trig_update_after_row = false;
+    triggers->trig_insert_after_row = triggers->trig_update_after_row =
+        triggers->trig_delete_after_row = false;
     for (int i = 0; i < triggers->numtriggers; i++) {
         const Trigger &trigger = triggers->triggers[i];
         if (trigger.tgfoid == function)
@@ -43,21 +46,24 @@ void leave_out_trigger(TriggerDesc *triggers, Oid function) {
             trigger.tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT);
         triggers->trig_update_after_row |= TRIGGER_TYPE_MATCHES(
             trigger.tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE);
+        triggers->trig_delete_after_row |= TRIGGER_TYPE_MATCHES(
+            trigger.tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE);
         triggers->triggers[kept++] = trigger;
     }
     triggers->numtriggers = kept;
 }
 
-write_state begin_write(const write_target &target, CmdType command, Bitmapset *updated_columns) {
+write_state begin_write(const write_plan &plan, CmdType command, Bitmapset *updated_columns) {
     write_state state;
     state.estate = CreateExecutorState();
     state.caller = MemoryContextSwitchTo(state.estate->es_query_cxt);
-    Relation table = table_open(target.table, NoLock);
+    Relation table = table_open(plan.table, NoLock);
+    Assert(CheckRelationLockedByMe(table, RowExclusiveLock, true));
     init_range_table(state.estate, table, updated_columns);
     state.target = makeNode(ResultRelInfo);
     InitResultRelInfo(state.target, table, 1, nullptr, 0);
-    if (state.target->ri_TrigDesc != nullptr && OidIsValid(target.own_trigger))
-        leave_out_trigger(state.target->ri_TrigDesc, target.own_trigger);
+    if (state.target->ri_TrigDesc != nullptr && OidIsValid(plan.own_trigger))
+        leave_out_trigger(state.target->ri_TrigDesc, plan.own_trigger);
     // AFTER triggers look the table up here.
     state.estate->es_opened_result_relations =
         lappend(state.estate->es_opened_result_relations, state.target);
@@ -68,7 +74,7 @@ write_state begin_write(const write_target &target, CmdType command, Bitmapset *
     state.row =
         ExecInitExtraTupleSlot(state.estate, RelationGetDescr(table), table_slot_callbacks(table));
     AfterTriggerBeginQuery();
-    state.transition = MakeTransitionCaptureState(state.target->ri_TrigDesc, target.table, command);
+    state.transition = MakeTransitionCaptureState(state.target->ri_TrigDesc, plan.table, command);
     return state;
 }
 
@@ -174,15 +180,10 @@ void complete_and_check(const write_state &state) {
     ExecConstraints(state.target, state.row, state.estate);
 }
 
-// All indexes of an arbiter's shape: while REINDEX CONCURRENTLY runs there are two of each.
-List *find_arbiters(const write_state &state, const write_target &target) {
+List *arbiters_of(const write_plan &plan) {
     List *arbiters = NIL;
-    for (int i = 0; i < state.target->ri_NumIndices; i++) {
-        Relation index = state.target->ri_IndexRelationDescs[i];
-        for (int j = 0; j < target.arbiter_count; j++)
-            if (has_shape(index, target.arbiters[j]))
-                arbiters = lappend_oid(arbiters, RelationGetRelid(index));
-    }
+    for (int i = 0; i < plan.arbiter_count; i++)
+        arbiters = lappend_oid(arbiters, plan.arbiters[i]);
     return arbiters;
 }
 
@@ -200,16 +201,16 @@ bool write_new_row(const write_state &state, List *arbiters, List **recheck) {
     return !conflict;
 }
 
-} // namespace
-
-bool insert_row(const write_target &target, const column_value *values, int count) {
-    write_state state = begin_write(target, CMD_INSERT, nullptr);
+// From here on nothing of the plan is read: a trigger may alter tables.
+bool insert_through_executor(const write_plan &plan, const column_value *values, int count) {
+    write_state state = begin_write(plan, CMD_INSERT, nullptr);
+    List *arbiters = arbiters_of(plan);
     ExecBSInsertTriggers(state.estate, state.target);
     fill_new_row(state, values, count);
     fire_before_insert(state, values, count);
     complete_and_check(state);
     List *recheck = NIL;
-    bool inserted = write_new_row(state, find_arbiters(state, target), &recheck);
+    bool inserted = write_new_row(state, arbiters, &recheck);
     if (inserted)
         ExecARInsertTriggers(state.estate, state.target, state.row, recheck, state.transition);
     ExecASInsertTriggers(state.estate, state.target, state.transition);
@@ -217,13 +218,36 @@ bool insert_row(const write_target &target, const column_value *values, int coun
     return inserted;
 }
 
-void update_row(const write_target &target, TupleTableSlot *locked, const column_value *values,
+void report_suppressed_change(const write_state &state) {
+    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                    errmsg("a trigger on table \"%s\" suppressed a change", name_of(state)),
+                    errhint("To refuse a change, raise an error in the trigger.")));
+}
+
+} // namespace
+
+bool insert_row(const write_plan &plan, const column_value *values, int count) {
+    if (!plan.inserts_plainly)
+        return insert_through_executor(plan, values, count);
+    Datum row[most_plain_columns];
+    bool nulls[most_plain_columns];
+    memset(nulls, true, sizeof(bool) * plan.column_count);
+    for (int i = 0; i < count; i++) {
+        row[values[i].column - 1] = values[i].value;
+        nulls[values[i].column - 1] = values[i].is_null;
+    }
+    bool inserted = insert_plainly(plan, row, nulls);
+    CommandCounterIncrement();
+    return inserted;
+}
+
+void update_row(const write_plan &plan, TupleTableSlot *locked, const column_value *values,
                 int count) {
     Bitmapset *updated_columns = nullptr;
     for (int i = 0; i < count; i++)
         updated_columns =
             bms_add_member(updated_columns, values[i].column - FirstLowInvalidHeapAttributeNumber);
-    write_state state = begin_write(target, CMD_UPDATE, updated_columns);
+    write_state state = begin_write(plan, CMD_UPDATE, updated_columns);
     ExecBSUpdateTriggers(state.estate, state.target);
     slot_getallattrs(locked);
     ExecClearTuple(state.row);
@@ -244,12 +268,24 @@ void update_row(const write_target &target, TupleTableSlot *locked, const column
     EvalPlanQualEnd(&nobody_changed_it);
     if (!ItemPointerIsValid(&state.row->tts_tid) ||
         ItemPointerEquals(&state.row->tts_tid, &locked->tts_tid)) // there is no new version
-        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-                        errmsg("a trigger on table \"%s\" suppressed a change", name_of(state)),
-                        errhint("To refuse a change, raise an error in the trigger.")));
+        report_suppressed_change(state);
     check_fixed_columns(state, values, count, "changed");
     capture_transition(state, &locked->tts_tid);
     ExecASUpdateTriggers(state.estate, state.target, state.transition);
+    end_write(state);
+}
+
+void delete_row(const write_plan &plan, TupleTableSlot *locked) {
+    write_state state = begin_write(plan, CMD_DELETE, nullptr);
+    ExecBSDeleteTriggers(state.estate, state.target);
+    EPQState nobody_changed_it;
+    init_recheck(&nobody_changed_it, state.estate);
+    ExecSimpleRelationDelete(state.target, state.estate, &nobody_changed_it, locked);
+    EvalPlanQualEnd(&nobody_changed_it);
+    ItemPointerData tid = locked->tts_tid;
+    if (lock_row(table_of(state), &tid, state.row, LockWaitError) != row_lock::own)
+        report_suppressed_change(state);
+    ExecASDeleteTriggers(state.estate, state.target, state.transition);
     end_write(state);
 }
 
