@@ -61,7 +61,7 @@ SELECT user_id, use_no, hold_expires_at, request_id FROM coupon_redemption WHERE
 SELECT status FROM hold_coupon(8, 'ANY', request_id => 'h-1');
 SELECT status, replayed FROM redeem_coupon(8, 'ANY', 'r-1');
 SELECT status, replayed FROM redeem_coupon(8, 'ANY', 'r-1');
-SELECT use_no, hold_expires_at, request_id FROM coupon_redemption WHERE user_id = '8';
+SELECT use_no, hold_expires_at IS NOT NULL AS is_hold, request_id FROM coupon_redemption WHERE user_id = '8' ORDER BY use_no;
 -- A hold that expired, or was voided, is not placed again by a retry.
 SELECT status, redemption_id FROM hold_coupon(9, 'ANY', request_id => 'h-1') \gset
 UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE user_id = '9';
