@@ -46,10 +46,10 @@ def pgbench(database, script, clients, seconds, *, warm_up=WARM_UP, options=(), 
         return _read(done.stdout, done.stderr, pathlib.Path(directory), warm_up)
 
 
-def fixed_number(database, script, transactions, *, variables=None):
+def fixed_number(database, script, transactions, *, options=(), variables=None):
     """One client, so many transactions: for what is counted, not timed."""
     command = ["pgbench", "--no-vacuum", "--protocol=prepared", "--client=1", f"--transactions={transactions}",
-               f"--file={HERE / 'cases' / script}.sql", "--max-tries=1000"]
+               f"--file={HERE / 'cases' / script}.sql", "--max-tries=1000", *options]
     for name, value in (variables or {}).items():
         command += ["--define", f"{name}={value}"]
     done = subprocess.run(command + [database], text=True, capture_output=True, timeout=1800, check=False)
