@@ -11,11 +11,14 @@ std::string trimmed(const std::string &message) {
     return end == std::string::npos ? std::string{} : message.substr(0, end + 1);
 }
 
-/// Errors after which the server ends the session: connection exceptions, shutdown, crash of
-/// another backend, the idle timeouts.
+/// Errors after which the server ends the session: connection exceptions; shutdown, crash of
+/// another backend, start-up, a database dropped under a standby's session (57P01 to 57P04); the
+/// timeouts of an idle session, an idle transaction, and a transaction as a whole.
 bool ends_session(const std::string &sqlstate) {
-    return sqlstate.compare(0, 2, "08") == 0 || sqlstate == "57P01" || sqlstate == "57P02" ||
-           sqlstate == "57P03" || sqlstate == "57P05" || sqlstate == "25P03";
+    for (const char *known : {"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"})
+        if (sqlstate == known)
+            return true;
+    return sqlstate.compare(0, 2, "08") == 0;
 }
 
 } // namespace
@@ -23,7 +26,8 @@ bool ends_session(const std::string &sqlstate) {
 void throw_sql_error(const std::string &message, const std::string &sqlstate) {
     if (sqlstate == "40001" || sqlstate == "40P01")
         throw transaction_conflict{message, sqlstate};
-    if (sqlstate.compare(0, 2, "22") == 0 || sqlstate == "RC007" || sqlstate == "RC008")
+    if (sqlstate.compare(0, 2, "22") == 0 || sqlstate == "54000" || sqlstate == "RC007" ||
+        sqlstate == "RC008")
         throw misuse{message, sqlstate};
     if (sqlstate == "42501")
         throw not_permitted{message, sqlstate};

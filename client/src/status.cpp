@@ -16,6 +16,7 @@ constexpr std::pair<status, std::string_view> names[] = {
     {status::already_redeemed, "already_redeemed"},
     {status::sold_out, "sold_out"},
     {status::withheld, "withheld"},
+    {status::voided, "voided"},
 };
 
 } // namespace

@@ -56,13 +56,14 @@ redemption redeem(pqxx::transaction_base &transaction, const user_id &user, std:
 
 /// Keeps a unit of `code` for `user` until a deadline, to be turned into a redemption by confirm()
 /// or by redeem(). Asked again while the hold lives, it answers with that hold, its deadline
-/// unchanged. All else as for redeem(). Since 0.1.0.
+/// unchanged. A hold placed with a request id belongs to that request: with another request id it
+/// is a use like any other (`already_redeemed`). All else as for redeem(). Since 0.1.0.
 redemption hold(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
                 const hold_options &options = {}, std::string_view schema = {});
 
 /// Turns the hold with this redemption id into a redemption: `redeemed` (`replayed` if it was one
-/// already), or `expired` if its deadline has passed or it was voided. misuse (RC008) if there is
-/// none; all else as for redeem(). Since 0.1.0.
+/// already), `expired` if its deadline has passed, or `voided` if it was given back before. misuse
+/// (RC008) if there is none; all else as for redeem(). Since 0.1.0.
 redemption confirm(pqxx::transaction_base &transaction, std::int64_t hold_id,
                    std::string_view schema = {});
 
@@ -72,8 +73,9 @@ bool void_redemption(pqxx::transaction_base &transaction, std::int64_t redemptio
                      const std::optional<std::string> &reason = {}, std::string_view schema = {});
 
 /// Redeems several coupons, all or none. If one is refused, those that could have been redeemed are
-/// `withheld`. Callers who name the codes in different orders do not deadlock. All else as for
-/// redeem(). Since 0.1.0.
+/// `withheld`. Callers who name the codes in different orders do not deadlock. A request id stands
+/// for the codes together, in whatever order they are named when it is asked again. More than 1,000
+/// codes are misuse. All else as for redeem(). Since 0.1.0.
 stacked_redemptions redeem_all(pqxx::transaction_base &transaction, const user_id &user,
                                const std::vector<std::string> &codes,
                                const redeem_options &options = {}, std::string_view schema = {});

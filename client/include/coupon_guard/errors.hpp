@@ -4,6 +4,7 @@
 ///       sql_error              the server said no; nothing was redeemed by this request
 ///         transaction_conflict 40001, 40P01: repeat the whole transaction
 ///         misuse               22xxx: a value the functions do not take (empty user, bad bytes);
+///                              54000: one that is too large (more than 1,000 codes);
 ///                              RC007: the request id was used for another coupon;
 ///                              RC008: there is no redemption with this id
 ///         not_permitted        42501: no EXECUTE on the function, no USAGE on its schema
@@ -12,8 +13,9 @@
 ///         gave_up_waiting      55P03, 57014: lock_timeout, statement_timeout or a cancel
 ///       connection_error
 ///         connection_failed    no connection: nothing was sent
-///         connection_lost      it broke, and nothing can have been redeemed
-///         outcome_unknown      it broke, and nobody told whether the redemption happened
+///         connection_lost      it broke, or the server ended the session (08xxx, 57P01 to 57P05,
+///                              25P03, 25P04), and nothing can have been redeemed
+///         outcome_unknown      likewise, and nobody told whether the redemption happened
 ///       unexpected_answer      the server's answer is none this version of the library can read
 #ifndef COUPON_GUARD_ERRORS_HPP
 #define COUPON_GUARD_ERRORS_HPP

@@ -18,7 +18,7 @@ struct redeem_options {
     std::optional<std::string> metadata;
     /// The caller's own key of this request, one for each user and purpose ("checkout-8f3a"). The
     /// same user and request id get the first redemption again (`replayed`), so that asking again
-    /// is harmless.
+    /// is harmless; `voided` if it has been given back since. Control characters are misuse.
     std::optional<std::string> request_id;
 };
 
@@ -33,7 +33,8 @@ using timestamp = std::chrono::time_point<std::chrono::system_clock, std::chrono
 
 /// The answer to one request. Which of the optional parts are there depends on the status:
 /// `redeemed` and `held` have all of them (terms if the coupon has any; the one time or the other),
-/// `already_redeemed` those of the user's latest redemption, `not_found` none. Since 0.1.0.
+/// `already_redeemed` those of the user's latest redemption or hold, `voided` the redemption_id,
+/// `not_found` none. Since 0.1.0.
 struct redemption {
     coupon_guard::status status{};
     std::optional<std::int64_t> redemption_id;

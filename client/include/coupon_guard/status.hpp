@@ -21,6 +21,7 @@ enum class status {
     already_redeemed, ///< this user has used it coupon.max_per_user times
     sold_out,         ///< all coupon.max_redemptions units are taken
     withheld,         ///< it could have been redeemed, but another of the same request could not
+    voided,           ///< given back since: this request id's redemption (replayed), this hold
 };
 
 /// The status as SQL spells it. The view is valid for the life of the program.

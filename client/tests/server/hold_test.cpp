@@ -79,6 +79,30 @@ TEST_F(Hold, VoidedTheUnitIsFree) {
     EXPECT_TRUE(guard.redeem(2, "ONE").redeemed());
 }
 
+TEST_F(Hold, VoidedBeforeItsDeadlineItCannotBeConfirmed) {
+    client guard{connection()};
+    const redemption held = guard.hold(1, "ONE");
+    ASSERT_TRUE(guard.void_redemption(held.redemption_id.value()));
+    const redemption got = guard.confirm(held.redemption_id.value());
+    EXPECT_EQ(got.status, status::voided);
+    EXPECT_EQ(got.redemption_id, held.redemption_id);
+}
+
+TEST_F(Hold, BelongsToTheRequestThatPlacedIt) {
+    client guard{connection()};
+    hold_options first = held_for(10min);
+    first.request_id = "order-A";
+    hold_options second = held_for(10min);
+    second.request_id = "order-B";
+    const redemption held = guard.hold(1, "ONE", first);
+    ASSERT_TRUE(held.held());
+    const redemption other = guard.hold(1, "ONE", second);
+    EXPECT_EQ(other.status, status::already_redeemed);
+    EXPECT_EQ(other.redemption_id, held.redemption_id);
+    EXPECT_EQ(guard.redeem(1, "ONE", second).status, status::already_redeemed);
+    EXPECT_TRUE(guard.redeem(1, "ONE", first).redeemed());
+}
+
 TEST_F(Hold, AnUnknownIdIsMisuse) {
     client guard{connection()};
     const auto expect_rc008 = [](auto &&call) {

@@ -63,6 +63,36 @@ TEST_F(RequestId, ForAnotherCouponItIsMisuse) {
     }
 }
 
+TEST_F(RequestId, AVoidedRedemptionIsNotTakenForRedeemed) {
+    client guard{connection()};
+    const redemption first = guard.redeem(1, "SAVE10", with_id("a"));
+    ASSERT_TRUE(guard.void_redemption(first.redemption_id.value()));
+    const redemption again = guard.redeem(1, "SAVE10", with_id("a"));
+    EXPECT_EQ(again.status, status::voided);
+    EXPECT_FALSE(again.redeemed());
+    EXPECT_TRUE(again.replayed);
+    EXPECT_EQ(again.redemption_id, first.redemption_id);
+}
+
+TEST_F(RequestId, SeveralCouponsAreTheSameRequestInAnyOrder) {
+    run("INSERT INTO coupon (code) VALUES ('OTHER')");
+    client guard{connection()};
+    const stacked_redemptions first = guard.redeem_all(1, {"SAVE10", "OTHER"}, with_id("a"));
+    ASSERT_TRUE(first.redeemed());
+    const stacked_redemptions again = guard.redeem_all(1, {"OTHER", "SAVE10"}, with_id("a"));
+    EXPECT_TRUE(again.redeemed());
+    EXPECT_EQ(again.coupons[0].redemption_id, first.coupons[1].redemption_id);
+    EXPECT_EQ(again.coupons[1].redemption_id, first.coupons[0].redemption_id);
+    EXPECT_EQ(guard.redeem(1, "SAVE10", with_id("a#1")).status, status::already_redeemed)
+        << "no id that a caller may give is one of theirs";
+    EXPECT_EQ(rows_of("1"), "2");
+}
+
+TEST_F(RequestId, AControlCharacterInItIsMisuse) {
+    client guard{connection()};
+    EXPECT_THROW(guard.redeem(1, "SAVE10", with_id("a\x1f")), misuse);
+}
+
 TEST_F(RequestId, KilledBeforeTheCommitRecordItIsRedeemedByAskingAgain) {
     kill_at_commit(1);
     client guard{connection()};

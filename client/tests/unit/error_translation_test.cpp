@@ -30,6 +30,7 @@ TEST(ErrorTranslation, SqlErrorsAreSortedByWhatTheCallerCanDo) {
     expect_for<transaction_conflict>("40P01");
     expect_for<misuse>("22023");
     expect_for<misuse>("22004");
+    expect_for<misuse>("54000");
     expect_for<misuse>("RC007");
     expect_for<misuse>("RC008");
     expect_for<not_permitted>("42501");
@@ -43,7 +44,8 @@ TEST(ErrorTranslation, SqlErrorsAreSortedByWhatTheCallerCanDo) {
 }
 
 TEST(ErrorTranslation, ASessionThatTheServerEndsIsALostConnection) {
-    for (const char *sqlstate : {"57P01", "57P02", "08006", "57P05"}) {
+    for (const char *sqlstate :
+         {"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04", "08006", "08P01"}) {
         const pqxx::sql_error caught{"message", "query", sqlstate};
         EXPECT_THROW(throw_translated(caught, open, if_lost::nothing_happened), connection_lost);
         EXPECT_THROW(throw_translated(caught, open, if_lost::outcome_unknown), outcome_unknown);

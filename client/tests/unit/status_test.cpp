@@ -9,9 +9,9 @@ using coupon_guard::status;
 using coupon_guard::to_string;
 
 TEST(Status, EveryStatusIsReadBackFromItsSqlName) {
-    for (const status each :
-         {status::redeemed, status::held, status::not_found, status::inactive, status::not_started,
-          status::expired, status::already_redeemed, status::sold_out, status::withheld})
+    for (const status each : {status::redeemed, status::held, status::not_found, status::inactive,
+                              status::not_started, status::expired, status::already_redeemed,
+                              status::sold_out, status::withheld, status::voided})
         EXPECT_EQ(parse_status(to_string(each)), each) << to_string(each);
 }
 
