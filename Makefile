@@ -13,7 +13,7 @@ REGRESS = install dump_marks statuses limits users strict bad_input code_keys ke
 	visibility row_triggers shop_columns privileges schemas altered_tables
 # Codes beyond ASCII are tested in UTF8 whatever the server's default; other encodings: t/
 REGRESS_OPTS = --encoding=UTF8 --no-locale
-REGRESS += caps units_ahead voids holds retries stacking looking set_based ledger_by_hand quota_privileges change_triggers sold_out_memory
+REGRESS += caps units_ahead voids holds retries stacking looking usage_costs set_based ledger_by_hand quota_privileges change_triggers sold_out_memory
 ISOLATION = same-user isolation-levels limit-n insert-race plain-insert-race several-coupons coupon-changes \
 	delete-coupon ledger-changes waiting-ends reindex
 ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory
