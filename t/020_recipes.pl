@@ -1,0 +1,144 @@
+# docs/recipes.md is run as it stands: each recipe's blocks in their order, on a shop to which it applies.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# "## Title" => [ [ language, text ], ... ]
+my %recipes;
+my ($title, $block);
+foreach my $line (split /^/, slurp_file('docs/recipes.md'))
+{
+	if ($block and $line eq "```\n") { $block = undef; }
+	elsif ($block) { $block->[1] .= $line; }
+	elsif ($line =~ /^## (.*)$/) { $title = $1; }
+	elsif ($line =~ /^```(\w+)$/) { push @{ $recipes{$title} }, $block = [ $1, '' ]; }
+}
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->start;
+
+my $database;
+
+# A new database with these coupons and redemptions.
+sub shop
+{
+	my ($name, $contents) = @_;
+	$database = $name;
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	$node->safe_psql($database, "CREATE EXTENSION coupon_guard; $contents");
+}
+
+sub ask { return $node->safe_psql($database, $_[0]); }
+
+# The next block of a recipe.
+sub follow
+{
+	my ($recipe) = @_;
+	my ($language, $text) = @{ shift @{ $recipes{$recipe} } };
+	return ask($text) if $language eq 'sql';
+	chdir $node->basedir or die;
+	return $node->command_ok([ 'sh', '-e', '-c', $text ], "$recipe: the commands succeed");
+}
+
+sub all_is_well { is(ask('SELECT * FROM coupon_guard_check()'), '', "$_[0]: no invariant is broken"); }
+
+my $ledger = "SELECT code, user_id, use_no, r.id, voided_at IS NOT NULL, request_id FROM coupon_redemption r JOIN coupon c ON c.id = coupon_id ORDER BY r.id";
+
+# The guest has used ONE, which the customer has used too; TWICE once, as the customer; THRICE twice, whose number 1 the customer has
+# given back; ANY, which the customer has not used, and has given one back.
+shop('merging', q(
+	INSERT INTO coupon (code, max_redemptions, max_per_user) VALUES ('ONE', 10, 1), ('TWICE', 10, 2), ('THRICE', 10, 3), ('ANY', 10, NULL);
+	SELECT redeem_coupon('42', 'ONE', 'a'), redeem_coupon('42', 'TWICE'), redeem_coupon('42', 'THRICE'), redeem_coupon('42', 'THRICE');
+	SELECT void_redemption(3);
+	SELECT redeem_coupon('guest-7', 'ONE', 'b'), redeem_coupon('guest-7', 'TWICE', 'a'), redeem_coupon('guest-7', 'THRICE'),
+	       redeem_coupon('guest-7', 'THRICE'), redeem_coupon('guest-7', 'ANY', 'c'), redeem_coupon('guest-7', 'ANY');
+	SELECT void_redemption(10);));
+is(follow('Merging two accounts'), '1', 'merging: one use is beyond the limit');
+is(ask($ledger), join("\n", 'ONE|42|1|1|f|a', 'TWICE|42|1|2|f|', 'THRICE|42|1|3|t|', 'THRICE|42|2|4|f|', 'ONE|guest-7|1|5|f|b',
+		'TWICE|42|2|6|f|', 'THRICE|42|1|7|f|', 'THRICE|42|3|8|f|', 'ANY|42|1|9|f|c', 'ANY|42|2|10|t|'),
+	'merging: the guest\'s uses have the numbers that were free');
+is(ask(q(SELECT string_agg(status::text || coalesce(use_no::text, ''), ' ' ORDER BY code) FROM unnest('{ONE,TWICE,THRICE,ANY}'::text[]) code, redeem_coupon('42', code))),
+	'redeemed2 already_redeemed1 already_redeemed3 already_redeemed2', 'merging: the customer has what is left');
+is(ask("SELECT status, redemption_id FROM redeem_coupon('42', 'ANY', 'c')"), 'redeemed|9', 'merging: a request id goes along');
+all_is_well('merging');
+
+shop('erasing', q(
+	INSERT INTO coupon (code, max_redemptions, max_per_user) VALUES ('TWO', 2, 2);
+	SELECT redeem_coupon('42', 'TWO', 'a', '{"order": 7}'), redeem_coupon('42', 'TWO');));
+follow('Erasing a customer');
+is(ask("SELECT bool_and(user_id ~ '^erased-.{36}\$' AND request_id IS NULL AND metadata IS NULL) FROM coupon_redemption"), 't', 'erasing: nothing of the customer is left');
+is(ask("SELECT status FROM redeem_coupon('42', 'TWO', 'a')"), 'sold_out', 'erasing: the redemptions count as before');
+all_is_well('erasing');
+
+# LONG OVER is over, but not switched off; GIFT goes on, and two of its three uses are old; so does OFTEN, with a row given back long ago.
+shop('archiving', q(
+	INSERT INTO coupon (code, max_redemptions, max_per_user) VALUES ('LONG OVER', 2, 1), ('GIFT', 4, NULL), ('OFTEN', 2, 1);
+	SELECT redeem_coupon(1, 'LONG OVER'), redeem_coupon(2, 'LONG OVER'), redeem_coupon(1, 'GIFT'), redeem_coupon(2, 'GIFT'),
+	       redeem_coupon(3, 'OFTEN'), redeem_coupon(4, 'OFTEN');
+	SELECT void_redemption(6);
+	UPDATE coupon_redemption SET redeemed_at = '2001-01-01', voided_at = CASE WHEN voided_at IS NOT NULL THEN timestamptz '2001-01-01' END;
+	UPDATE coupon SET expires_at = '2001-01-02' WHERE code = 'LONG OVER';
+	SELECT redeem_coupon(3, 'GIFT');));
+follow('Archiving old rows');
+my $archived = 'SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM redemption_archive';
+is(ask($archived), '1 2 6', 'archiving: what counts no more is archived');
+is(ask("UPDATE coupon SET expires_at = NULL; SELECT status FROM redeem_coupon(3, 'LONG OVER')"), 'inactive', 'archiving: what was over stays over');
+follow('Archiving old rows');
+is(ask($archived), '1 2 3 4 6', 'archiving: so are the old uses of a coupon that goes on');
+is(ask("SELECT max_redemptions, redeemed, remaining FROM coupon_usage WHERE code = 'GIFT'"), '2|1|1', 'archiving: its cap is lower by as many');
+is(ask("SELECT r.status FROM generate_series(1, 2) i, redeem_coupon(i, 'GIFT') r"), "redeemed\nsold_out", 'archiving: no unit came free');
+all_is_well('archiving');
+
+shop('importing', q(
+	CREATE TABLE old_coupon (id bigint, code text, max_uses bigint, per_customer int);
+	CREATE TABLE old_use (id bigint, coupon_id bigint, customer text, used_at timestamptz);
+	INSERT INTO old_coupon VALUES (7, 'OLD', 4, 2), (9, 'OLDER', NULL, NULL);
+	INSERT INTO old_use VALUES (100, 7, 'ann', '2001-01-02'), (101, 7, 'ann', '2001-01-01'), (50, 7, 'bob', '2001-01-01'), (51, 9, 'bob', '2001-01-01');));
+follow('Importing with ids of your own');
+is(ask("INSERT INTO coupon (code) VALUES ('NEXT') RETURNING id > 9"), 't', 'importing: the next coupon has an id of its own');
+is(ask("SELECT status, redemption_id > 101, use_no FROM redeem_coupon('bob'::text, 'OLD')"), 'redeemed|t|2', 'importing: so has the next redemption');
+is(ask("SELECT r.status FROM unnest('{ann,bob,eve}'::text[]) u, redeem_coupon(u, 'OLD') r"), "already_redeemed\nalready_redeemed\nsold_out",
+	'importing: limits and cap count what was imported');
+is(ask("SELECT use_no FROM coupon_redemption WHERE id IN (100, 101) ORDER BY id"), "2\n1", 'importing: uses are numbered by time');
+all_is_well('importing');
+
+# A unit too many, written past all triggers.
+shop('repairing', q(
+	INSERT INTO coupon (code, max_redemptions) VALUES ('TWO', 2), ('SOUND', 2);
+	SELECT redeem_coupon(1, 'TWO'), redeem_coupon(1, 'SOUND');));
+ask(q(SET allow_system_table_mods = on;
+	BEGIN;
+	UPDATE pg_class SET relhastriggers = false WHERE oid = 'coupon_quota'::regclass;
+	UPDATE coupon_quota SET remaining = remaining + 1 WHERE coupon_id = 1;
+	UPDATE pg_class SET relhastriggers = true WHERE oid = 'coupon_quota'::regclass;
+	COMMIT;));
+is(ask('SELECT invariant, coupon_id FROM coupon_guard_check()'), 'quota|1', 'repairing: a quota is wrong');
+follow('Repairing a quota');
+is(ask('SELECT DISTINCT coupon_id FROM coupon_quota'), '2', 'repairing: and gone, and no other');
+all_is_well('repairing');
+is(ask("SELECT r.status FROM generate_series(2, 3) i, redeem_coupon(i, 'TWO') r"), "redeemed\nsold_out", 'repairing: it is counted anew');
+all_is_well('repaired');
+
+shop('shop', q(
+	INSERT INTO coupon (code, max_redemptions) VALUES ('THREE', 3);
+	SELECT redeem_coupon(1, 'THREE'), redeem_coupon(2, 'THREE');));
+my $enabled = q(SELECT string_agg(DISTINCT tgenabled::text, '' ORDER BY tgenabled::text) FROM pg_trigger WHERE tgrelid::regclass::text ~ '^coupon' AND NOT tgisinternal);
+is(ask($enabled), 'A', 'restoring: the triggers are made to fire always');
+follow('Restoring data with triggers disabled');
+$database = 'shop_copy';
+is(ask($enabled), 'O', 'restoring: they are not so afterwards');
+follow('Restoring data with triggers disabled');
+is(ask($enabled), 'A', 'restoring: then they are');
+is(ask("SELECT r.status, r.redemption_id FROM generate_series(2, 4) i, redeem_coupon(i, 'THREE') r"), "already_redeemed|2\nredeemed|3\nsold_out|",
+	'restoring: redeeming goes on where it was');
+all_is_well('restoring');
+
+is_deeply([ grep { @{ $recipes{$_} } } sort keys %recipes ], [], 'every block of the page was run');
+
+$node->stop;
+done_testing();
