@@ -17,6 +17,8 @@ REGRESS += caps units_ahead voids holds retries stacking looking usage_costs set
 ISOLATION = same-user isolation-levels limit-n insert-race plain-insert-race several-coupons coupon-changes \
 	delete-coupon ledger-changes waiting-ends reindex
 ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory
+ISOLATION += altered-while-waiting read-after-waiting reindex-while-waiting reindex-quota expired-hold-rivals lock-order \
+	triggers-off quota-ended stripes-grow waiting-list
 TAP_TESTS = 1
 
 PG_CONFIG ?= pg_config
