@@ -105,7 +105,7 @@ CREATE TABLE @extschema@.coupon_quota (
   stripe pg_catalog.int4,
   generation pg_catalog.int4 NOT NULL,
   remaining pg_catalog.int8 NOT NULL
-    CONSTRAINT coupon_quota_not_negative CHECK (remaining OPERATOR(pg_catalog.>=) 0),
+    CONSTRAINT coupon_quota_remaining CHECK (remaining OPERATOR(pg_catalog.>=) 0),
   PRIMARY KEY (coupon_id, stripe)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE @extschema@.coupon_quota IS

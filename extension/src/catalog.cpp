@@ -243,12 +243,22 @@ bool is_same_installation(const catalog &one, const catalog &other) {
            one.quota_table == other.quota_table && one.returns_relation == other.returns_relation;
 }
 
-void load(Oid namespace_id) {
+// The function that is running may have gone while it waited, and another extension with it.
+void check_function_exists(Oid function) {
+    if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+                        errmsg("the function that was called does not exist any more"),
+                        errdetail("Extension coupon_guard was dropped, or made anew, meanwhile.")));
+}
+
+void load(const installation &guard) {
+    Oid namespace_id = guard.namespace_id;
     catalog found;
     uint64 heard;
     do {
         CHECK_FOR_INTERRUPTS();
         heard = invalidations;
+        check_function_exists(guard.function);
         memset(&found, 0, sizeof found);
         found.namespace_id = namespace_id;
         found.ledger_table = find_table(namespace_id, "coupon_redemption");
@@ -293,7 +303,7 @@ void note_function_change(Datum, int, uint32) {
 
 const catalog &catalog_of(const installation &guard) {
     if (!is_known(guard.namespace_id))
-        load(guard.namespace_id);
+        load(guard);
     return cached;
 }
 

@@ -292,10 +292,10 @@ int64 wait_for_units(const installation &guard, const coupon &offer, int64 wante
 outcome take_unit(const installation &guard, const coupon &offer, TimestampTz moment,
                   bool contended) {
     Assert(is_capped(offer));
-    if (use_unit_ahead(offer.id))
+    if (use_unit_ahead(guard, offer.id))
         return decided(true);
     uint64 returns = unit_returns();
-    taking result = take_units(guard, offer, moment, units_to_take(offer.id), contended);
+    taking result = take_units(guard, offer, moment, units_to_take(guard, offer.id), contended);
     if (result.end.verdict == verdict::no && may_remember_sold_out(guard))
         remember_sold_out(offer.id, first_hold_deadline(guard, offer.id), returns);
     if (is_yes(result.end)) {
@@ -306,9 +306,9 @@ outcome take_unit(const installation &guard, const coupon &offer, TimestampTz mo
 }
 
 bool wait_for_unit(const installation &guard, const coupon &offer) {
-    if (use_unit_ahead(offer.id))
+    if (use_unit_ahead(guard, offer.id))
         return true;
-    int64 amount = wait_for_units(guard, offer, units_to_take(offer.id));
+    int64 amount = wait_for_units(guard, offer, units_to_take(guard, offer.id));
     if (amount > 0)
         remember_units_taken(guard, offer.id, amount - 1);
     return amount > 0;
@@ -331,7 +331,7 @@ void return_units(const installation &guard, int64 coupon_id, int64 count) {
 int64 count_units_left(const installation &guard, const coupon &offer, TimestampTz moment) {
     int64 remaining;
     if (read_quota(guard, offer.id, remaining))
-        remaining += units_to_spare(offer.id);
+        remaining += units_to_spare(guard, offer.id);
     else
         remaining = offer.max_redemptions - count_committed_rows(guard, offer.id);
     return Max(remaining, 0) + count_expired_holds(guard, offer.id, moment);

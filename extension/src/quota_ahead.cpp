@@ -9,14 +9,27 @@ namespace {
 constexpr int64 most_taken_at_once = 4096;
 constexpr int none = -1;
 
-struct units_ahead {
-    Oid function;     // through which the tables are found again
-    int32 generation; // of the quota
+// Units of one quota: a coupon's may have another generation by the end of the transaction.
+struct quota_key {
     int64 coupon_id;
+    int32 generation;
+};
+
+bool is_same(const quota_key &one, const quota_key &other) {
+    return one.coupon_id == other.coupon_id && one.generation == other.generation;
+}
+
+quota_key key_of(const installation &guard, int64 coupon_id) {
+    return {coupon_id, catalog_of(guard).generation};
+}
+
+struct units_ahead {
+    Oid function; // through which the tables are found again
+    quota_key quota;
     SubTransactionId owner;
     int64 last_taken;
     int64 spare;
-    int64 borrowed; // of what the next outer entry of this coupon had to spare
+    int64 borrowed; // of what the next outer entry of this quota had to spare
 };
 
 // One for each coupon and subtransaction, those of inner subtransactions after those of outer ones.
@@ -27,10 +40,10 @@ int entry_room;
 // No more coupons are minded, for they are searched one by one.
 constexpr int most_coupons = 32;
 
-// The coupon's entry of the innermost subtransaction that has one, of those before an entry.
-int nearest_entry(int64 coupon_id, int before) {
+// The quota's entry of the innermost subtransaction that has one, of those before an entry.
+int nearest_entry(const quota_key &quota, int before) {
     int at = before - 1;
-    while (at >= 0 && entries[at].coupon_id != coupon_id)
+    while (at >= 0 && !is_same(entries[at].quota, quota))
         at--;
     return at;
 }
@@ -52,22 +65,22 @@ void forget_entries() {
 }
 
 // The entry of the subtransaction at hand; none if there are too many.
-int own_entry(Oid function, int32 generation, int64 coupon_id) {
+int own_entry(Oid function, const quota_key &quota) {
     SubTransactionId self = GetCurrentSubTransactionId();
-    int nearest = nearest_entry(coupon_id, entry_count);
+    int nearest = nearest_entry(quota, entry_count);
     if (nearest != none && entries[nearest].owner == self)
         return nearest;
     if (nearest == none && entry_count >= most_coupons)
         return none;
     make_room();
     int64 last_taken = nearest == none ? 0 : entries[nearest].last_taken;
-    entries[entry_count] = {function, generation, coupon_id, self, last_taken, 0, 0};
+    entries[entry_count] = {function, quota, self, last_taken, 0, 0};
     return entry_count++;
 }
 
 // What outer subtransactions have to spare becomes this one's, until it is rolled back.
 void borrow_spare_units(int at) {
-    int outer = nearest_entry(entries[at].coupon_id, at);
+    int outer = nearest_entry(entries[at].quota, at);
     if (outer == none)
         return;
     borrow_spare_units(outer);
@@ -90,8 +103,8 @@ void return_spare_units() {
         if (last.spare == 0 || !is_extension_there(last.function))
             continue;
         const installation guard = open_guard(last.function, RowExclusiveLock);
-        if (is_generation_current(guard, last.generation))
-            return_units(guard, last.coupon_id, last.spare);
+        if (is_generation_current(guard, last.quota.generation))
+            return_units(guard, last.quota.coupon_id, last.spare);
     }
     forget_entries();
 }
@@ -102,11 +115,11 @@ void warn_of_lost_units() {
         if (entries[i].spare > 0)
             ereport(WARNING,
                     (errmsg(INT64_FORMAT " units of coupon " INT64_FORMAT " were not given back",
-                            entries[i].spare, entries[i].coupon_id),
+                            entries[i].spare, entries[i].quota.coupon_id),
                      errdetail("They were taken while the transaction was being committed."),
                      errhint("DELETE FROM coupon_quota WHERE coupon_id = " INT64_FORMAT
                              " has the units counted anew.",
-                             entries[i].coupon_id)));
+                             entries[i].quota.coupon_id)));
 }
 
 void end_transaction(XactEvent event, void *) {
@@ -139,7 +152,7 @@ void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactio
         kept--;
     for (int i = kept; i < entry_count; i++) {
         units_ahead ended = entries[i];
-        int outer = nearest_entry(ended.coupon_id, kept);
+        int outer = nearest_entry(ended.quota, kept);
         if (event == SUBXACT_EVENT_ABORT_SUB) {
             if (outer != none)
                 entries[outer].spare += ended.borrowed;
@@ -156,48 +169,49 @@ void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactio
 
 } // namespace
 
-bool use_unit_ahead(int64 coupon_id) {
-    if (units_to_spare(coupon_id) == 0)
+bool use_unit_ahead(const installation &guard, int64 coupon_id) {
+    if (units_to_spare(guard, coupon_id) == 0)
         return false;
-    const units_ahead nearest = entries[nearest_entry(coupon_id, entry_count)];
-    int own = own_entry(nearest.function, nearest.generation, coupon_id);
+    int own = own_entry(guard.function, key_of(guard, coupon_id));
     if (entries[own].spare == 0)
         borrow_spare_units(own);
     entries[own].spare--;
     return true;
 }
 
-int64 units_to_spare(int64 coupon_id) {
+int64 units_to_spare(const installation &guard, int64 coupon_id) {
+    if (entry_count == 0)
+        return 0;
+    const quota_key quota = key_of(guard, coupon_id);
     int64 spare = 0;
     for (int i = 0; i < entry_count; i++)
-        if (entries[i].coupon_id == coupon_id)
+        if (is_same(entries[i].quota, quota))
             spare += entries[i].spare;
     return spare;
 }
 
-int64 withdraw_units_ahead(int64 coupon_id) {
-    int64 spare = units_to_spare(coupon_id);
+int64 withdraw_units_ahead(const installation &guard, int64 coupon_id) {
+    int64 spare = units_to_spare(guard, coupon_id);
     if (spare == 0)
         return 0;
-    const units_ahead nearest = entries[nearest_entry(coupon_id, entry_count)];
-    int own = own_entry(nearest.function, nearest.generation, coupon_id);
+    int own = own_entry(guard.function, key_of(guard, coupon_id));
     borrow_spare_units(own);
     entries[own].spare = 0;
     return spare;
 }
 
-void withdraw_all_units_ahead() {
+void withdraw_all_units_ahead(const installation &guard) {
     for (int i = entry_count - 1; i >= 0; i--)
-        withdraw_units_ahead(entries[i].coupon_id);
+        withdraw_units_ahead(guard, entries[i].quota.coupon_id);
 }
 
-int64 units_to_take(int64 coupon_id) {
-    int nearest = nearest_entry(coupon_id, entry_count);
+int64 units_to_take(const installation &guard, int64 coupon_id) {
+    int nearest = nearest_entry(key_of(guard, coupon_id), entry_count);
     return nearest == none ? 1 : Min(Max(2 * entries[nearest].last_taken, 1), most_taken_at_once);
 }
 
 void remember_units_taken(const installation &guard, int64 coupon_id, int64 spare) {
-    int own = own_entry(guard.function, catalog_of(guard).generation, coupon_id);
+    int own = own_entry(guard.function, key_of(guard, coupon_id));
     if (own == none) {
         if (spare > 0)
             return_units(guard, coupon_id, spare);
@@ -208,7 +222,7 @@ void remember_units_taken(const installation &guard, int64 coupon_id, int64 spar
 }
 
 void keep_unused_unit(const installation &guard, int64 coupon_id) {
-    int own = own_entry(guard.function, catalog_of(guard).generation, coupon_id);
+    int own = own_entry(guard.function, key_of(guard, coupon_id));
     if (own != none)
         entries[own].spare++;
     else

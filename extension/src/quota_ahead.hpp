@@ -11,8 +11,8 @@
 // around it have to spare; if it is rolled back, they have it again.
 //
 // Whoever changes a quota other than by taking or returning units withdraws what this transaction
-// has ahead first: returned later, it would not belong to the quota any more. Nor is it returned if
-// the quota has become void meanwhile, for then it is counted anew.
+// has ahead first: returned later, it would not belong to the quota any more. If the quota has
+// become void meanwhile, so has what was taken of it: it is neither used nor returned.
 #pragma once
 
 #include "catalog.hpp"
@@ -20,18 +20,18 @@
 namespace coupon_guard {
 
 // Uses a unit that was taken ahead. False if there is none.
-bool use_unit_ahead(int64 coupon_id);
+bool use_unit_ahead(const installation &guard, int64 coupon_id);
 
 // Units that this transaction has taken ahead and not used yet.
-int64 units_to_spare(int64 coupon_id);
+int64 units_to_spare(const installation &guard, int64 coupon_id);
 
 // Takes them out of mind, so that they are not returned at commit: the caller does what is to be
 // done with them. A rollback to a savepoint undoes this too.
-int64 withdraw_units_ahead(int64 coupon_id);
-void withdraw_all_units_ahead();
+int64 withdraw_units_ahead(const installation &guard, int64 coupon_id);
+void withdraw_all_units_ahead(const installation &guard);
 
 // How many units to take of the coupon's next stripe.
-int64 units_to_take(int64 coupon_id);
+int64 units_to_take(const installation &guard, int64 coupon_id);
 
 // Keeps in mind that units were taken, spare of them not used yet.
 void remember_units_taken(const installation &guard, int64 coupon_id, int64 spare);

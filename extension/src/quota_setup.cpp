@@ -158,7 +158,7 @@ bool set_up_quota(const installation &guard, int64 coupon_id) {
         return true;
     int64 used = count_live_rows(guard, coupon_id);
     if (lock_quotas(guard)) {
-        withdraw_units_ahead(coupon_id);
+        withdraw_units_ahead(guard, coupon_id);
         delete_stripes(guard, coupon_id);
         bool all_written = write_quota(guard, offer, Max(offer.max_redemptions - used, 0));
         Assert(all_written);
@@ -175,13 +175,13 @@ void set_up_new_quota(const installation &guard, const coupon &offer) {
 }
 
 void end_quota(const installation &guard, int64 coupon_id) {
-    withdraw_units_ahead(coupon_id);
+    withdraw_units_ahead(guard, coupon_id);
     if (lock_quotas(guard) && delete_stripes(guard, coupon_id))
         send_unit_return(guard);
 }
 
 void end_all_quotas(const installation &guard) {
-    withdraw_all_units_ahead();
+    withdraw_all_units_ahead(guard);
     if (!lock_quotas(guard))
         return;
     Relation quota = table_open(catalog_of(guard).quota_table, NoLock);
@@ -207,7 +207,8 @@ void end_all_quotas(const installation &guard) {
 }
 
 void change_cap(const installation &guard, const coupon &before, const coupon &after) {
-    int64 more = after.max_redemptions - before.max_redemptions + withdraw_units_ahead(after.id);
+    int64 more =
+        after.max_redemptions - before.max_redemptions + withdraw_units_ahead(guard, after.id);
     if (more > 0)
         return_units(guard, after.id, more);
     for (int64 less = -more; less > 0;) {

@@ -336,7 +336,7 @@ HeapTuple follow_ledger(const installation &guard, const TriggerData &trigger) {
 
 HeapTuple follow_quota(const installation &guard, const TriggerData &trigger) {
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger.tg_event)) {
-        withdraw_all_units_ahead();
+        withdraw_all_units_ahead(guard);
         send_unit_return(guard);
         return nullptr;
     }
