@@ -1,4 +1,4 @@
-# What the TAP tests share: a rival that waits, and what it is told in the end.
+# What the TAP tests share: a rival that waits, and what it is told in the end; whether pg_repack is there.
 
 package CouponGuard::Test;
 
@@ -7,7 +7,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT = qw(start_rival answer);
+our @EXPORT = qw(start_rival answer find_pg_repack);
 
 # Starts the call in a session of its own and returns when it waits for a transaction.
 sub start_rival
@@ -29,6 +29,14 @@ sub answer
 	$rival->quit;
 	$answer =~ s/\s*finished\s*//;
 	return $answer;
+}
+
+# The pg_repack that belongs to this very server; undef if there is none.
+sub find_pg_repack
+{
+	my ($node) = @_;
+	my ($programs, $share) = map { my $directory = $node->config_data($_); chomp $directory; $directory } '--bindir', '--sharedir';
+	return -x "$programs/pg_repack" && -e "$share/extension/pg_repack.control" ? "$programs/pg_repack" : undef;
 }
 
 1;
