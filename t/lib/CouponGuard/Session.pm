@@ -11,12 +11,13 @@ use IO::Socket::UNIX;
 
 sub new
 {
-	my ($class, $node) = @_;
+	my ($class, $node, $database) = @_;
+	$database //= 'postgres';
 	my $path = $node->host . '/.s.PGSQL.' . $node->port;
 	my $socket = IO::Socket::UNIX->new(Peer => $path) or die "$path: $!";
 	my $self = bless { socket => $socket, select => IO::Select->new($socket), received => '', is_busy => 1 }, $class;
 	my $user = getpwuid($>);
-	my $startup = pack('N', 196608) . "user\0$user\0database\0postgres\0\0";
+	my $startup = pack('N', 196608) . "user\0$user\0database\0$database\0\0";
 	$self->send_bytes(pack('N', 4 + length $startup) . $startup);
 	$self->finish;
 	die "no connection: $self->{result}{message}" if $self->{result}{sqlstate};
