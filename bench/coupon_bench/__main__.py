@@ -6,7 +6,7 @@ import pathlib
 import signal
 import sys
 
-from . import bulk, growth, machine, memory, merge, phases, rounds, settings as command_line, targets, wal
+from . import bulk, cliff, growth, machine, memory, merge, phases, rounds, settings as command_line, targets, wal
 from .catalogue import GROUPS, STUDIES
 from .database import Databases, SqlError, ask, checkpoint, run_schema
 from .load import LoadError
@@ -35,6 +35,7 @@ def measure(settings, command, commit, progress):
                 results["groups"][group.name] = rounds.run_group(group, database, settings, progress)
         for study, one_database, run in (("wal", True, wal.measure), ("phases", True, phases.measure),
                                          ("memory", True, memory.measure), ("bulk", True, bulk.measure),
+                                         ("multiuse", True, bulk.multiuse), ("cliff", True, cliff.measure),
                                          ("growth", False, growth.ledger), ("coupons", False, growth.coupons)):
             if study in settings.studies:
                 checkpoint()

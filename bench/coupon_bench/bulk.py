@@ -1,4 +1,6 @@
-"""A million single-use codes in one INSERT, against the same table without the extension's triggers."""
+"""Codes in bulk: a million single-use codes in one INSERT, against the same table without the extension's triggers; and what
+the quota of thousands of codes for many uses takes.
+"""
 
 import time
 
@@ -8,6 +10,13 @@ from .database import ask, psql, run_schema
 FILL = """
 INSERT INTO {table} (code, max_redemptions)
 SELECT 'CODE-' || upper(substr(md5(number::text), 1, 12)), 1 FROM generate_series(1, {codes}) number;
+"""
+CAP = 100
+FILL_MULTIUSE = f"""
+INSERT INTO guard.coupon (code, max_redemptions) SELECT 'CODE-' || number, {CAP} FROM generate_series(1, {{codes}}) number;
+"""
+REDEEM_EACH = """
+SELECT count(*) FROM generate_series(1, {codes}) number, guard.redeem_coupon('one'::text, 'CODE-' || number) r WHERE r.status = 'redeemed';
 """
 TABLES = (("with the extension's triggers", "guard.coupon"), ("without", "plain.coupon"))
 
@@ -36,6 +45,26 @@ def measure(database, settings, progress):
                    for name, _ in TABLES],
         "seconds_ratio": figures.ratios(seconds[TABLES[0][0]], seconds[TABLES[1][0]]),
     }
+
+
+def multiuse(database, settings, progress):
+    """Their quota when they are made, and when each has been redeemed once."""
+    codes = settings.multiuse_codes
+    progress.say(f"Bulk: {codes:,} codes for {CAP} uses")
+    run_schema(database, ("guard",))
+    before = _quota(database)
+    started = time.monotonic()
+    psql(database, FILL_MULTIUSE.format(codes=codes))
+    seconds, made = time.monotonic() - started, _quota(database)
+    redeemed = int(ask(database, REDEEM_EACH.format(codes=codes)))
+    used = _quota(database)
+    return {"codes": codes, "cap": CAP, "seconds": seconds, "redeemed": redeemed,
+            **{moment: {what: now[what] - before[what] for what in now} for moment, now in (("made", made), ("used", used))}}
+
+
+def _quota(database):
+    rows, size = psql(database, "SELECT count(*), pg_total_relation_size('guard.coupon_quota') FROM guard.coupon_quota;")[-1]
+    return {"rows": int(rows), "bytes": int(size)}
 
 
 def _size_of(table):

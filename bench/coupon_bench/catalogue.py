@@ -92,4 +92,4 @@ BATCH = Group("batch", "1,000 users in one statement", "redemptions/s", (
 GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH)
 
 # What is not a matter of clients has a module of its own.
-STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "phases")
+STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "multiuse", "cliff", "phases")

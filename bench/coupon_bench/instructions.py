@@ -10,7 +10,7 @@ import re
 import sys
 import time
 
-from . import load
+from . import cliff, load
 from .catalogue import REDEEM, REFUSE
 from .database import HERE, SqlError, ask, psql, run_schema
 
@@ -23,24 +23,25 @@ WHERE nspname = 'guard' AND proname = 'redeem_coupon' AND proargtypes[0] = 'text
 WAL = "SELECT wal_records, wal_bytes FROM pg_stat_wal;"
 
 
-def database_of(case, calls):
-    return f"{case.name}_{calls}"
+def database_of(case, addition, calls):
+    return f"{case.name}_{addition.name}_{calls}"
 
 
 def prepare(cases):
-    for case in cases:
+    for case, addition in cases:
         for calls in (FEW, MANY):
-            psql("postgres", f"CREATE DATABASE {database_of(case, calls)};")
-            run_schema(database_of(case, calls), case.schema)
+            database = database_of(case, addition, calls)
+            psql("postgres", f"CREATE DATABASE {database};")
+            run_schema(database, case.schema)
+            cliff.add(database, case, addition)
 
 
-def measure(case, counts):
-    few, many = (_run(case, calls, counts) for calls in (FEW, MANY))
+def measure(case, addition, counts):
+    few, many = (_run(case, database_of(case, addition, calls), calls, counts) for calls in (FEW, MANY))
     return {what: max(0, many[what] - few[what]) / (MANY - FEW) for what in many}
 
 
-def _run(case, calls, counts):
-    database = database_of(case, calls)
+def _run(case, database, calls, counts):
     function = ask(database, FUNCTION) if "redeem_coupon" in _text(case) else None
     seen = set(counts.iterdir())
     before = [int(value) for value in psql(database, WAL)[0]]
@@ -90,23 +91,31 @@ def report(measured):
               f"| {cost['records']:.2f} | {cost['bytes']:.0f} |", flush=True)
 
 
+def _find(parser, name, addition=cliff.NOTHING.name):
+    case = {case.name: case for group in (REDEEM, REFUSE) for case in group.cases if not case.redis}.get(name)
+    added = {each.name: each for each in cliff.ADDITIONS}.get(addition)
+    if not case:
+        parser.error(f"{name} is no case of the groups redeem and refuse (scripts/bench --list)")
+    if not added or (added is not cliff.NOTHING and case.ledger.split(".")[0] not in ("guard", "bare")):
+        parser.error(f"{addition} is nothing that can be added to the ledger of {name}: "
+                     f"{', '.join(each.name for each in cliff.ADDITIONS)}")
+    return case, added
+
+
 def main():
-    parser = argparse.ArgumentParser(prog="bench/instructions", usage="bench/instructions [CASE...]")
+    parser = argparse.ArgumentParser(prog="bench/instructions", usage="bench/instructions [CASE[+ADDITION]...]")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--counts", type=pathlib.Path)
     parser.add_argument("cases", nargs="*")
     given = parser.parse_args()
-    every = {case.name: case for group in (REDEEM, REFUSE) for case in group.cases if not case.redis}
-    unknown = set(given.cases) - set(every)
-    if unknown:
-        parser.error(f"not a case of the groups redeem and refuse: {', '.join(sorted(unknown))} (scripts/bench --list)")
-    cases = [every[name] for name in given.cases or DEFAULT]
+    cases = [_find(parser, *name.split("+", 1)) for name in given.cases or DEFAULT]
     try:
         if given.prepare:
             prepare(cases)
         elif given.counts:
-            report((case.title, measure(case, given.counts)) for case in cases)
+            report((case.title if addition is cliff.NOTHING else f"{case.title}; {addition.title}", measure(case, addition, given.counts))
+                   for case, addition in cases)
     except (SqlError, load.LoadError) as error:
         print(f"bench/instructions: {error}", file=sys.stderr)
         return 1

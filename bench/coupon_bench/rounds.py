@@ -22,7 +22,7 @@ def run_group(group, database, settings, progress):
         for number in range(1, settings.rounds + 1):
             progress.say(f"{group.title}: {clients} clients, round {number} of {settings.rounds}")
             for case in cases:
-                runs[case.name].append(_run(case, database, clients, settings))
+                runs[case.name].append(run_case(case, database, clients, settings))
         for case in cases:
             results[case.name][str(clients)] = _summarise(case, runs)
     return {
@@ -35,10 +35,12 @@ def run_group(group, database, settings, progress):
     }
 
 
-def _run(case, database, clients, settings):
+def run_case(case, database, clients, settings, prepare=lambda: None):
+    """One run from fresh tables, which `prepare` may change before it starts."""
     if case.redis:
         return redis.run(case.redis, clients, settings.seconds)
     run_schema(database, case.schema)
+    prepare()
     rows = f"SELECT count(*) FROM {case.ledger};"
     before = int(ask(database, rows)) if case.ledger else 0
     run = load.pgbench(database, case.name, clients, settings.seconds, warm_up=settings.warm_up, options=case.options)

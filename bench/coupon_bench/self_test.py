@@ -47,6 +47,12 @@ def _cases(results):
 def _studies(results):
     for study in STUDIES:
         yield f"{study} was measured", bool(results.get(study))
+    yield ("each addition to the ledger was measured, and the ledger has what was acknowledged",
+           all(case["per_second"]["median"] > 0 and case["ledger_is_right"]
+               for addition in results["cliff"]["additions"] for case in addition["cases"].values()))
+    multiuse = results["multiuse"]
+    yield (f"a code for {multiuse['cap']} uses has at most four rows of quota while nobody competes for it",
+           multiuse["redeemed"] == multiuse["codes"] and multiuse["used"]["rows"] <= 4 * multiuse["codes"])
     for case in results["wal"]:
         if case["name"].startswith("refuse_"):
             yield f"{case['name']} writes no WAL of its own", case["records"] < 0.1

@@ -22,6 +22,7 @@ class Settings:
     memory_calls: int
     wal_transactions: int
     bulk_codes: int
+    multiuse_codes: int
     bulk_rounds: int
 
 
@@ -55,7 +56,7 @@ def parse(arguments):
 def _settings(given):
     cases, studies = _chosen(given.cases)
     if given.self_test:
-        return Settings([2], 1, 1, 0, cases, studies, 2, [100, 1000], [10, 100], 20_000, 200, 2000, 2)
+        return Settings([2], 1, 1, 0, cases, studies, 2, [100, 1000], [10, 100], 20_000, 200, 2000, 100, 2)
     quick = given.quick
     return Settings(
         clients=given.clients or ([1, 32, 64] if quick else [1, 8, 32, 64]),
@@ -70,6 +71,7 @@ def _settings(given):
         memory_calls=100_000 if quick else 1_000_000,
         wal_transactions=1000 if quick else 5000,
         bulk_codes=100_000 if quick else 1_000_000,
+        multiuse_codes=2000 if quick else 20_000,
         bulk_rounds=2 if quick else 4,
     )
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 from .. import targets
+from ..cliff import CASES as CLIFF_CASES
 from . import format as as_text
 
 
@@ -44,7 +45,7 @@ def all_tables(results):
     for group in results["groups"].values():
         tables += [_rates(group), _ratios(group), _latencies(group)]
     for study, table in (("growth", _growth), ("coupons", _coupons), ("wal", _wal), ("wal", _records), ("memory", _memory),
-                         ("bulk", _bulk), ("phases", _phases)):
+                         ("bulk", _bulk), ("multiuse", _multiuse), ("cliff", _cliff), ("phases", _phases)):
         if study in results:
             tables.append(table(results[study]))
     return [table for table in tables if table and table.rows]
@@ -146,6 +147,28 @@ def _bulk(study):
             for table in study["tables"]]
     return Table(f"{study['codes']:,} single-use codes in one INSERT", ["table coupon", "seconds", "bytes per code"], rows,
                  f"Time with the triggers to time without: {as_text.ratio(study['seconds_ratio'])}.")
+
+
+def _multiuse(study):
+    return Table(f"{study['codes']:,} codes for {study['cap']} uses in one INSERT: their quota",
+                 ["when", "rows per code", "bytes per code"],
+                 [[title, as_text.number(study[moment]["rows"] / study["codes"]), as_text.number(study[moment]["bytes"] / study["codes"])]
+                  for title, moment in (("made", "made"), ("each redeemed once", "used"))],
+                 f"Made in {as_text.number(study['seconds'])} s.")
+
+
+def _cliff(study):
+    wrong = [f"{addition['title']}, {name}" for addition in study["additions"] for name, case in addition["cases"].items()
+             if not case["ledger_is_right"]]
+    plain = study["additions"][0]["cases"]
+    note = (f"{as_text.clients(study['clients'])}; each column against the ledger without the addition, in the same round "
+            f"({', '.join(as_text.number(plain[name]['per_second']['median']) + '/s' for name in CLIFF_CASES)}).")
+    if wrong:
+        note += " The ledger did not agree with what pgbench counted: " + "; ".join(wrong) + "."
+    return Table("What a shop adds to the ledger", ["addition", "redeem_coupon, no cap", "redeem_coupon, one hot capped coupon",
+                                                    "bare INSERT into a ledger with the same addition"],
+                 [[addition["title"]] + [as_text.ratio(addition["cases"][name]["to_plain"]) for name in CLIFF_CASES]
+                  for addition in study["additions"][1:]], note)
 
 
 def _phases(study):
