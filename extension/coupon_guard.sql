@@ -190,13 +190,18 @@ ALTER TABLE @extschema@.coupon_redemption
   ENABLE ALWAYS TRIGGER coupon_redemption_follow_change,
   ENABLE ALWAYS TRIGGER coupon_redemption_follow_truncate;
 
--- Nobody need write to the quota by hand. If somebody does, the quota of that coupon is ended.
+-- Nobody need write to the quota by hand. If somebody does, the quota of that coupon is ended. What is
+-- replicated there is left out (BEFORE): a subscriber's quota follows its own ledger.
 CREATE FUNCTION @extschema@.coupon_guard_follow_quota()
 RETURNS pg_catalog.trigger
 AS 'MODULE_PATHNAME', 'coupon_guard_follow_quota'
 LANGUAGE C;
 COMMENT ON FUNCTION @extschema@.coupon_guard_follow_quota() IS
-  'trigger on coupon_quota: a quota that anybody else writes to is ended, to be counted anew';
+  'trigger on coupon_quota: a quota that anybody else writes to is ended, to be counted anew; what is replicated is left out';
+
+CREATE TRIGGER coupon_quota_follow_before_change
+BEFORE INSERT OR UPDATE OR DELETE ON @extschema@.coupon_quota
+FOR EACH ROW EXECUTE FUNCTION @extschema@.coupon_guard_follow_quota();
 
 CREATE TRIGGER coupon_quota_follow_change
 AFTER INSERT OR UPDATE OR DELETE ON @extschema@.coupon_quota
@@ -207,6 +212,7 @@ AFTER TRUNCATE ON @extschema@.coupon_quota
 FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.coupon_guard_follow_quota();
 
 ALTER TABLE @extschema@.coupon_quota
+  ENABLE ALWAYS TRIGGER coupon_quota_follow_before_change,
   ENABLE ALWAYS TRIGGER coupon_quota_follow_change,
   ENABLE ALWAYS TRIGGER coupon_quota_follow_truncate;
 

@@ -197,7 +197,8 @@ bool prove_quota(catalog &found, uint32 &state) {
     make_write_plan(table,
                     {function, given, lengthof(given), lengthof(given), &arbiter, 1, &check, 1},
                     found.quota_plan);
-    const int16 types[] = {changes_of_rows, TRIGGER_TYPE_TRUNCATE};
+    const int16 types[] = {changes_of_rows | TRIGGER_TYPE_BEFORE, changes_of_rows,
+                           TRIGGER_TYPE_TRUNCATE};
     bool followed = is_followed(table, function, types, lengthof(types), state);
     table_close(table, NoLock);
     return followed;

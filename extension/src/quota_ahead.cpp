@@ -97,15 +97,27 @@ bool is_generation_current(const installation &guard, int32 generation) {
     return lock_quotas(guard) && catalog_of(guard).generation == generation;
 }
 
+void return_last_entry() {
+    const units_ahead last = entries[--entry_count];
+    if (last.spare == 0 || !is_extension_there(last.function))
+        return;
+    const installation guard = open_guard(last.function, RowExclusiveLock);
+    if (is_generation_current(guard, last.quota.generation))
+        return_units(guard, last.quota.coupon_id, last.spare);
+}
+
+// The transaction has no snapshot any more at its end, and deferred triggers have been fired: those
+// of the coupon_quota table, should there be any, want both.
 void return_spare_units() {
+    if (entry_count == 0)
+        return;
+    PushActiveSnapshot(GetTransactionSnapshot());
     while (entry_count > 0) {
-        units_ahead last = entries[--entry_count];
-        if (last.spare == 0 || !is_extension_there(last.function))
-            continue;
-        const installation guard = open_guard(last.function, RowExclusiveLock);
-        if (is_generation_current(guard, last.quota.generation))
-            return_units(guard, last.quota.coupon_id, last.spare);
+        return_last_entry();
+        if (entry_count == 0)
+            AfterTriggerFireDeferred(); // and these may redeem
     }
+    PopActiveSnapshot();
     forget_entries();
 }
 

@@ -25,33 +25,36 @@ namespace {
     pg_unreachable();
 }
 
-// How a trigger function may be called.
+// How a trigger function may be called, besides AFTER ROW and AFTER TRUNCATE.
 struct trigger_protocol {
     const char *function;
     Oid catalog::*table;
-    bool before_row;       // BEFORE UPDATE or DELETE, for each row
-    bool before_statement; // BEFORE UPDATE or DELETE
+    int16 before_row; // events, as in pg_trigger.tgtype
+    int16 before_statement;
 };
+
+int16 event_of(const TriggerData &trigger) {
+    return TRIGGER_FIRED_BY_INSERT(trigger.tg_event)   ? TRIGGER_TYPE_INSERT
+           : TRIGGER_FIRED_BY_UPDATE(trigger.tg_event) ? TRIGGER_TYPE_UPDATE
+           : TRIGGER_FIRED_BY_DELETE(trigger.tg_event) ? TRIGGER_TYPE_DELETE
+                                                       : TRIGGER_TYPE_TRUNCATE;
+}
 
 void check_event(const TriggerData &trigger, const trigger_protocol &allowed) {
     TriggerEvent event = trigger.tg_event;
-    const char *function = allowed.function;
     if (TRIGGER_FIRED_INSTEAD(event))
-        report_protocol(function, "must not be fired INSTEAD OF");
-    if (TRIGGER_FIRED_BY_TRUNCATE(event)) {
-        if (!TRIGGER_FIRED_AFTER(event))
-            report_protocol(function, "must be fired AFTER TRUNCATE");
+        report_protocol(allowed.function, "must not be fired INSTEAD OF");
+    if (TRIGGER_FIRED_BY_TRUNCATE(event) && !TRIGGER_FIRED_AFTER(event))
+        report_protocol(allowed.function, "must be fired AFTER TRUNCATE");
+    if (TRIGGER_FIRED_BY_TRUNCATE(event))
         return;
-    }
+    bool is_row = TRIGGER_FIRED_FOR_ROW(event);
     if (TRIGGER_FIRED_BEFORE(event)) {
-        bool is_allowed =
-            TRIGGER_FIRED_FOR_ROW(event) ? allowed.before_row : allowed.before_statement;
-        if (!is_allowed)
-            report_protocol(function, "must be fired AFTER ROW");
-        if (TRIGGER_FIRED_BY_INSERT(event))
-            report_protocol(function, "must be fired BEFORE UPDATE or DELETE");
-    } else if (TRIGGER_FIRED_FOR_STATEMENT(event))
-        report_protocol(function, "must be fired for each row");
+        int16 events = is_row ? allowed.before_row : allowed.before_statement;
+        if ((events & event_of(trigger)) == 0)
+            report_protocol(allowed.function, "must be fired AFTER this event");
+    } else if (!is_row)
+        report_protocol(allowed.function, "must be fired for each row");
 }
 
 // The installation of the trigger function that was called as it may be, on its table.
@@ -334,26 +337,39 @@ HeapTuple follow_ledger(const installation &guard, const TriggerData &trigger) {
 
 // ---- quota: nobody else need write there ------------------------------------------------------
 
-HeapTuple follow_quota(const installation &guard, const TriggerData &trigger) {
-    if (TRIGGER_FIRED_BY_TRUNCATE(trigger.tg_event)) {
-        withdraw_all_units_ahead(guard);
-        send_unit_return(guard);
+// What is replicated to the quota is not for this server: its quota follows its own ledger.
+HeapTuple before_quota_change(const TriggerData &trigger) {
+    if (is_replica())
         return nullptr;
-    }
+    return TRIGGER_FIRED_BY_UPDATE(trigger.tg_event) ? trigger.tg_newtuple : trigger.tg_trigtuple;
+}
+
+void after_quota_change(const installation &guard, const TriggerData &trigger) {
     AttrNumber coupon_id = catalog_of(guard).quota.coupon_id;
     end_quota(guard, bigint_of(trigger.tg_trigtuple, coupon_id, trigger));
     if (TRIGGER_FIRED_BY_UPDATE(trigger.tg_event))
         end_quota(guard, bigint_of(trigger.tg_newtuple, coupon_id, trigger));
     send_unit_return(guard);
+}
+
+HeapTuple follow_quota(const installation &guard, const TriggerData &trigger) {
+    if (TRIGGER_FIRED_BEFORE(trigger.tg_event))
+        return before_quota_change(trigger);
+    if (TRIGGER_FIRED_BY_TRUNCATE(trigger.tg_event)) {
+        withdraw_all_units_ahead(guard);
+        send_unit_return(guard);
+    } else
+        after_quota_change(guard, trigger);
     return nullptr;
 }
 
+constexpr int16 update_or_delete = TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
 constexpr trigger_protocol coupon_protocol = {"coupon_guard_follow_coupon", &catalog::coupon_table,
-                                              true, true};
+                                              update_or_delete, update_or_delete};
 constexpr trigger_protocol ledger_protocol = {"coupon_guard_follow_ledger", &catalog::ledger_table,
-                                              false, false};
+                                              0, 0};
 constexpr trigger_protocol quota_protocol = {"coupon_guard_follow_quota", &catalog::quota_table,
-                                             false, false};
+                                             TRIGGER_TYPE_INSERT | update_or_delete, 0};
 
 } // namespace
 } // namespace coupon_guard

@@ -142,16 +142,23 @@ Oid find_trigger_function(Oid namespace_id, const char *name) {
 }
 
 bool is_in_force(Relation table, Oid function, int16 type) {
+    const int16 events = TRIGGER_TYPE_EVENT_MASK;
+    int found = 0;
     for (int i = 0; table->trigdesc != nullptr && i < table->trigdesc->numtriggers; i++) {
         const Trigger &trigger = table->trigdesc->triggers[i];
-        if (trigger.tgfoid == function && trigger.tgtype == type &&
-            trigger.tgenabled == TRIGGER_FIRES_ALWAYS && !trigger.tgisinternal &&
-            !trigger.tgdeferrable && trigger.tgnargs == 0 && trigger.tgnattr == 0 &&
-            trigger.tgqual == nullptr && trigger.tgoldtable == nullptr &&
-            trigger.tgnewtable == nullptr)
-            return true;
+        bool is_alike = trigger.tgfoid == function &&
+                        (trigger.tgtype & ~events) == (type & ~events) &&
+                        (trigger.tgtype & type & events) != 0;
+        if (!is_alike || trigger.tgenabled == TRIGGER_DISABLED)
+            continue;
+        bool is_exact = trigger.tgtype == type && trigger.tgenabled == TRIGGER_FIRES_ALWAYS &&
+                        !trigger.tgisinternal && !trigger.tgdeferrable && trigger.tgnargs == 0 &&
+                        trigger.tgnattr == 0 && trigger.tgqual == nullptr &&
+                        trigger.tgoldtable == nullptr && trigger.tgnewtable == nullptr;
+        if (!is_exact || ++found > 1) // one that is called twice would follow twice
+            return false;
     }
-    return false;
+    return found == 1;
 }
 
 uint32 trigger_state(Relation table, Oid function) {

@@ -54,8 +54,9 @@ Oid find_index(Relation table, const index_shape &shape);
 // The trigger function in C; InvalidOid if there is none as the extension made it.
 Oid find_trigger_function(Oid namespace_id, const char *name);
 
-// Whether a trigger of this type (pg_trigger.tgtype) calls the function, for every row and event,
-// and fires for the origin of changes and for replicas of them (ENABLE ALWAYS).
+// Whether one trigger of this type (pg_trigger.tgtype), and no other for these events, calls the
+// function, for every row, and fires for the origin of changes and for replicas of them (ENABLE
+// ALWAYS).
 bool is_in_force(Relation table, Oid function, int16 type);
 
 // A number that differs whenever triggers of the table that call the function were made, dropped,
