@@ -23,7 +23,7 @@ CREATE TABLE plpgsql.quota (
 ) WITH (fillfactor = 50);
 
 CREATE TYPE plpgsql.status AS ENUM
-  ('redeemed', 'not_found', 'inactive', 'not_started', 'expired', 'already_redeemed', 'sold_out');
+  ('redeemed', 'not_found', 'inactive', 'not_started', 'expired', 'already_redeemed', 'sold_out', 'voided');
 
 -- One unit, from a stripe that nobody has locked; else from the first that comes free.
 CREATE FUNCTION plpgsql.take_unit(wanted bigint) RETURNS boolean LANGUAGE plpgsql AS $$

@@ -14,6 +14,7 @@ DECLARE
   latest plpgsql.ledger;
   uses int;
   free int;
+  has_unit boolean;
 BEGIN
   IF customer IS NULL OR code IS NULL THEN
     RAISE null_value_not_allowed USING MESSAGE = 'user id and code must not be null';
@@ -35,6 +36,10 @@ BEGIN
       IF made.voided_at IS NOT NULL OR made.hold_expires_at <= moment THEN
         status := 'expired';
         replayed := true;
+        IF made.voided_at IS NOT NULL AND made.void_reason IS DISTINCT FROM 'hold expired' THEN
+          status := 'voided';
+          redemption_id := made.id;
+        END IF;
         RETURN;
       END IF;
       IF made.id IS NOT NULL AND made.hold_expires_at IS NULL THEN -- a live hold is confirmed below
@@ -58,16 +63,26 @@ BEGIN
 
     uses := 0;
     free := 1;
+    has_unit := false;
     FOR made IN
       SELECT * FROM plpgsql.ledger r
       WHERE r.coupon_id = offer.id AND r.user_id = customer AND r.voided_at IS NULL ORDER BY r.use_no
     LOOP
-      IF made.hold_expires_at > moment OR (made.hold_expires_at IS NOT NULL AND judged = 'redeemed') THEN
+      -- A hold that another request has placed is a use like any other.
+      IF (made.hold_expires_at > moment OR (made.hold_expires_at IS NOT NULL AND judged = 'redeemed'))
+        AND (request IS NULL OR made.request_id IS NULL OR made.request_id = request)
+      THEN
         UPDATE plpgsql.ledger r SET hold_expires_at = NULL, redeemed_at = moment,
           request_id = coalesce(request, r.request_id), metadata = coalesce(details, r.metadata)
         WHERE r.id = made.id RETURNING 'redeemed', r.id, r.use_no, r.redeemed_at, offer.terms
         INTO status, redemption_id, use_no, redeemed_at, terms;
         RETURN;
+      END IF;
+      IF made.hold_expires_at <= moment AND judged = 'redeemed' THEN -- its unit is for this redemption
+        UPDATE plpgsql.ledger r SET voided_at = moment, void_reason = 'hold expired'
+        WHERE r.id = made.id AND r.voided_at IS NULL;
+        has_unit := has_unit OR FOUND;
+        CONTINUE;
       END IF;
       uses := uses + 1;
       latest := made;
@@ -82,7 +97,7 @@ BEGIN
       RETURN;
     END IF;
 
-    IF offer.max_redemptions IS NOT NULL AND NOT plpgsql.take_unit(offer.id) THEN
+    IF offer.max_redemptions IS NOT NULL AND NOT has_unit AND NOT plpgsql.take_unit(offer.id) THEN
       -- Take over the unit of an expired hold.
       UPDATE plpgsql.ledger r SET voided_at = moment, void_reason = 'hold expired'
       WHERE r.id = (
