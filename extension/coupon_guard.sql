@@ -571,6 +571,9 @@ BEGIN
     IF member.is_trigger OR member.is_common IS FALSE OR member.name LIKE '%coupon_guard_check()' THEN
       EXECUTE format('REVOKE EXECUTE ON %s FROM PUBLIC', member.name);
     END IF;
+    IF member.is_trigger THEN -- so that a trigger which was dropped can be made again
+      EXECUTE format('GRANT EXECUTE ON %s TO %s', member.name, $owner$@extowner@$owner$);
+    END IF;
   END LOOP;
 END
 $privileges$;

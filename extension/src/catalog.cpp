@@ -11,9 +11,10 @@ namespace coupon_guard {
 namespace {
 
 catalog cached;
-bool is_proven;       // cached is as things are
-uint64 invalidations; // messages of the relation cache that this backend has heard of
-Oid known_function;   // the last function that was asked for, and its schema
+bool is_proven;         // cached is as things are
+catalog in_proof;       // what is to become the next
+bool is_proof_outdated; // a table of it has changed meanwhile
+Oid known_function;     // the last function that was asked for, and its schema
 Oid namespace_of_function;
 
 // ---- columns ----------------------------------------------------------------------------------
@@ -222,11 +223,18 @@ void find_types(catalog &found) {
     }
 }
 
-// The tables are locked meanwhile: a lock that is taken later shows whatever has changed since.
+void find_tables(catalog &found) {
+    found.ledger_table = find_table(found.namespace_id, "coupon_redemption");
+    found.coupon_table = find_table(found.namespace_id, "coupon");
+    found.quota_table = find_table(found.namespace_id, "coupon_quota");
+}
+
+bool has_same_tables(const catalog &one, const catalog &other) {
+    return one.coupon_table == other.coupon_table && one.ledger_table == other.ledger_table &&
+           one.quota_table == other.quota_table;
+}
+
 void prove(catalog &found) {
-    LockRelationOid(found.ledger_table, AccessShareLock);
-    LockRelationOid(found.coupon_table, AccessShareLock);
-    LockRelationOid(found.quota_table, AccessShareLock);
     uint32 state = 0;
     bool ledger_followed = prove_ledger(found, state);
     bool coupon_followed = prove_coupon(found, state);
@@ -234,14 +242,26 @@ void prove(catalog &found) {
     found.follows_changes = ledger_followed && coupon_followed && quota_followed;
     found.generation = static_cast<int32>(state);
     find_types(found);
-    UnlockRelationOid(found.quota_table, AccessShareLock);
-    UnlockRelationOid(found.coupon_table, AccessShareLock);
-    UnlockRelationOid(found.ledger_table, AccessShareLock);
 }
 
-bool is_same_installation(const catalog &one, const catalog &other) {
-    return one.coupon_table == other.coupon_table && one.ledger_table == other.ledger_table &&
-           one.quota_table == other.quota_table && one.returns_relation == other.returns_relation;
+// Finds and proves what is to be in in_proof. False if a table has changed meanwhile. The tables
+// are locked only so long: a lock that is taken later shows whatever has changed since.
+bool find_and_prove(Oid namespace_id) {
+    memset(&in_proof, 0, sizeof in_proof);
+    is_proof_outdated = false;
+    in_proof.namespace_id = namespace_id;
+    find_tables(in_proof);
+    const Oid locked[] = {in_proof.ledger_table, in_proof.coupon_table, in_proof.quota_table};
+    for (Oid table : locked)
+        LockRelationOid(table, AccessShareLock);
+    catalog again = in_proof; // by their names, which are theirs as long as they are locked
+    find_tables(again);
+    bool is_same = has_same_tables(in_proof, again);
+    if (is_same)
+        prove(in_proof);
+    for (Oid table : locked)
+        UnlockRelationOid(table, AccessShareLock);
+    return is_same && !is_proof_outdated;
 }
 
 // The function that is running may have gone while it waited, and another extension with it.
@@ -253,23 +273,13 @@ void check_function_exists(Oid function) {
 }
 
 void load(const installation &guard) {
-    Oid namespace_id = guard.namespace_id;
-    catalog found;
-    uint64 heard;
     do {
         CHECK_FOR_INTERRUPTS();
-        heard = invalidations;
         check_function_exists(guard.function);
-        memset(&found, 0, sizeof found);
-        found.namespace_id = namespace_id;
-        found.ledger_table = find_table(namespace_id, "coupon_redemption");
-        found.coupon_table = find_table(namespace_id, "coupon");
-        found.quota_table = find_table(namespace_id, "coupon_quota");
-        prove(found);
-    } while (heard != invalidations);         // something has changed while we looked
-    if (!is_same_installation(found, cached)) // nothing was noted of these tables
-        note_invalidation(InvalidOid, cached);
-    cached = found;
+    } while (!find_and_prove(guard.namespace_id));
+    if (!has_same_tables(in_proof, cached) || in_proof.returns_relation != cached.returns_relation)
+        note_invalidation(InvalidOid, cached); // nothing was noted of these tables
+    cached = in_proof;
     is_proven = true;
 }
 
@@ -287,11 +297,16 @@ Oid namespace_of(Oid function) {
 
 // ---- invalidation -----------------------------------------------------------------------------
 
+bool concerns(const catalog &tables, Oid relation) {
+    return relation == InvalidOid || relation == tables.coupon_table ||
+           relation == tables.ledger_table || relation == tables.quota_table;
+}
+
 void note_relation_change(Datum, Oid relation) {
-    invalidations++;
-    if (relation == InvalidOid || relation == cached.coupon_table ||
-        relation == cached.ledger_table || relation == cached.quota_table)
+    if (concerns(cached, relation))
         is_proven = false;
+    if (concerns(in_proof, relation))
+        is_proof_outdated = true;
     note_invalidation(relation, cached);
 }
 

@@ -82,6 +82,12 @@ bool find_coupon(const installation &guard, int64 id, coupon &found) {
     return read_newest(guard, &catalog::coupon_id_index, equals_bigint(1, id), found, settled);
 }
 
+static bool has_id(TupleTableSlot *row, AttrNumber column, int64 id) {
+    bool is_null;
+    Datum value = slot_getattr(row, column, &is_null);
+    return !is_null && DatumGetInt64(value) == id;
+}
+
 bool lock_coupon(const installation &guard, int64 id, LockTupleMode mode) {
     return until_decided([&] {
         const catalog &tables = lock_table(guard, &catalog::coupon_table, RowShareLock);
@@ -96,11 +102,12 @@ bool lock_coupon(const installation &guard, int64 id, LockTupleMode mode) {
         Relation table = table_open(table_oid, NoLock);
         TupleTableSlot *row = table_slot_create(table, nullptr);
         row_lock result = lock_row(table, &at, row, LockWaitBlock, mode);
+        // By then its place may be another coupon's.
+        bool is_same = result == row_lock::locked && has_id(row, catalog_of(guard).coupon.id, id);
         ExecDropSingleTupleTableSlot(row);
         table_close(table, NoLock);
         // What this command has changed itself (we are its trigger) is locked by that.
-        bool locked = result == row_lock::locked || result == row_lock::own;
-        return locked ? decided(true) : look_again();
+        return is_same || result == row_lock::own ? decided(true) : look_again();
     });
 }
 

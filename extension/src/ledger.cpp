@@ -117,6 +117,20 @@ int64 count_rows(const installation &guard, Oid catalog::*index, ScanKeyData *ke
     return count;
 }
 
+// Whether the row that was locked is the one that was read, unchanged: its place may be another's
+// by then.
+bool is_as_read(const ledger_columns &columns, TupleTableSlot *row, const redemption &read) {
+    bool is_null[4];
+    int64 id = DatumGetInt64(slot_getattr(row, columns.id, &is_null[0]));
+    int64 coupon_id = DatumGetInt64(slot_getattr(row, columns.coupon_id, &is_null[1]));
+    TimestampTz deadline =
+        DatumGetTimestampTz(slot_getattr(row, columns.hold_expires_at, &is_null[2]));
+    slot_getattr(row, columns.voided_at, &is_null[3]);
+    return !is_null[0] && id == read.id && !is_null[1] && coupon_id == read.coupon_id &&
+           (is_null[2] ? no_deadline : deadline) == read.hold_expires_at &&
+           is_null[3] != read.is_voided;
+}
+
 outcome change_row(const installation &guard, const redemption &found, const column_value *values,
                    int count, LockWaitPolicy wait, void_action before_change = nullptr) {
     Relation ledger = table_open(catalog_of(guard).ledger_table, NoLock);
@@ -125,6 +139,8 @@ outcome change_row(const installation &guard, const redemption &found, const col
     outcome result = decided(false);
     switch (lock_row(ledger, &at, row, wait)) {
     case row_lock::locked:
+        if (!is_as_read(catalog_of(guard).ledger, row, found))
+            break;
         if (before_change != nullptr)
             before_change(guard, found.coupon_id);
         update_row(catalog_of(guard).ledger_plan, row, values, count);

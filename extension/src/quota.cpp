@@ -179,22 +179,26 @@ want want_of(const coupon &offer, int64 amount) {
     return {offer.id, amount, static_cast<int32>(backend_number() % count), false};
 }
 
-// Takes from the stripe that served last. 0: it is not there any more, or not to be had.
-int64 take_from_last_stripe(const installation &guard, const want &wanted) {
-    const last_stripe last = last_stripe_of(wanted.coupon_id);
-    Oid table = catalog_of(guard).quota_table;
-    if (last.coupon_id != wanted.coupon_id || last.table != table)
-        return 0;
-    Relation quota = table_open(table, NoLock);
+// Takes from the stripe at this place, if it is still there. 0: it is not, or is not to be had.
+int64 take_from_stripe_at(const installation &guard, const want &wanted, ItemPointerData tid,
+                          bool wait) {
+    Relation quota = table_open(catalog_of(guard).quota_table, NoLock);
     TupleTableSlot *row = table_slot_create(quota, nullptr);
     stripe_row found;
     int64 amount = 0;
-    if (read_stripe_at(guard, quota, last.tid, wanted.coupon_id, row, found) &&
-        found.remaining > 0 && is_current(guard, found))
-        amount = take_from_stripe(guard, quota, wanted, found, false);
+    if (read_stripe_at(guard, quota, tid, wanted.coupon_id, row, found) && found.remaining > 0 &&
+        is_current(guard, found))
+        amount = take_from_stripe(guard, quota, wanted, found, wait);
     ExecDropSingleTupleTableSlot(row);
     table_close(quota, NoLock);
     return amount;
+}
+
+int64 take_from_last_stripe(const installation &guard, const want &wanted) {
+    const last_stripe last = last_stripe_of(wanted.coupon_id);
+    bool is_known =
+        last.coupon_id == wanted.coupon_id && last.table == catalog_of(guard).quota_table;
+    return is_known ? take_from_stripe_at(guard, wanted, last.tid, false) : 0;
 }
 
 // The stripe that served last, the backend's own, then all.
@@ -212,10 +216,8 @@ stripe_scan scan_from_home(const installation &guard, want &wanted, bool contend
 }
 
 // Waits for the one stripe at hand: only such are left that somebody has locked.
-taking take_busy_stripe(const installation &guard, const want &wanted, stripe_row &busy) {
-    Relation quota = table_open(catalog_of(guard).quota_table, NoLock);
-    int64 amount = take_from_stripe(guard, quota, wanted, busy, true);
-    table_close(quota, NoLock);
+taking take_busy_stripe(const installation &guard, const want &wanted, const stripe_row &busy) {
+    int64 amount = take_from_stripe_at(guard, wanted, busy.tid, true);
     return amount > 0 ? taken(amount) : taking{look_again(), 0};
 }
 

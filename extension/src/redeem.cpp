@@ -106,9 +106,10 @@ outcome use_hold(const redeem_round &at, redemption hold) {
         at.answer.is_replayed = true;
         return end_with(at.answer, status::held, hold);
     }
-    hold.hold_expires_at = deadline_after(at.now, at.request.hold_for);
-    if (!is_yes(extend_hold_row(at.guard, hold, hold.hold_expires_at)))
+    TimestampTz deadline = deadline_after(at.now, at.request.hold_for);
+    if (!is_yes(extend_hold_row(at.guard, hold, deadline)))
         return look_again();
+    hold.hold_expires_at = deadline;
     return end_with(at.answer, status::held, hold);
 }
 
