@@ -241,6 +241,8 @@ void prove(catalog &found) {
     bool quota_followed = prove_quota(found, state);
     found.follows_changes = ledger_followed && coupon_followed && quota_followed;
     found.generation = static_cast<int32>(state);
+    if (found.generation == void_generation)
+        found.generation = 1;
     find_types(found);
 }
 

@@ -27,6 +27,9 @@ struct quota_columns {
     AttrNumber coupon_id, stripe, generation, remaining;
 };
 
+// Of a quota that is never valid.
+inline constexpr int32 void_generation = 0;
+
 struct catalog {
     Oid namespace_id;
 

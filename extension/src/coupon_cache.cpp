@@ -30,6 +30,7 @@
 #include "coupon_cache.hpp"
 
 #include "news.hpp"
+#include "own_changes.hpp"
 
 extern "C" {
 #include "common/hashfn.h"
@@ -51,7 +52,6 @@ MemoryContext cache_memory; // all of the cache
 cached_coupon **slots;      // by hash of the key; one slot, one coupon or none
 uint64 cached_changes;      // what was noted when the slots were last emptied
 Oid cached_table;
-LocalTransactionId changing_transaction; // the last one that has changed coupons itself
 
 cached_coupon *&slot_of(const code_key &key) {
     uint32 hash = hash_bytes(reinterpret_cast<const unsigned char *>(key.bytes), key.length);
@@ -88,8 +88,8 @@ void drop(cached_coupon *&slot) {
 }
 
 bool is_usable(const catalog &tables) {
-    return tables.follows_changes && !IsolationIsSerializable() &&
-           changing_transaction != transaction_number() && !RecoveryInProgress();
+    return tables.follows_changes && !IsolationIsSerializable() && !has_changed_coupons() &&
+           !RecoveryInProgress();
 }
 
 } // namespace
@@ -131,10 +131,6 @@ void cache_coupon(const installation &guard, const code_key &key, const coupon &
     if (offer.has_terms)
         kept->offer.terms = copy_terms(offer, cache_memory);
     slot = kept; // only now: an error on the way leaves an empty slot
-}
-
-void note_own_coupon_change() {
-    changing_transaction = transaction_number();
 }
 
 } // namespace coupon_guard

@@ -13,8 +13,4 @@ bool find_cached_coupon(const installation &guard, const code_key &key, coupon &
 void cache_coupon(const installation &guard, const code_key &key, const coupon &offer,
                   uint64 changes);
 
-// To be called by a transaction before it changes rows of the coupon table: it does without what is
-// cached until it ends.
-void note_own_coupon_change();
-
 } // namespace coupon_guard

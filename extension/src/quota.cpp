@@ -45,6 +45,7 @@
 
 #include "ledger.hpp"
 #include "news.hpp"
+#include "own_changes.hpp"
 #include "quota_ahead.hpp"
 #include "quota_stripes.hpp"
 #include "sold_out.hpp"
@@ -248,6 +249,17 @@ outcome take_by_counting(const installation &guard, int64 coupon_id) {
     return decided(count_settled_rows(guard, coupon_id) < newest.max_redemptions);
 }
 
+// While this transaction is changing the coupon, the quota may still be that of before: it is ended
+// and counted anew, and the trigger that follows the change leaves it at that.
+void catch_up_with_own_change(const installation &guard, int64 coupon_id) {
+    CommandId command;
+    if (!is_coupon_change_pending(coupon_id, command) || !lock_quotas(guard) ||
+        is_quota_newer_than(guard, coupon_id, command))
+        return;
+    end_quota(guard, coupon_id);
+    set_up_quota(guard, coupon_id);
+}
+
 // Takes up to amount units: from a stripe, else one from an expired hold.
 taking take_units(const installation &guard, const coupon &offer, TimestampTz moment, int64 amount,
                   bool contended) {
@@ -294,6 +306,7 @@ int64 wait_for_units(const installation &guard, const coupon &offer, int64 wante
 outcome take_unit(const installation &guard, const coupon &offer, TimestampTz moment,
                   bool contended) {
     Assert(is_capped(offer));
+    catch_up_with_own_change(guard, offer.id);
     if (use_unit_ahead(guard, offer.id))
         return decided(true);
     uint64 returns = unit_returns();
@@ -308,6 +321,7 @@ outcome take_unit(const installation &guard, const coupon &offer, TimestampTz mo
 }
 
 bool wait_for_unit(const installation &guard, const coupon &offer) {
+    catch_up_with_own_change(guard, offer.id);
     if (use_unit_ahead(guard, offer.id))
         return true;
     int64 amount = wait_for_units(guard, offer, units_to_take(guard, offer.id));
@@ -332,7 +346,9 @@ void return_units(const installation &guard, int64 coupon_id, int64 count) {
 
 int64 count_units_left(const installation &guard, const coupon &offer, TimestampTz moment) {
     int64 remaining;
-    if (read_quota(guard, offer.id, remaining))
+    CommandId command;
+    bool is_outdated = is_coupon_change_pending(offer.id, command);
+    if (!is_outdated && read_quota(guard, offer.id, remaining))
         remaining += units_to_spare(guard, offer.id);
     else
         remaining = offer.max_redemptions - count_committed_rows(guard, offer.id);

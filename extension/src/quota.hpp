@@ -53,6 +53,11 @@ void set_up_new_quota(const installation &guard, const coupon &offer);
 // which are to go. Errors: 23514 if more than the new cap is in use.
 void change_cap(const installation &guard, const coupon &before, const coupon &after);
 
+// To be called after a live row was made or ended with triggers of the shop running in between,
+// since this command: if one of them has had the quota counted anew, it is once more, for it may
+// have counted the row or not. Errors: RC006 if more than the cap is in use by then.
+void settle_after_triggers(const installation &guard, int64 coupon_id, CommandId since);
+
 // Ends the quota, or all: whoever needs it next counts anew. Waits for transactions in progress
 // that have units of it.
 void end_quota(const installation &guard, int64 coupon_id);

@@ -23,6 +23,7 @@
 #include "quota.hpp"
 #include "quota_ahead.hpp"
 #include "quota_stripes.hpp"
+#include "refusal.hpp"
 
 namespace coupon_guard {
 namespace {
@@ -172,6 +173,16 @@ void set_up_new_quota(const installation &guard, const coupon &offer) {
         return;
     if (!write_quota(guard, offer, offer.max_redemptions) || has_live_rows(guard, offer.id))
         end_quota(guard, offer.id);
+}
+
+void settle_after_triggers(const installation &guard, int64 coupon_id, CommandId since) {
+    bool has_quotas = lock_quotas(guard);
+    if (has_quotas && !is_quota_newer_than(guard, coupon_id, since))
+        return;
+    if (has_quotas)
+        end_quota(guard, coupon_id);
+    if (!set_up_quota(guard, coupon_id))
+        report_sold_out(coupon_id);
 }
 
 void end_quota(const installation &guard, int64 coupon_id) {

@@ -179,8 +179,12 @@ outcome redeem_new(const redeem_round &at, int32 use_no) {
         at.request.has_metadata,
     };
     redemption made;
-    if (append_redemption(at.guard, wanted, made))
+    CommandId before = GetCurrentCommandId(false);
+    if (append_redemption(at.guard, wanted, made)) {
+        if (!catalog_of(at.guard).ledger_plan.inserts_plainly)
+            settle_after_triggers(at.guard, offer.id, before);
         return end_with(at.answer, wants_hold(at) ? status::held : status::redeemed, made);
+    }
     if (is_capped(offer))
         keep_unused_unit(at.guard, offer.id);
     return look_again();
@@ -287,8 +291,11 @@ bool void_redemption(const installation &guard, int64 id, Datum reason, bool has
             return decided(false);
         // The unit comes back first, so that a trigger of the shop may redeem it.
         bool has_quota = is_quota_set_up(guard, found.coupon_id);
+        CommandId before = GetCurrentCommandId(false);
         outcome end = void_row(guard, found, GetCurrentTimestamp(), reason, has_reason,
                                has_quota ? return_one_unit : nullptr);
+        if (is_yes(end) && !catalog_of(guard).ledger_plan.changes_plainly)
+            settle_after_triggers(guard, found.coupon_id, before);
         return is_yes(end) ? end : look_again();
     });
 }

@@ -6,10 +6,9 @@
 // change of the row and the trigger. Where that cannot be known, the quota is ended.
 
 #include "arguments.hpp"
-#include "coupon_cache.hpp"
-#include "followed_rows.hpp"
 #include "ledger.hpp"
 #include "news.hpp"
+#include "own_changes.hpp"
 #include "quota.hpp"
 #include "quota_ahead.hpp"
 #include "refusal.hpp"
@@ -124,7 +123,7 @@ bool changes_id(const installation &guard, const TriggerData &trigger) {
 }
 
 HeapTuple before_coupon_change(const installation &guard, const TriggerData &trigger) {
-    note_own_coupon_change();
+    note_coupon_change(bigint_of(trigger.tg_trigtuple, catalog_of(guard).coupon.id, trigger));
     bool is_update = TRIGGER_FIRED_BY_UPDATE(trigger.tg_event);
     if (!is_replica() && (!is_update || changes_id(guard, trigger)))
         lock_out_redemptions(guard);
@@ -236,6 +235,7 @@ void after_coupon_change(const installation &guard, const TriggerData &trigger) 
         end_quota(guard, after.id);
     } else
         follow_cap(guard, before, after, command);
+    note_coupon_change_followed(before.id);
 }
 
 HeapTuple follow_coupon(const installation &guard, const TriggerData &trigger) {
@@ -337,11 +337,20 @@ HeapTuple follow_ledger(const installation &guard, const TriggerData &trigger) {
 
 // ---- quota: nobody else need write there ------------------------------------------------------
 
-// What is replicated to the quota is not for this server: its quota follows its own ledger.
-HeapTuple before_quota_change(const TriggerData &trigger) {
+// What is replicated to the quota is not for this server: its quota follows its own ledger. What is
+// written by hand is void from the first, so that this very command gets nothing of it either.
+HeapTuple before_quota_change(const installation &guard, const TriggerData &trigger) {
     if (is_replica())
         return nullptr;
-    return TRIGGER_FIRED_BY_UPDATE(trigger.tg_event) ? trigger.tg_newtuple : trigger.tg_trigtuple;
+    if (TRIGGER_FIRED_BY_DELETE(trigger.tg_event))
+        return trigger.tg_trigtuple;
+    HeapTuple row =
+        TRIGGER_FIRED_BY_UPDATE(trigger.tg_event) ? trigger.tg_newtuple : trigger.tg_trigtuple;
+    int generation = catalog_of(guard).quota.generation;
+    Datum value = Int32GetDatum(void_generation);
+    bool is_null = false;
+    return heap_modify_tuple_by_cols(row, RelationGetDescr(trigger.tg_relation), 1, &generation,
+                                     &value, &is_null);
 }
 
 void after_quota_change(const installation &guard, const TriggerData &trigger) {
@@ -354,7 +363,7 @@ void after_quota_change(const installation &guard, const TriggerData &trigger) {
 
 HeapTuple follow_quota(const installation &guard, const TriggerData &trigger) {
     if (TRIGGER_FIRED_BEFORE(trigger.tg_event))
-        return before_quota_change(trigger);
+        return before_quota_change(guard, trigger);
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger.tg_event)) {
         withdraw_all_units_ahead(guard);
         send_unit_return(guard);

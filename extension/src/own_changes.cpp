@@ -1,4 +1,4 @@
-#include "followed_rows.hpp"
+#include "own_changes.hpp"
 
 namespace coupon_guard {
 namespace {
@@ -12,11 +12,41 @@ bool is_of(const command_of_transaction &noted, CommandId command) {
     return noted.transaction == transaction_number() && noted.command == command;
 }
 
+struct coupon_change {
+    command_of_transaction by;
+    int64 coupon_id;
+    bool is_of_several; // coupons: which of them have been followed is not kept
+    bool is_followed;
+};
+
+coupon_change changed;
 command_of_transaction told;
 command_of_transaction counted;
 HTAB *counted_coupons; // of that command; goes with the transaction
 
 } // namespace
+
+void note_coupon_change(int64 coupon_id) {
+    CommandId command = GetCurrentCommandId(false);
+    bool is_other = has_changed_coupons() && !changed.is_followed &&
+                    (changed.is_of_several || changed.coupon_id != coupon_id);
+    changed = {{transaction_number(), command}, coupon_id, is_other, false};
+}
+
+void note_coupon_change_followed(int64 coupon_id) {
+    if (has_changed_coupons() && !changed.is_of_several && changed.coupon_id == coupon_id)
+        changed.is_followed = true;
+}
+
+bool has_changed_coupons() {
+    return changed.by.transaction == transaction_number();
+}
+
+bool is_coupon_change_pending(int64 coupon_id, CommandId &command) {
+    command = changed.by.command;
+    return has_changed_coupons() && !changed.is_followed &&
+           (changed.is_of_several || changed.coupon_id == coupon_id);
+}
 
 bool is_first_news_of(CommandId command) {
     if (is_of(told, command))

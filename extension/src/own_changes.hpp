@@ -1,0 +1,31 @@
+// What this transaction itself is changing by plain SQL: which of it triggers have followed
+// already, and which not yet.
+//
+// A note is good for one command of one transaction. The rows that a command changes have all been
+// changed when the first of its AFTER ROW triggers fires.
+#pragma once
+
+#include "pg/backend.hpp"
+
+namespace coupon_guard {
+
+// To be called before a coupon's row is changed, and once the change has been followed.
+void note_coupon_change(int64 coupon_id);
+void note_coupon_change_followed(int64 coupon_id);
+
+// Whether the transaction has changed coupons: then it does without what is cached of them until it
+// ends.
+bool has_changed_coupons();
+
+// Whether a change of the coupon may not have been followed yet; and the last command that made
+// one.
+bool is_coupon_change_pending(int64 coupon_id, CommandId &command);
+
+// Whether nothing has been told of this command's changes of coupons; notes that it is told now.
+bool is_first_news_of(CommandId command);
+
+// Whether the coupon's live rows have been counted since the command changed them.
+bool was_counted(int64 coupon_id, CommandId command);
+void note_counted(int64 coupon_id, CommandId command);
+
+} // namespace coupon_guard
