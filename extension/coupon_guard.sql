@@ -166,9 +166,11 @@ FOR EACH ROW WHEN (NEW.max_redemptions OPERATOR(pg_catalog.>) 1)
 EXECUTE FUNCTION @extschema@.coupon_guard_follow_coupon();
 
 ALTER TABLE @extschema@.coupon
+  ENABLE ALWAYS TRIGGER coupon_lock_ledger,
   ENABLE ALWAYS TRIGGER coupon_follow_before_change,
   ENABLE ALWAYS TRIGGER coupon_follow_change,
-  ENABLE ALWAYS TRIGGER coupon_follow_truncate;
+  ENABLE ALWAYS TRIGGER coupon_follow_truncate,
+  ENABLE ALWAYS TRIGGER coupon_follow_new_cap;
 
 -- The quota follows ledger rows that plain SQL writes: imports, restores, clean-ups.
 CREATE FUNCTION @extschema@.coupon_guard_follow_ledger()

@@ -113,7 +113,8 @@ CommandId command_of(const TriggerData &trigger) {
 // them in this order too.
 
 void lock_out_redemptions(const installation &guard) {
-    lock_table(guard, &catalog::ledger_table, ShareRowExclusiveLock);
+    if (!is_replica())
+        lock_table(guard, &catalog::ledger_table, ShareRowExclusiveLock);
 }
 
 bool changes_id(const installation &guard, const TriggerData &trigger) {
@@ -125,7 +126,7 @@ bool changes_id(const installation &guard, const TriggerData &trigger) {
 HeapTuple before_coupon_change(const installation &guard, const TriggerData &trigger) {
     note_coupon_change(bigint_of(trigger.tg_trigtuple, catalog_of(guard).coupon.id, trigger));
     bool is_update = TRIGGER_FIRED_BY_UPDATE(trigger.tg_event);
-    if (!is_replica() && (!is_update || changes_id(guard, trigger)))
+    if (!is_update || changes_id(guard, trigger))
         lock_out_redemptions(guard);
     return is_update ? trigger.tg_newtuple : trigger.tg_trigtuple;
 }
