@@ -21,7 +21,7 @@ $publisher->start;
 my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
 $subscriber->init;
 $subscriber->append_conf('postgresql.conf',
-	"autovacuum = off\nmax_connections = 100\nmax_worker_processes = 60\nmax_logical_replication_workers = 60\nmax_sync_workers_per_subscription = 1\nmax_replication_slots = 60");
+	"autovacuum = off\nmax_connections = 100\nmax_worker_processes = 60\nmax_logical_replication_workers = 60\nmax_replication_slots = 60");
 $subscriber->start;
 
 my %publications = (
@@ -74,8 +74,8 @@ my $directory = $subscriber->basedir;
 
 sub restore
 {
-	my ($database, $file, @options) = @_;
-	$subscriber->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', @options, '-f', "$directory/$file", '-o', '/dev/null', $subscriber->connstr($database) ],
+	my ($database, $file) = @_;
+	$subscriber->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$directory/$file", '-o', '/dev/null', $subscriber->connstr($database) ],
 		"$database: $file is restored");
 	return;
 }
