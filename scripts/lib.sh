@@ -76,15 +76,21 @@ distribution_postgres() {
     apt-cache depends postgresql 2>/dev/null | sed -n 's/^ *Depends: postgresql-\([0-9][0-9]*\)$/\1/p'
 }
 
+# What the caller wants of the distribution's extensions for the server, whichever it is: NAME of postgresql-15-NAME.
+server_extensions=()
+
 # choose_postgres: sets PG_CONFIG, and postgres_packages to what it takes to have that server and build for it.
 #
-# PG_CONFIG from the environment wins: a server of the user's own, whose packages are none of our business. Else the
-# newest server that is installed, else the distribution's.
+# PG_CONFIG from the environment wins: a server of the user's own, whose packages are none of our business (but for
+# server_extensions, if it is the distribution's). Else the newest server that is installed, else the distribution's.
 choose_postgres() {
     local major
     postgres_packages=()
     if [ -n "${PG_CONFIG:-}" ]; then
         PG_CONFIG=$(command -v "$PG_CONFIG") || die "PG_CONFIG names no program"
+        if [[ $("$PG_CONFIG" --bindir) =~ ^/usr/lib/postgresql/([0-9]+)/bin$ ]]; then
+            postgres_packages=("${server_extensions[@]/#/postgresql-${BASH_REMATCH[1]}-}")
+        fi
         return
     fi
     if ! uses_apt; then
@@ -104,7 +110,7 @@ choose_postgres() {
     ((major >= oldest_postgres)) ||
         die "this distribution's PostgreSQL is $major; $oldest_postgres or later is needed (set PG_CONFIG to one)"
     PG_CONFIG=/usr/lib/postgresql/$major/bin/pg_config
-    postgres_packages=("postgresql-$major" "postgresql-server-dev-$major")
+    postgres_packages=("postgresql-$major" "postgresql-server-dev-$major" "${server_extensions[@]/#/postgresql-$major-}")
 }
 
 # install_packages PACKAGE...: those that are missing, and nothing at all (no network either) when none is.
@@ -143,11 +149,12 @@ install_packages() {
 }
 
 # What a distribution may lack (Ubuntu has Chromium as a snap only) is left out of `missing`: the tests that want it do without.
-readonly optional_packages=" chromium-headless-shell redis-tools "
+readonly optional_packages='@(chromium-headless-shell|redis-tools|postgresql-*-repack)'
 leave_out_unknown() {
     local package known=()
     for package in "${missing[@]}"; do
-        if [[ $optional_packages == *" $package "* ]] && ! apt-cache show "$package" >/dev/null 2>&1; then
+        # shellcheck disable=SC2053  # it is a pattern
+        if [[ $package == $optional_packages ]] && ! apt-cache show "$package" >/dev/null 2>&1; then
             note "there is no package $package here: left out"
         else
             known+=("$package")
@@ -198,7 +205,7 @@ ${0##*/}: this machine has no apt-get, so nothing is installed. What is needed:
   - GCC or Clang with C++17, make, CMake 3.18 or later, pkg-config
   - utf8proc (the extension)
   - libpqxx 6.4 or later, CLI11, {fmt}, nlohmann_json, Chart.js 3 (the client; see client/race/report/page/page.cmake)
-  - for scripts/test also: GoogleTest, Perl with IPC::Run
+  - for scripts/test also: GoogleTest, Perl with IPC::Run, and pg_repack (without it, the tests that want it are skipped)
   - for scripts/bench, and its part of scripts/test: Python 3 with matplotlib and Jinja, and Redis to compare with
   - to look at the pages that are made: Chromium
 
