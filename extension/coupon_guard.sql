@@ -437,7 +437,7 @@ COMMENT ON FUNCTION @extschema@.check_coupon(pg_catalog.uuid, pg_catalog.text) I
 COMMENT ON FUNCTION @extschema@.check_coupon(pg_catalog.text, pg_catalog.text) IS
   'what redeem_coupon() would answer now, and what is left to this user and in all (NULL: no limit); changes and locks nothing';
 COMMENT ON FUNCTION @extschema@.confirm_hold(pg_catalog.int8) IS
-  'turn a hold into a redemption; status expired if its deadline has passed or it was voided';
+  'turn a hold into a redemption; status expired if its deadline has passed, voided if it was voided before that';
 COMMENT ON FUNCTION @extschema@.void_redemption(pg_catalog.int8, pg_catalog.text) IS
   'give a redemption or hold back, and its unit with it; false if that had been done already';
 
@@ -554,11 +554,11 @@ DECLARE
   member record;
 BEGIN
   FOR member IN
-    SELECT d.classid, d.objid, p.prorettype = 'trigger'::regtype AS is_trigger,
-           p.proname LIKE 'coupon\_guard\_%' OR p.proname = 'coupon_key' AS is_common,
-           CASE WHEN c.relkind = 'r' THEN format('TABLE %s', d.objid::regclass)
+    SELECT CASE WHEN c.relkind = 'r' THEN format('TABLE %s', d.objid::regclass)
                 WHEN c.relkind = 'v' THEN format('VIEW %s', d.objid::regclass)
-                ELSE format('FUNCTION %s', d.objid::regprocedure) END AS name
+                ELSE format('FUNCTION %s', d.objid::regprocedure) END AS name,
+           p.oid IS NULL AS is_table, coalesce(p.prorettype = 'trigger'::regtype, false) AS is_trigger,
+           coalesce(p.proname, '') AS function
     FROM pg_depend AS d
     LEFT JOIN pg_proc AS p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
     LEFT JOIN pg_class AS c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
@@ -567,10 +567,11 @@ BEGIN
       AND (p.oid IS NOT NULL OR c.relkind IN ('r', 'v'))
     ORDER BY d.classid, d.objid
   LOOP
-    IF member.is_common IS NOT TRUE OR member.name LIKE '%coupon_guard_check()' THEN
+    IF NOT member.is_trigger AND member.function <> 'coupon_key' THEN
       EXECUTE format('ALTER %s OWNER TO %s', member.name, $owner$@extowner@$owner$);
     END IF;
-    IF member.is_trigger OR member.is_common IS FALSE OR member.name LIKE '%coupon_guard_check()' THEN
+    IF NOT member.is_table
+       AND member.function NOT IN ('coupon_key', 'coupon_guard_version', 'coupon_guard_generation') THEN
       EXECUTE format('REVOKE EXECUTE ON %s FROM PUBLIC', member.name);
     END IF;
     IF member.is_trigger THEN -- so that a trigger which was dropped can be made again

@@ -81,21 +81,15 @@ code_key read_code(Datum code) {
     return key;
 }
 
-static void check_finite(const Interval *duration, const char *name) {
-#if PG_VERSION_NUM >= 170000
-    if (INTERVAL_NOT_FINITE(duration))
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be finite", name)));
-#endif
-}
-
 const Interval *read_duration(Datum value, const char *name) {
     const Interval nothing = {0, 0, 0};
     if (!DatumGetBool(DirectFunctionCall2(interval_gt, value, IntervalPGetDatum(&nothing))))
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be positive", name)));
     const Interval *duration = DatumGetIntervalP(value);
-    check_finite(duration, name);
+    if (!is_finite(duration))
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be finite", name)));
     return duration;
 }
 

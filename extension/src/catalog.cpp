@@ -14,8 +14,7 @@ catalog cached;
 bool is_proven;         // cached is as things are
 catalog in_proof;       // what is to become the next
 bool is_proof_outdated; // a table of it has changed meanwhile
-Oid known_function;     // the last function that was asked for, and its schema
-Oid namespace_of_function;
+installation known;     // the last function that was asked for
 
 // ---- columns ----------------------------------------------------------------------------------
 
@@ -206,9 +205,6 @@ bool prove_quota(catalog &found, uint32 &state) {
 }
 
 void find_types(catalog &found) {
-    found.redeem_answer_type = find_type(found.namespace_id, "coupon_redeem_answer");
-    found.hold_answer_type = find_type(found.namespace_id, "coupon_hold_answer");
-    found.check_answer_type = find_type(found.namespace_id, "coupon_check_answer");
     found.returns_relation =
         get_typ_typrelid(find_type(found.namespace_id, "coupon_guard_returns"));
     found.status_type = find_type(found.namespace_id, "coupon_status");
@@ -289,12 +285,16 @@ bool is_known(Oid namespace_id) {
     return is_proven && cached.namespace_id == namespace_id;
 }
 
-Oid namespace_of(Oid function) {
-    if (function != known_function) {
-        namespace_of_function = get_func_namespace(function);
-        known_function = function;
-    }
-    return namespace_of_function;
+installation describe(Oid function) {
+    if (function == known.function)
+        return known;
+    HeapTuple entry = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(entry))
+        check_function_exists(function); // reports that it does not
+    Form_pg_proc form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(entry));
+    known = {function, form->pronamespace, form->prorettype};
+    ReleaseSysCache(entry);
+    return known;
 }
 
 // ---- invalidation -----------------------------------------------------------------------------
@@ -313,7 +313,7 @@ void note_relation_change(Datum, Oid relation) {
 }
 
 void note_function_change(Datum, int, uint32) {
-    known_function = InvalidOid;
+    known.function = InvalidOid;
     is_proven = false;
 }
 
@@ -339,7 +339,7 @@ const catalog &lock_table(const installation &guard, Oid catalog::*table, LOCKMO
 installation open_guard(Oid function, LOCKMODE ledger_lock) {
     // Taking a lock that the transaction has already would not listen.
     AcceptInvalidationMessages();
-    installation guard = {function, namespace_of(function)};
+    const installation guard = describe(function);
     for (;;) {
         // The lock first, for proving takes weaker ones.
         Oid locked = is_known(guard.namespace_id)

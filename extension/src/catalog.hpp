@@ -41,7 +41,7 @@ struct catalog {
     Oid ledger_table;
     Oid ledger_id_index;      // unique (id)
     Oid ledger_use_index;     // unique (coupon_id, user_id, use_no) where not voided: the arbiter
-    Oid ledger_request_index; // unique (user_id, request_id)
+    Oid ledger_request_index; // unique (user_id, request_id) where there is a request id
     Oid ledger_hold_index;    // (coupon_id, hold_expires_at) of the holds
     Oid ledger_voided_index;  // (coupon_id) of what was voided
     Oid ledger_id_sequence;
@@ -54,16 +54,13 @@ struct catalog {
     write_plan quota_plan;
 
     // Whether all triggers are in force that follow what plain SQL and replication do to the
-    // tables. Without them nothing is remembered of a coupon, in tables or in memory: caps are kept
-    // by counting (quota.cpp).
+    // tables (but for those that only save waiting). Without them nothing is remembered of a
+    // coupon, in tables or in memory: caps are kept by counting (quota.cpp).
     bool follows_changes;
     int32 generation; // of quotas: differs if the triggers were not in force for a while
 
     Oid status_type;
     Oid status_values[status_count]; // enum values, by status
-    Oid redeem_answer_type;
-    Oid hold_answer_type;
-    Oid check_answer_type;
     Oid returns_relation; // in whose name it is said that units came back
 };
 static_assert(std::is_trivially_copyable_v<catalog>);
@@ -72,6 +69,7 @@ static_assert(std::is_trivially_copyable_v<catalog>);
 struct installation {
     Oid function; // the SQL function through which it was found
     Oid namespace_id;
+    Oid result_type; // of the function
 };
 
 // The installation that the function belongs to, with the ledger locked in this mode until the end

@@ -93,9 +93,8 @@ Datum pack_answer(const installation &guard, const redeem_answer &answer, bool o
     Datum values[answer_column_count];
     bool nulls[answer_column_count];
     fill_answer(tables, answer, of_hold, values, nulls);
-    return of_hold
-               ? form_row(tables, tables.hold_answer_type, hold_answer_shape, values, nulls)
-               : form_row(tables, tables.redeem_answer_type, redeem_answer_shape, values, nulls);
+    answer_shape<answer_column_count> &shape = of_hold ? hold_answer_shape : redeem_answer_shape;
+    return form_row(tables, guard.result_type, shape, values, nulls);
 }
 
 // ---- redeeming --------------------------------------------------------------------------------
@@ -229,7 +228,7 @@ Datum check_coupon(FunctionCallInfo call, user_reader read_user) {
         !check.has_offer || check.offer.max_per_user == no_limit,
         !check.has_offer || !is_capped(check.offer),
     };
-    return form_row(tables, tables.check_answer_type, check_answer_shape, values, nulls);
+    return form_row(tables, guard.result_type, check_answer_shape, values, nulls);
 }
 
 Datum coupon_key(Datum code) {
@@ -263,8 +262,8 @@ extern "C" {
 void _PG_init(void) {
     DefineCustomIntVariable("coupon_guard.quota_stripes",
                             "The most rows that the quota of a capped coupon is divided over.",
-                            "About as many as transactions that redeem one coupon are open at "
-                            "once. Used when a quota is set up.",
+                            "A quota begins with few, and gets more where buyers meet. "
+                            "Column stripes of a coupon stands instead.",
                             &quota_stripes, 64, 1, 1024, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("coupon_guard");
     register_catalog_callbacks();

@@ -29,6 +29,7 @@ redemption read_redemption(const ledger_columns &columns, const index_scan &scan
     found.is_voided = !is_null(scan, columns.voided_at);
     found.has_lapsed = found.is_voided && DatumGetTimestampTz(column_of(scan, columns.voided_at)) >=
                                               found.hold_expires_at;
+    found.has_request = !is_null(scan, columns.request_id);
     found.row = scan.row->tts_tid;
     return found;
 }
@@ -63,6 +64,8 @@ usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index
     int64 last_rival = PG_INT64_MAX;
     bool has_free = false; // a number up to limit that no row has, while no row is beyond limit
     bool is_beyond = false;
+    bool has_lapsed = false; // another request's hold, whose number can be had
+    redemption lapsed;
     int looked_at = 0;
     seen.verdict = allowance::free;
     seen.free_use_no = 1;
@@ -76,11 +79,14 @@ usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index
             last_rival = found.use_no;
         } else {
             depend_on_row(scan);
-            bool is_usable = is_hold(found) && may_use_hold(columns, scan, request);
-            if (is_usable || found.hold_expires_at <= moment) {
-                seen.verdict = is_usable ? allowance::has_hold : allowance::has_lapsed_hold;
+            if (is_hold(found) && may_use_hold(columns, scan, request)) {
+                seen.verdict = allowance::has_hold;
                 seen.latest = found;
                 return seen;
+            }
+            if (found.hold_expires_at <= moment) {
+                has_lapsed = true;
+                lapsed = found;
             }
             if (seen.uses++ == 0 || found.redeemed_at > seen.latest.redeemed_at)
                 seen.latest = found;
@@ -96,10 +102,13 @@ usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index
     }
     if (above > 1)
         seen.free_use_no = 1;
-    if (seen.uses >= limit)
-        seen.verdict = allowance::used_up;
-    else if (seen.uses + in_progress >= limit)
-        seen.verdict = allowance::undecided;
+    if (seen.uses + in_progress < limit)
+        return seen;
+    if (has_lapsed) {
+        seen.verdict = allowance::has_lapsed_hold;
+        seen.latest = lapsed;
+    } else
+        seen.verdict = seen.uses >= limit ? allowance::used_up : allowance::undecided;
     return seen;
 }
 
@@ -283,10 +292,16 @@ outcome confirm_hold_row(const installation &guard, const redemption &hold, Time
     return change_row(guard, hold, values, count, LockWaitBlock);
 }
 
-outcome extend_hold_row(const installation &guard, const redemption &hold, TimestampTz deadline) {
-    const column_value values[] = {
-        {catalog_of(guard).ledger.hold_expires_at, TimestampTzGetDatum(deadline), false, true}};
-    return change_row(guard, hold, values, lengthof(values), LockWaitBlock);
+outcome keep_hold_row(const installation &guard, const redemption &hold, TimestampTz deadline,
+                      const request_id *request) {
+    const ledger_columns &ledger = catalog_of(guard).ledger;
+    column_value values[2] = {
+        {ledger.hold_expires_at, TimestampTzGetDatum(deadline), false, true},
+    };
+    int count = 1;
+    if (request != nullptr)
+        values[count++] = {ledger.request_id, request->datum(), false, true};
+    return change_row(guard, hold, values, count, LockWaitBlock);
 }
 
 outcome void_row(const installation &guard, const redemption &found, TimestampTz moment,

@@ -25,6 +25,7 @@ struct redemption {
     TimestampTz hold_expires_at; // no_deadline unless it is a hold
     bool is_voided;
     bool has_lapsed;     // a hold that was voided after its deadline
+    bool has_request;    // a request id
     ItemPointerData row; // where its version is that was read
 };
 
@@ -95,8 +96,10 @@ bool append_redemption(const installation &guard, const new_redemption &wanted,
 outcome confirm_hold_row(const installation &guard, const redemption &hold, TimestampTz moment,
                          const request_id *request, Datum metadata, bool has_metadata);
 
-// Gives a hold another deadline. Waits for whoever has the row.
-outcome extend_hold_row(const installation &guard, const redemption &hold, TimestampTz deadline);
+// Gives a hold another deadline, or the same, and the request id, if one is given. Waits for
+// whoever has the row.
+outcome keep_hold_row(const installation &guard, const redemption &hold, TimestampTz deadline,
+                      const request_id *request);
 
 // Marks a redemption or hold as given back; what becomes of its unit is up to the caller.
 // before_change, if given, is called when the row is locked and is certain to be voided: before the

@@ -48,7 +48,7 @@ bool is_coupon_change_pending(int64 coupon_id, CommandId &command) {
            (changed.is_of_several || changed.coupon_id == coupon_id);
 }
 
-bool is_first_news_of(CommandId command) {
+bool claim_news_of(CommandId command) {
     if (is_of(told, command))
         return false;
     told = {transaction_number(), command};

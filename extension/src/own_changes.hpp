@@ -21,8 +21,8 @@ bool has_changed_coupons();
 // one.
 bool is_coupon_change_pending(int64 coupon_id, CommandId &command);
 
-// Whether nothing has been told of this command's changes of coupons; notes that it is told now.
-bool is_first_news_of(CommandId command);
+// True once for each command: the caller tells of the command's changes of coupons.
+bool claim_news_of(CommandId command);
 
 // Whether the coupon's live rows have been counted since the command changed them.
 bool was_counted(int64 coupon_id, CommandId command);

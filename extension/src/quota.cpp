@@ -38,8 +38,9 @@
 //
 // What was found sold out is remembered (sold_out.cpp).
 //
-// Deadlock: a redemption that waits here holds no stripe of this coupon, for it would have used
-// it. Waiting in a circle takes transactions that redeem several coupons (40P01, documented).
+// Deadlock: a redemption that waits here holds no stripe of this coupon with a unit in it, for it
+// would have used it. But what a transaction has taken stays locked to its end: two that each
+// redeem one coupon many times, or several coupons, can wait for each other (40P01, documented).
 
 #include "quota.hpp"
 

@@ -13,7 +13,7 @@ extern int quota_stripes;
 
 // Takes a unit of a capped coupon, from the quota or else from a hold that expired before moment.
 // no: sold out, none is left, and none that a transaction still open may give back. contended says
-// whether the caller has had to wait for a unit: then the stripe is divided, so that fewer meet.
+// whether an earlier try ended undecided: then the stripe is divided, so that fewer meet.
 outcome take_unit(const installation &guard, const coupon &offer, TimestampTz moment,
                   bool contended);
 
@@ -53,10 +53,13 @@ void set_up_new_quota(const installation &guard, const coupon &offer);
 // which are to go. Errors: 23514 if more than the new cap is in use.
 void change_cap(const installation &guard, const coupon &before, const coupon &after);
 
-// To be called after a live row was made or ended with triggers of the shop running in between,
-// since this command: if one of them has had the quota counted anew, it is once more, for it may
-// have counted the row or not. Errors: RC006 if more than the cap is in use by then.
-void settle_after_triggers(const installation &guard, int64 coupon_id, CommandId since);
+// For rows of the ledger that are written with triggers of the shop running meanwhile, since this
+// command. If one of them has had the quota counted anew, the row may have been counted or not: so
+// the quota is ended. True if it was.
+bool end_quota_newer_than(const installation &guard, int64 coupon_id, CommandId since);
+// The same after a live row of a capped coupon was made. Errors: RC006 if by then more than the cap
+// is in use.
+void settle_new_row(const installation &guard, int64 coupon_id, CommandId since);
 
 // Ends the quota, or all: whoever needs it next counts anew. Waits for transactions in progress
 // that have units of it.

@@ -7,8 +7,9 @@
 // written first and withdrawn if the ledger then shows rows, those of a restore under way.
 //
 // Rows that are left of an earlier quota (it is void, or a unit came back to it when it was being
-// ended) go before the new one is written, but after the count: while a transaction is in progress
-// that has ended a live row, and so may bring a unit back to the earlier quota, the count waits.
+// ended) go first, for a session that has not heard yet that it is void may still take from it; and
+// again after the count, which waits for transactions that may have brought a unit back to it. If
+// there were any, it is counted once more.
 //
 // Ending deletes every row, so waits for every transaction that has units of the quota, and those
 // who come later wait for the one that ends it. What such a transaction has taken ahead it brings
@@ -58,8 +59,8 @@ void report_cap_below_use(const coupon &offer, int64 used) {
                     errhint("Void some, or set active = false to stop it from being redeemed.")));
 }
 
-// Whether the anchor exists; undecided if a rival is setting the quota up, or ending it. Buyers who
-// change the anchor are no such rivals: then a version that was there before is seen too.
+// Whether the anchor exists; undecided if a rival is setting the quota up, or ending it. A buyer
+// who is changing the anchor is no such rival: the version before is seen as well, and says yes.
 outcome find_anchor(const installation &guard, int64 coupon_id) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id), equals_integer(2, anchor)};
     SnapshotData dirty;
@@ -157,10 +158,16 @@ bool set_up_quota(const installation &guard, int64 coupon_id) {
         (lock_quotas(guard) && wait_for_anchor(guard, coupon_id)) ||
         !find_coupon(guard, coupon_id, offer) || !is_capped(offer))
         return true;
-    int64 used = count_live_rows(guard, coupon_id);
-    if (lock_quotas(guard)) {
+    bool has_quotas = lock_quotas(guard);
+    if (has_quotas) {
         withdraw_units_ahead(guard, coupon_id);
         delete_stripes(guard, coupon_id);
+    }
+    int64 used;
+    do
+        used = count_live_rows(guard, coupon_id);
+    while (has_quotas && delete_stripes(guard, coupon_id));
+    if (has_quotas) {
         bool all_written = write_quota(guard, offer, Max(offer.max_redemptions - used, 0));
         Assert(all_written);
         (void)all_written;
@@ -175,13 +182,17 @@ void set_up_new_quota(const installation &guard, const coupon &offer) {
         end_quota(guard, offer.id);
 }
 
-void settle_after_triggers(const installation &guard, int64 coupon_id, CommandId since) {
-    bool has_quotas = lock_quotas(guard);
-    if (has_quotas && !is_quota_newer_than(guard, coupon_id, since))
-        return;
-    if (has_quotas)
-        end_quota(guard, coupon_id);
-    if (!set_up_quota(guard, coupon_id))
+bool end_quota_newer_than(const installation &guard, int64 coupon_id, CommandId since) {
+    if (!lock_quotas(guard) || !is_quota_newer_than(guard, coupon_id, since))
+        return false;
+    end_quota(guard, coupon_id);
+    return true;
+}
+
+void settle_new_row(const installation &guard, int64 coupon_id, CommandId since) {
+    bool is_counted_anew = end_quota_newer_than(guard, coupon_id, since);
+    bool has_quotas = catalog_of(guard).follows_changes;
+    if ((is_counted_anew || !has_quotas) && !set_up_quota(guard, coupon_id))
         report_sold_out(coupon_id);
 }
 

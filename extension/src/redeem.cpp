@@ -11,9 +11,10 @@
 //   6. Insert, with the unique indexes as the only arbiters. Refused: a rival was faster; keep the
 //      unit for the next round, start over.
 //
-// Waiting is always for a transaction to end, with nothing held meanwhile but the ledger's table
-// lock and what the transaction has written before: a deadlock needs a caller that redeems several
-// coupons in one transaction, in an order of its own, and the server's detector ends it (40P01).
+// Waiting is always for a transaction to end, with nothing held meanwhile but table locks and what
+// the transaction has written before: a deadlock needs callers that redeem several coupons in one
+// transaction, in an order of their own, or one for many users, and the server's detector ends it
+// (40P01).
 //
 // Every round begins with the coupon's newest state and the clock, for after a wait both may have
 // changed. A round that does not end has seen a rival win, or waited for one: so the loop ends when
@@ -24,6 +25,7 @@
 
 #include "redeem.hpp"
 
+#include "own_changes.hpp"
 #include "quota.hpp"
 #include "quota_ahead.hpp"
 #include "refusal.hpp"
@@ -54,7 +56,8 @@ TimestampTz deadline_after(TimestampTz moment, const Interval *duration) {
 }
 
 // The request id under which the redemption is found again, made in id; null if there is none.
-// Of several coupons under one id each has its own, which no single call can give.
+// With several codes in one call each coupon gets an id of its own; it has a control character, so
+// no single call can give it.
 const request_id *full_request_id(const redeem_request &request, int64 coupon_id, request_id &id) {
     if (!request.has_request)
         return nullptr;
@@ -77,7 +80,7 @@ struct redeem_round {
     const request_id *id; // in full, or null
     redeem_answer &answer;
     TimestampTz now;
-    bool contended; // an earlier round has had to wait
+    bool contended; // an earlier round ended undecided
 };
 
 bool wants_hold(const redeem_round &at) {
@@ -102,14 +105,14 @@ outcome confirm(const redeem_round &at, redemption hold) {
 outcome use_hold(const redeem_round &at, redemption hold) {
     if (!wants_hold(at))
         return confirm(at, hold);
-    if (hold.hold_expires_at > at.now) {
-        at.answer.is_replayed = true;
-        return end_with(at.answer, status::held, hold);
-    }
-    TimestampTz deadline = deadline_after(at.now, at.request.hold_for);
-    if (!is_yes(extend_hold_row(at.guard, hold, deadline)))
+    bool is_live = hold.hold_expires_at > at.now;
+    bool is_adopted = at.id != nullptr && !hold.has_request;
+    TimestampTz deadline =
+        is_live ? hold.hold_expires_at : deadline_after(at.now, at.request.hold_for);
+    if ((!is_live || is_adopted) && !is_yes(keep_hold_row(at.guard, hold, deadline, at.id)))
         return look_again();
     hold.hold_expires_at = deadline;
+    at.answer.is_replayed = is_live;
     return end_with(at.answer, status::held, hold);
 }
 
@@ -181,8 +184,9 @@ outcome redeem_new(const redeem_round &at, int32 use_no) {
     redemption made;
     CommandId before = GetCurrentCommandId(false);
     if (append_redemption(at.guard, wanted, made)) {
-        if (!catalog_of(at.guard).ledger_plan.inserts_plainly)
-            settle_after_triggers(at.guard, offer.id, before);
+        bool may_be_capped = is_capped(offer) || has_changed_coupons();
+        if (may_be_capped && !catalog_of(at.guard).ledger_plan.inserts_plainly)
+            settle_new_row(at.guard, offer.id, before);
         return end_with(at.answer, wants_hold(at) ? status::held : status::redeemed, made);
     }
     if (is_capped(offer))
@@ -295,7 +299,7 @@ bool void_redemption(const installation &guard, int64 id, Datum reason, bool has
         outcome end = void_row(guard, found, GetCurrentTimestamp(), reason, has_reason,
                                has_quota ? return_one_unit : nullptr);
         if (is_yes(end) && !catalog_of(guard).ledger_plan.changes_plainly)
-            settle_after_triggers(guard, found.coupon_id, before);
+            end_quota_newer_than(guard, found.coupon_id, before);
         return is_yes(end) ? end : look_again();
     });
 }

@@ -40,7 +40,8 @@ installation open_guard_to_write(Oid function, const char *function_name);
 
 // Redeems or holds the coupon for the user, in the transaction at hand. A refusal is an answer, not
 // an error. Waits for a rival transaction only if the answer hangs on how it ends.
-// Errors: RC007 for a request id used for another coupon; 40001 under SERIALIZABLE; 40P01;
+// Errors: RC006 if triggers of the shop use up the cap meanwhile; RC007 for a request id used for
+// another coupon; 40001 under SERIALIZABLE; 40P01;
 // lock_timeout, statement_timeout and cancel while waiting; what the shop's own constraints and
 // triggers on the ledger raise.
 redeem_answer redeem(const installation &guard, const redeem_request &request);

@@ -166,9 +166,10 @@ void after_coupon_truncate(const installation &guard) {
 // ---- coupon: the quota follows the cap --------------------------------------------------------
 //
 // From no cap to one, redemptions in flight take no unit, and from one to none they take units of
-// stripes that are going: both wait for them by a lock on the ledger. Between two caps nobody is
-// waited for but whoever has units that are to go. A quota that is not set up is no reason to wait:
-// whoever sets it up waits for the coupon's row, which we have changed, and then reads it anew.
+// a quota that is about to be ended: both wait for them by a lock on the ledger. Between two caps
+// nobody is waited for but whoever has units that are to go. A quota that is not set up is no
+// reason to wait: whoever sets it up waits for the coupon's row, which we have changed, and then
+// reads it anew.
 
 coupon capped_coupon(const installation &guard, const TriggerData &trigger, HeapTuple row) {
     const coupon_columns &columns = catalog_of(guard).coupon;
@@ -223,7 +224,7 @@ void after_coupon_insert(const installation &guard, const TriggerData &trigger) 
 
 void after_coupon_change(const installation &guard, const TriggerData &trigger) {
     CommandId command = command_of(trigger);
-    if (is_first_news_of(command))
+    if (claim_news_of(command))
         send_coupon_change(guard);
     if (TRIGGER_FIRED_BY_DELETE(trigger.tg_event)) {
         after_coupon_loss(guard, trigger);

@@ -108,6 +108,24 @@ inline uint32 backend_number() {
 #endif
 }
 
+// A tuple lock, if it can be had at once. 18 can log who has it.
+inline bool lock_tuple_at_once(Relation table, ItemPointer tid) {
+#if PG_VERSION_NUM >= 180000
+    return ConditionalLockTuple(table, tid, ExclusiveLock, false);
+#else
+    return ConditionalLockTuple(table, tid, ExclusiveLock);
+#endif
+}
+
+// Whether it is neither infinity, which intervals can be since 17.
+inline bool is_finite(const Interval *duration) {
+#if PG_VERSION_NUM >= 170000
+    return !INTERVAL_NOT_FINITE(duration);
+#else
+    return true;
+#endif
+}
+
 // What no other transaction of this backend has had, nor will have before long.
 inline LocalTransactionId transaction_number() {
 #if PG_VERSION_NUM >= 170000

@@ -3,9 +3,9 @@
 // Changing a row without waiting: heap_update() and heap_delete() wait for whoever else is changing
 // the row, and may not be told otherwise. So the row is first seen to be free, and nobody may begin
 // to change it between that and the change (nor is its place given to another row, for it is
-// pinned): whoever changes a row without waiting first takes its
-// tuple lock, without waiting for that either, and has it until the change is made. (A session
-// that changes it by plain SQL in that moment is waited for.)
+// pinned): a change without waiting first takes the tuple lock, without waiting for that either,
+// and keeps it until the change is made. (A session that changes it by plain SQL in that moment is
+// waited for.)
 
 #include "pg/heap_write.hpp"
 
@@ -78,7 +78,7 @@ bool is_free(Relation table, ItemPointer tid) {
 }
 
 bool may_change_now(Relation table, ItemPointer tid) {
-    if (!ConditionalLockTuple(table, tid, ExclusiveLock))
+    if (!lock_tuple_at_once(table, tid))
         return false;
     if (is_free(table, tid))
         return true;

@@ -118,7 +118,7 @@ Oid find_index(Relation table, const index_shape &shape) {
     if (!OidIsValid(found))
         report_altered_table(
             table,
-            psprintf("There is no index as the guard relies on, on column \"%s\"%s.",
+            psprintf("It has no index on column \"%s\"%s of the shape that the guard relies on.",
                      NameStr(TupleDescAttr(RelationGetDescr(table), shape.columns[0] - 1)->attname),
                      shape.column_count > 1 ? " and others" : ""));
     return found;
@@ -174,12 +174,10 @@ uint32 trigger_state(Relation table, Oid function) {
         Form_pg_trigger trigger = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(row));
         if (trigger->tgfoid != function)
             continue;
-        // Every ALTER writes another version of the row.
+        // Every ALTER writes another version of the row; VACUUM FULL keeps these when it moves it.
         state = hash_combine(state, trigger->oid);
         state = hash_combine(state, HeapTupleHeaderGetRawXmin(row->t_data));
         state = hash_combine(state, HeapTupleHeaderGetRawCommandId(row->t_data));
-        state = hash_combine(state, ItemPointerGetBlockNumber(&row->t_self));
-        state = hash_combine(state, ItemPointerGetOffsetNumber(&row->t_self));
     }
     systable_endscan(scan);
     table_close(triggers, AccessShareLock);

@@ -41,7 +41,7 @@ void leave_out_trigger(TriggerDesc *triggers, Oid function) {
         const Trigger &trigger = triggers->triggers[i];
         if (trigger.tgfoid == function)
             continue;
-        // Ours is AFTER ROW: only these summaries change.
+        // Ours are row triggers. A summary of BEFORE that stays true costs a look at nothing.
         triggers->trig_insert_after_row |= TRIGGER_TYPE_MATCHES(
             trigger.tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT);
         triggers->trig_update_after_row |= TRIGGER_TYPE_MATCHES(
