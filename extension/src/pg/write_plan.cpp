@@ -1,9 +1,5 @@
 #include "pg/write_plan.hpp"
 
-extern "C" {
-#include "catalog/pg_publication.h"
-}
-
 namespace coupon_guard {
 namespace {
 
@@ -54,18 +50,6 @@ bool has_trigger_on(Relation table, const write_rules &rules, int16 events) {
             return true;
     }
     return false;
-}
-
-// Whether UPDATE and DELETE may be decoded for every publication.
-bool has_usable_identity(Relation table) {
-    PublicationDesc published;
-    RelationBuildPublicationDesc(table, &published);
-    if (!published.pubactions.pubupdate && !published.pubactions.pubdelete)
-        return true;
-    return published.rf_valid_for_update && published.rf_valid_for_delete &&
-           published.cols_valid_for_update && published.cols_valid_for_delete &&
-           table->rd_rel->relreplident == REPLICA_IDENTITY_DEFAULT &&
-           OidIsValid(RelationGetReplicaIndex(table));
 }
 
 bool is_plain_index(Relation index, null_tests &tests) {
@@ -148,7 +132,7 @@ void make_write_plan(Relation table, const write_rules &rules, write_plan &plan)
     for (int i = 0; i < columns->natts; i++)
         is_plain &= is_plain_column(rules, TupleDescAttr(columns, i), has_foreign);
     plan.inserts_plainly = is_plain && !has_trigger_on(table, rules, TRIGGER_TYPE_INSERT);
-    plan.changes_plainly = is_plain && !has_foreign && has_usable_identity(table) &&
+    plan.changes_plainly = is_plain && !has_foreign &&
                            !has_trigger_on(table, rules, TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE);
 }
 

@@ -24,7 +24,9 @@ struct write_plan {
     Oid table;
     Oid own_trigger;      // trigger function that the guard's own writes do not call
     bool inserts_plainly; // rows may be inserted past the executor
-    bool changes_plainly; // rows may be updated and deleted past the executor
+    // Rows may be updated and deleted past the executor. (What publications make of them is not
+    // looked at: the one table that is changed so is not replicated, see triggers.cpp.)
+    bool changes_plainly;
     int column_count;
     // All ready indexes, arbiters first, if they are plain. While REINDEX CONCURRENTLY runs there
     // are two of the same shape.

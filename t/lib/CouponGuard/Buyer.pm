@@ -15,8 +15,9 @@ our %KNOWN = map { $_ => 1 } qw(
   RC006 RC007 RC008
 );
 
-# What the server itself says of a function or type that is dropped while a statement that names it is planned: no error of the guard's.
-our $DROPPED = qr/^cache lookup failed for (function|type) \d+$/;
+# What the server itself says of a function or type (an answer's has a relation) that is dropped while a statement that names it is planned:
+# no error of the guard's, and judged as one unless the extension is being dropped.
+our $DROPPED = qr/^(cache lookup failed for (function|type) \d+|could not open relation with OID \d+)$/;
 
 # The statuses that can be true: the coupons of the storm are active, without a window, and there as long as nobody empties the tables. Only
 # of a request made before may be said what became of it.
