@@ -33,7 +33,7 @@ bool is_known(const write_rules &rules, Node *expression) {
     return false;
 }
 
-bool has_plain_checks(Relation table, const write_rules &rules) {
+bool has_known_checks(Relation table, const write_rules &rules) {
     const TupleConstr *constraints = RelationGetDescr(table)->constr;
     for (int i = 0; constraints != nullptr && i < constraints->num_check; i++)
         if (!is_known(rules, static_cast<Node *>(stringToNode(constraints->check[i].ccbin))))
@@ -126,7 +126,8 @@ void make_write_plan(Relation table, const write_rules &rules, write_plan &plan)
     plan.table = RelationGetRelid(table);
     plan.own_trigger = rules.own_trigger;
     plan.column_count = columns->natts;
-    bool is_plain = add_all_indexes(table, rules, plan) && has_plain_checks(table, rules) &&
+    plan.checks_are_known = has_known_checks(table, rules);
+    bool is_plain = add_all_indexes(table, rules, plan) && plan.checks_are_known &&
                     columns->natts <= most_plain_columns;
     bool has_foreign = false;
     for (int i = 0; i < columns->natts; i++)

@@ -27,6 +27,7 @@ struct write_plan {
     // Rows may be updated and deleted past the executor. (What publications make of them is not
     // looked at: the one table that is changed so is not replicated, see triggers.cpp.)
     bool changes_plainly;
+    bool checks_are_known; // the table has no CHECK but such as the guard's rows satisfy
     int column_count;
     // All ready indexes, arbiters first, if they are plain. While REINDEX CONCURRENTLY runs there
     // are two of the same shape.
