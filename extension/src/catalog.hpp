@@ -61,7 +61,7 @@ struct catalog {
 
     Oid status_type;
     Oid status_values[status_count]; // enum values, by status
-    Oid returns_relation; // in whose name it is said that units came back
+    Oid returns_relation;            // in whose name it is said that units came back
 };
 static_assert(std::is_trivially_copyable_v<catalog>);
 

@@ -88,27 +88,37 @@ static bool has_id(TupleTableSlot *row, AttrNumber column, int64 id) {
     return !is_null && DatumGetInt64(value) == id;
 }
 
+// no: there is no such coupon, or (unless told to wait) another transaction has its row.
+static outcome try_to_lock(const installation &guard, int64 id, LockTupleMode mode,
+                           LockWaitPolicy wait) {
+    const catalog &tables = lock_table(guard, &catalog::coupon_table, RowShareLock);
+    ScanKeyData key = equals_bigint(1, id);
+    index_scan scan = begin_scan(tables.coupon_table, tables.coupon_id_index, &key, 1);
+    bool exists = next_row(scan);
+    ItemPointerData at = scan.row->tts_tid;
+    Oid table_oid = RelationGetRelid(scan.table);
+    end_scan(scan);
+    if (!exists)
+        return decided(false);
+    Relation table = table_open(table_oid, NoLock);
+    TupleTableSlot *row = table_slot_create(table, nullptr);
+    row_lock result = lock_row(table, &at, row, wait, mode);
+    // By then its place may be another coupon's.
+    bool is_same = result == row_lock::locked && has_id(row, catalog_of(guard).coupon.id, id);
+    ExecDropSingleTupleTableSlot(row);
+    table_close(table, NoLock);
+    if (result == row_lock::busy)
+        return decided(false);
+    // What this command has changed itself (we are its trigger) is locked by that.
+    return is_same || result == row_lock::own ? decided(true) : look_again();
+}
+
 bool lock_coupon(const installation &guard, int64 id, LockTupleMode mode) {
-    return until_decided([&] {
-        const catalog &tables = lock_table(guard, &catalog::coupon_table, RowShareLock);
-        ScanKeyData key = equals_bigint(1, id);
-        index_scan scan = begin_scan(tables.coupon_table, tables.coupon_id_index, &key, 1);
-        bool exists = next_row(scan);
-        ItemPointerData at = scan.row->tts_tid;
-        Oid table_oid = RelationGetRelid(scan.table);
-        end_scan(scan);
-        if (!exists)
-            return decided(false);
-        Relation table = table_open(table_oid, NoLock);
-        TupleTableSlot *row = table_slot_create(table, nullptr);
-        row_lock result = lock_row(table, &at, row, LockWaitBlock, mode);
-        // By then its place may be another coupon's.
-        bool is_same = result == row_lock::locked && has_id(row, catalog_of(guard).coupon.id, id);
-        ExecDropSingleTupleTableSlot(row);
-        table_close(table, NoLock);
-        // What this command has changed itself (we are its trigger) is locked by that.
-        return is_same || result == row_lock::own ? decided(true) : look_again();
-    });
+    return until_decided([&] { return try_to_lock(guard, id, mode, LockWaitBlock); });
+}
+
+bool lock_coupon_at_once(const installation &guard, int64 id, LockTupleMode mode) {
+    return until_decided([&] { return try_to_lock(guard, id, mode, LockWaitSkip); });
 }
 
 status judge_coupon(const coupon &offer, TimestampTz moment) {

@@ -34,6 +34,8 @@ bool find_coupon(const installation &guard, int64 id, coupon &found);
 
 // Locks the coupon's row until the end of the transaction. False if there is none.
 bool lock_coupon(const installation &guard, int64 id, LockTupleMode mode);
+// The same without waiting: false also if another transaction has it.
+bool lock_coupon_at_once(const installation &guard, int64 id, LockTupleMode mode);
 
 // redeemed if the coupon may be redeemed at this moment, else the reason why not.
 status judge_coupon(const coupon &offer, TimestampTz moment);

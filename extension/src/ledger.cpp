@@ -314,7 +314,8 @@ outcome void_expired_hold(const installation &guard, const redemption &expired,
     return mark_lapsed(guard, expired, moment, LockWaitBlock);
 }
 
-outcome take_over_expired_hold(const installation &guard, int64 coupon_id, TimestampTz moment) {
+outcome take_over_expired_hold(const installation &guard, int64 coupon_id, TimestampTz moment,
+                               bool &has_waited) {
     const catalog &tables = lock_table(guard, &catalog::ledger_table, RowExclusiveLock);
     ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
     SnapshotData dirty;
@@ -345,6 +346,7 @@ outcome take_over_expired_hold(const installation &guard, int64 coupon_id, Times
     if (result.verdict != verdict::no || !has_busy)
         return result;
     // Only such are left that somebody has locked: wait for the lock.
+    has_waited = true;
     return is_yes(mark_lapsed(guard, busy, moment, LockWaitBlock)) ? decided(true) : look_again();
 }
 
@@ -360,8 +362,7 @@ TimestampTz first_hold_deadline(const installation &guard, int64 coupon_id) {
     return deadline;
 }
 
-// no: a transaction in progress has made or is ending none of the coupon's live rows.
-static outcome find_row_in_progress(const installation &guard, int64 coupon_id) {
+outcome find_row_in_progress(const installation &guard, int64 coupon_id) {
     const catalog &tables = catalog_of(guard);
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
     SnapshotData dirty;

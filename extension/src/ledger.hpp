@@ -112,12 +112,17 @@ outcome void_row(const installation &guard, const redemption &found, TimestampTz
 outcome void_expired_hold(const installation &guard, const redemption &expired, TimestampTz moment);
 
 // Voids one of the coupon's holds whose deadline has passed, whoever's it is, so that the caller
-// can use its unit. no if there is none; undecided if there is one, but a rival has it.
-outcome take_over_expired_hold(const installation &guard, int64 coupon_id, TimestampTz moment);
+// can use its unit. no if there is none; undecided if there is one, but a rival has it. has_waited
+// is set if the lock of a row was waited for.
+outcome take_over_expired_hold(const installation &guard, int64 coupon_id, TimestampTz moment,
+                               bool &has_waited);
 
 // When the first of the coupon's holds ends, those that a transaction in progress is changing
 // included; no_deadline if there is none.
 TimestampTz first_hold_deadline(const installation &guard, int64 coupon_id);
+
+// Whether a transaction in progress has made or is ending one of the coupon's live rows: undecided.
+outcome find_row_in_progress(const installation &guard, int64 coupon_id);
 
 // The coupon's live rows, none of which a transaction in progress has made or is ending: such
 // transactions are waited for. The caller sees to it that none begins meanwhile that makes or ends

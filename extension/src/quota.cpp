@@ -60,15 +60,20 @@ namespace {
 // Stripes beyond this number take units that come back while all others are locked.
 constexpr int32 first_extra_stripe = 1 << 20;
 
-// How many units a taking brought, if it did.
+// What came of taking units.
 struct taking {
     outcome end;
-    int64 amount;
+    int64 amount;    // how many, if any
+    bool has_waited; // for a lock that others had
 };
 
 taking taken(int64 amount) {
     Assert(amount > 0);
-    return {decided(true), amount};
+    return {decided(true), amount, false};
+}
+
+taking without_units(const outcome &end) {
+    return {end, 0, false};
 }
 
 // What a transaction wants of the stripes.
@@ -220,7 +225,7 @@ stripe_scan scan_from_home(const installation &guard, want &wanted, bool contend
 // Waits for the one stripe at hand: only such are left that somebody has locked.
 taking take_busy_stripe(const installation &guard, const want &wanted, const stripe_row &busy) {
     int64 amount = take_from_stripe_at(guard, wanted, busy.tid, true);
-    return amount > 0 ? taken(amount) : taking{look_again(), 0};
+    return amount > 0 ? taking{decided(true), amount, true} : without_units(look_again());
 }
 
 // Takes up to amount units from one stripe.
@@ -231,23 +236,31 @@ taking take_from_stripes(const installation &guard, const coupon &offer, int64 a
     if (seen.amount > 0)
         return taken(seen.amount);
     if (seen.has_rival)
-        return {hangs_on(seen.rival), 0};
+        return without_units(hangs_on(seen.rival));
     if (seen.has_busy)
         return take_busy_stripe(guard, wanted, seen.busy);
     int64 remaining = 0;
     if (seen.is_certain || read_quota(guard, offer.id, remaining))
-        return {remaining > 0 ? look_again() : decided(false), 0};
+        return without_units(remaining > 0 ? look_again() : decided(false));
     set_up_quota(guard, offer.id);
-    return {look_again(), 0};
+    return without_units(look_again());
 }
 
 // Where the triggers are not in force: counts, and keeps rivals away until this transaction ends.
-outcome take_by_counting(const installation &guard, int64 coupon_id) {
-    coupon newest; // the cap may change while the lock is waited for
-    if (!lock_coupon(guard, coupon_id, LockTupleNoKeyExclusive) ||
-        !find_coupon(guard, coupon_id, newest) || !is_capped(newest))
-        return look_again();
-    return decided(count_settled_rows(guard, coupon_id) < newest.max_redemptions);
+// If the coupon's row has to be waited for, that is all for this time.
+taking take_by_counting(const installation &guard, int64 coupon_id) {
+    if (!lock_coupon_at_once(guard, coupon_id, LockTupleNoKeyExclusive)) {
+        lock_coupon(guard, coupon_id, LockTupleNoKeyExclusive);
+        return without_units(look_again());
+    }
+    coupon newest;
+    if (!find_coupon(guard, coupon_id, newest) || !is_capped(newest))
+        return without_units(look_again());
+    outcome in_progress = find_row_in_progress(guard, coupon_id);
+    if (is_undecided(in_progress))
+        return without_units(in_progress);
+    bool has_unit = count_committed_rows(guard, coupon_id) < newest.max_redemptions;
+    return has_unit ? taken(1) : without_units(decided(false));
 }
 
 // While this transaction is changing the coupon, the quota may still be that of before: it is ended
@@ -265,10 +278,12 @@ void catch_up_with_own_change(const installation &guard, int64 coupon_id) {
 taking take_units(const installation &guard, const coupon &offer, TimestampTz moment, int64 amount,
                   bool contended) {
     taking result = lock_quotas(guard) ? take_from_stripes(guard, offer, amount, contended)
-                                       : taking{take_by_counting(guard, offer.id), 1};
+                                       : take_by_counting(guard, offer.id);
     if (result.end.verdict != verdict::no)
         return result;
-    return {take_over_expired_hold(guard, offer.id, moment), 1};
+    bool has_waited = false;
+    outcome end = take_over_expired_hold(guard, offer.id, moment, has_waited);
+    return {end, 1, has_waited};
 }
 
 // Adds units to the first stripe that nobody else has. False if there is none.
@@ -314,11 +329,13 @@ outcome take_unit(const installation &guard, const coupon &offer, TimestampTz mo
     taking result = take_units(guard, offer, moment, units_to_take(guard, offer.id), contended);
     if (result.end.verdict == verdict::no && may_remember_sold_out(guard))
         remember_sold_out(offer.id, first_hold_deadline(guard, offer.id), returns);
-    if (is_yes(result.end)) {
-        remember_units_taken(guard, offer.id, result.amount - 1);
-        CommandCounterIncrement(); // a trigger may redeem the same coupon before we have finished
-    }
-    return result.end;
+    if (!is_yes(result.end))
+        return result.end;
+    // After a wait the coupon must be judged anew: then the unit is at hand.
+    int64 used = result.has_waited ? 0 : 1;
+    remember_units_taken(guard, offer.id, result.amount - used);
+    CommandCounterIncrement(); // a trigger may redeem the same coupon before we have finished
+    return result.has_waited ? look_again() : result.end;
 }
 
 bool wait_for_unit(const installation &guard, const coupon &offer) {
