@@ -56,7 +56,7 @@ sub begin_history
 	my ($seed) = @_;
 	srand($seed);
 	my %coupons;
-	%history = (seed => $seed, users => [ 1 .. 3 + int(rand(4)) ], code => {}, told => [], deadline => 978303600000000, request => 0);
+	%history = (seed => $seed, users => [ 1 .. 3 + int(rand(4)) ], code => {}, told => [], inserted => 0, deadline => 978303600000000, request => 0);
 	foreach my $place ('A' .. 'C')
 	{
 		my ($cap, $limit, $stripes) = (1 + int(rand(5)), 1 + int(rand(2)), 1 + int(rand(4)));
@@ -76,7 +76,24 @@ sub choose_row
 	my @ids = $model->all_ids or return;
 	my @live = grep { $model->{rows}{$_} && !$model->{rows}{$_}{voided} } @ids;
 	@live = grep { $model->{rows}{$_}{hold} } @live if $kind eq 'expire';
+	@live = grep { $model->{rows}{$_} && $model->{rows}{$_}{voided} } @ids if $kind eq 'revive';
 	return @live && rand() < 0.8 ? one_of(@live) : one_of(@ids);
+}
+
+# What a row needs that plain SQL inserts, true if it can be had: its user a free use number, and a request id that was not used.
+sub complete_row
+{
+	my ($player, $op) = @_;
+	my $model = $player->{model};
+	my $limit = $model->{coupons}{ $op->{coupon} }{limit};
+	($op->{use_no}) = grep { !$model->uses_with_number('', { %$op, use_no => $_ }) } 1 .. $limit or return 0;
+	delete $op->{request}
+	  if $model->looks('', sub { $_[0]{user} == $op->{user} && ($_[0]{request} // '') eq $op->{request} });
+	($op->{row}) = map { $_->[0] } $observer->query(q(SELECT nextval('coupon_redemption_id_seq')));
+	my $now = int(time);
+	$op->{moment} = $now * 1000000 + $history{inserted}++; # no two at once
+	$op->{hold} = one_of(undef, undef, $op->{deadline}, ($now + 3600) * 1000000);
+	return 1;
 }
 
 # What a session calls next; undef if there is nothing to do it to.
@@ -88,9 +105,9 @@ sub choose_call
 	my $coupon = one_of(sort { $a <=> $b } keys %{ $history{code} });
 	my ($told) = grep { $_->[0] eq $name } @{ $history{told} };
 	my $kind = weighed(
-		redeem => 26, retry => 8, hold => 12, confirm => 5, void => 13, check => 7,
+		redeem => 24, retry => 10, hold => 14, confirm => 5, void => 13, check => 7,
 		$told ? (again => 40) : (),
-		$is_plain ? (delete => 4, strike => 3, expire => 9, cap => 8) : (),
+		$is_plain ? (delete => 4, strike => 3, revive => 4, insert => 4, expire => 9, cap => 8) : (),
 		$is_plain ? (activate => $model->offer_is_active($coupon) ? 1 : 20) : ());
 	$coupon = $told->[1] if $kind eq 'again';
 	my %op = (kind => $kind eq 'again' || $kind eq 'retry' ? 'redeem' : $kind);
@@ -100,7 +117,14 @@ sub choose_call
 		$op{seconds} = rand() < 0.4 && $player->may_pass_deadlines ? 0.1 : 3600;
 		# The same coupon, typed in another way.
 		$op{code} = lc " $op{code}" if rand() < 0.1;
-		$op{request} = "r$history{seed}-" . int(rand(4)) if $kind eq 'retry' || ($kind eq 'hold' && rand() < 0.3);
+		$op{request} = "r$history{seed}-" . int(rand(4)) if $kind eq 'retry' || ($kind eq 'hold' && rand() < 0.5);
+	}
+	elsif ($kind eq 'insert')
+	{
+		@op{ 'user', 'coupon' } = (one_of(@{ $history{users} }), $coupon);
+		$op{request} = "r$history{seed}-" . int(rand(4));
+		$op{deadline} = $history{deadline} += 1000000;
+		return if !complete_row($player, \%op);
 	}
 	elsif ($op{kind} =~ /^(cap|activate)$/)
 	{
@@ -140,11 +164,14 @@ sub play_step
 	my @idle = $player->idle;
 	my @waiting = $player->waiting;
 	my @prepared = $player->prepared;
+	my $is_any_open = @waiting || @prepared || grep { $player->in_transaction($_) } @idle;
 	my $who = weighed(
 		@idle ? (session => 40) : (),
 		@waiting ? (cancel => 0.6, terminate => 0.3) : (terminate => 0.1),
 		@prepared ? (prepared => 5) : (),
-		forget => 0.3);
+		$is_any_open ? () : (switch => $player->{model}{counting} ? 4 : 2),
+		forget => $player->{model}{counting} ? 0 : 0.3);
+	return $player->switch_triggers if $who eq 'switch';
 	return $player->cancel(one_of(@waiting)) if $who eq 'cancel';
 	return $player->terminate(one_of(@waiting ? @waiting : @idle)) if $who eq 'terminate';
 	return $player->end_prepared(one_of(@prepared), one_of('COMMIT', 'ROLLBACK')) if $who eq 'prepared';
@@ -188,6 +215,7 @@ sub end_history
 		my $is_explained =
 		    $name ? ($player->is_failed($name) || rand() < 0.5 ? $player->roll_back($name) : $player->commit($name))
 		  : $prepared ? $player->end_prepared($prepared, one_of('COMMIT', 'ROLLBACK'))
+		  : $player->{model}{counting} ? $player->switch_triggers
 		  : return !$player->waiting;
 		return 0 if !$is_explained;
 	}
@@ -201,9 +229,10 @@ sub differences
 	my $model = $player->{model};
 	my $ids = join ', ', sort keys %{ $history{code} };
 	my @found = map { "broken: @$_" } $observer->query('SELECT * FROM coupon_guard_check()');
-	my @columns = qw(coupon user use_no hold voided reason request);
+	my @columns = qw(coupon user use_no hold voided lapsed reason request);
 	my %rows = map { $_->[0] => join '|', @$_ } $observer->query("SELECT id, coupon_id, user_id, use_no,
-		(extract(epoch FROM hold_expires_at) * 1000000)::bigint, CASE WHEN voided_at IS NOT NULL THEN 1 END, void_reason, request_id
+		(extract(epoch FROM hold_expires_at) * 1000000)::bigint, CASE WHEN voided_at IS NOT NULL THEN 1 END,
+		CASE WHEN voided_at >= hold_expires_at THEN 1 END, void_reason, request_id
 		FROM coupon_redemption WHERE coupon_id IN ($ids)");
 	my %expected;
 	while (my ($id, $row) = each %{ $model->{rows} })
@@ -215,7 +244,8 @@ sub differences
 		my ($is, $should) = ($rows{$id} // 'missing', $expected{$id} // 'missing');
 		push @found, "row $id: expected $should; is $is" if $is ne $should;
 	}
-	foreach my $row ($observer->query("SELECT id, max_redemptions, active, (SELECT sum(remaining) FROM coupon_quota WHERE coupon_id = id)
+	foreach my $row ($observer->query("SELECT id, max_redemptions, active,
+		(SELECT sum(remaining) FROM coupon_quota WHERE coupon_id = id AND generation = coupon_guard_generation())
 		FROM coupon WHERE id IN ($ids)"))
 	{
 		my ($id, $cap, $active, $units) = @$row;

@@ -2,6 +2,7 @@
 // result.
 
 #include "arguments.hpp"
+#include "own_changes.hpp"
 #include "quota.hpp"
 #include "quota_ahead.hpp"
 #include "quota_stripes.hpp"
@@ -268,6 +269,7 @@ void _PG_init(void) {
     MarkGUCPrefixReserved("coupon_guard");
     register_catalog_callbacks();
     register_transaction_callbacks();
+    register_own_change_callbacks();
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_coupon_key);

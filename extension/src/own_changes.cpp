@@ -14,6 +14,7 @@ bool is_of(const command_of_transaction &noted, CommandId command) {
 
 struct coupon_change {
     command_of_transaction by;
+    SubTransactionId owner;
     int64 coupon_id;
     bool is_of_several; // coupons: which of them have been followed is not kept
     bool is_followed;
@@ -21,6 +22,17 @@ struct coupon_change {
 
 coupon_change changed;
 command_of_transaction told;
+// A change belongs to the subtransaction that makes it, then to its parent; or is rolled back.
+void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
+                        void *) {
+    if (changed.owner != self)
+        return;
+    if (event == SUBXACT_EVENT_COMMIT_SUB)
+        changed.owner = parent;
+    else if (event == SUBXACT_EVENT_ABORT_SUB && !changed.is_of_several)
+        changed.is_followed = true;
+}
+
 command_of_transaction counted;
 HTAB *counted_coupons; // of that command; goes with the transaction
 
@@ -30,7 +42,8 @@ void note_coupon_change(int64 coupon_id) {
     CommandId command = GetCurrentCommandId(false);
     bool is_other = has_changed_coupons() && !changed.is_followed &&
                     (changed.is_of_several || changed.coupon_id != coupon_id);
-    changed = {{transaction_number(), command}, coupon_id, is_other, false};
+    changed = {
+        {transaction_number(), command}, GetCurrentSubTransactionId(), coupon_id, is_other, false};
 }
 
 void note_coupon_change_followed(int64 coupon_id) {
@@ -74,6 +87,10 @@ void note_counted(int64 coupon_id, CommandId command) {
         counted = {transaction_number(), command};
     }
     hash_search(counted_coupons, &coupon_id, HASH_ENTER, nullptr);
+}
+
+void register_own_change_callbacks() {
+    RegisterSubXactCallback(end_subtransaction, nullptr);
 }
 
 } // namespace coupon_guard

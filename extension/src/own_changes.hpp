@@ -28,4 +28,8 @@ bool claim_news_of(CommandId command);
 bool was_counted(int64 coupon_id, CommandId command);
 void note_counted(int64 coupon_id, CommandId command);
 
+// Registers the callback by which a change that is rolled back is not pending any more; once, when
+// the library is loaded.
+void register_own_change_callbacks();
+
 } // namespace coupon_guard

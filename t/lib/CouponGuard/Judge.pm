@@ -85,15 +85,17 @@ sub read_busy_units
 	return \%busy;
 }
 
-# A quota may be set up by a call that is then refused, for it could not know before.
+# A quota may be set up by a call that then does without it, or is refused, for it could not know before. What the model does not know of
+# by then is found in the table: true if there is any.
 sub learn_quotas
 {
-	my ($self) = @_;
-	my $coupons = $self->{model}{coupons};
-	my @unknown = grep { !$coupons->{$_}{set_up} } sort keys %$coupons or return;
-	$coupons->{ $_->[0] }{set_up} = 1
-	  foreach $self->{observer}->query('SELECT coupon_id FROM coupon_quota WHERE stripe = 0 AND coupon_id IN (' . join(', ', @unknown) . ')');
-	return;
+	my ($self, $model) = @_;
+	my $coupons = $model->{coupons};
+	my @unknown = grep { !$coupons->{$_}{set_up} } sort keys %$coupons or return 0;
+	my @found = map { $_->[0] } $self->{observer}->query('SELECT coupon_id FROM coupon_quota WHERE stripe = 0 AND generation = coupon_guard_generation()
+		AND coupon_id IN (' . join(', ', @unknown) . ')');
+	$coupons->{$_}{set_up} = 1 foreach @found;
+	return scalar @found;
 }
 
 # The busy units as they were before these sessions, who waited when the step began, had been let go.
@@ -194,7 +196,7 @@ sub settled_entry
 	if (delete $image{is_hold}) { @image{ 'hold', 'moment' } = ($row[4], $row[4] - $op->{seconds} * 1000000) }
 	elsif (($image{hold} // '') eq 'new') { $image{hold} = $row[4] }
 	elsif (!defined $image{moment} || $image{moment} eq 'new') { $image{moment} = $row[4] }
-	return { row => $entry->{row} eq 'new' ? $row[1] : $entry->{row}, image => \%image };
+	return { %$entry, row => $entry->{row} eq 'new' ? $row[1] : $entry->{row}, image => \%image };
 }
 
 # What those that wait have done so far.
@@ -277,12 +279,15 @@ sub judge
 	my @doubtful = grep { $_ eq $self->{fresh} || !$self->waits_on($before->{$_}, $self->{blocked}{$_}) } sort keys %{ $self->{blocked} };
 	$model->{busy} = $self->busy_before(@others, grep { $_ ne $self->{fresh} } @doubtful);
 	my $now = time;
+	my @moments = ((any { $_ <= $now } @{ $self->{deadlines} }) ? $self->{asked_at} : (), $now);
+	my $learned = dclone($model);
+	my @models = ($model, $self->learn_quotas($learned) ? $learned : ());
 	my ($explained, $after_first, $expected);
-	# A deadline that has passed meanwhile may have been seen or not.
-	foreach my $moment ((any { $_ <= $now } @{ $self->{deadlines} }) ? $self->{asked_at} : (), $now)
+	# A deadline that has passed meanwhile may have been seen or not; so may a quota whose setting up the model did not notice.
+	foreach my $attempt (map { my $one = $_; map { [ $one, $_ ] } @moments } @models)
 	{
-		$self->{now} = $moment;
-		$explained = dclone($model);
+		(my $start, $self->{now}) = @$attempt;
+		$explained = dclone($start);
 		$expected = $fresh ? $self->expected($self->decide($model, $fresh, $self->{player}{$fresh}{op})) : '';
 		$explained = undef if $is_first_answered && !$self->take_answer($explained, $fresh);
 		$after_first = $explained && dclone($explained);
@@ -294,7 +299,7 @@ sub judge
 	$self->note_others($after_first // $model, @others, @waiting) if @others || !$explained;
 	return 0 if !$explained;
 	$self->{model} = $explained;
-	$self->learn_quotas;
+	$self->learn_quotas($explained);
 	$self->count($fresh, $before, @answered);
 	foreach my $player (map { $self->{player}{$_} } @answered)
 	{

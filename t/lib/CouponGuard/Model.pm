@@ -4,14 +4,18 @@
 # is committed and what it has logged itself; a row that another has logged is undecided: it may be any of its images yet.
 #
 #   coupons  id => { cap, limit, active, set_up }                             committed; set_up: its quota is counted
-#   rows     id => { coupon, user, use_no, hold, voided, reason, request, moment }  committed; hold: the deadline, as moment in microseconds
+#   rows     id => { coupon, user, use_no, hold, voided, lapsed, reason, request, moment }
+#                                                                             committed; hold: the deadline, as moment in microseconds;
+#                                                                             lapsed: a hold that was voided when that had passed
 #   open     name => { log => [...], marks => [[savepoint, log's length] ...], held => [...] }
+#   counting                                                                  true while triggers are off: there are no quotas, each redemption counts
 #
 # A log's entry is one of
-#   { row => id, image => {...} }               undef: deleted
+#   { row => id, image => {...} }               undef: deleted; is_passing: it was a row for one moment only, and never can be again
 #   { coupon => id, set => {...} }              the coupon's row changed
 #   { coupon => id, lock => 1 or 'share' }      ... or locked: whoever sets up a quota, or must know that nobody does
 #   { set_up => id }, { touch => id }           the quota set up; units of it moved
+#   { spare => id, units => 1 or -1 }           a unit that was in use kept ahead, or used from there: no stripe is touched
 #   { perhaps => id }                           the coupon's row perhaps locked: by whoever had to wait for that
 # Held is what the statement at hand has logged when it waits.
 #
@@ -98,7 +102,9 @@ sub roll_back
 sub prepare
 {
 	my ($self, $name, $prepared) = @_;
-	$self->{open}{$prepared} = delete $self->{open}{$name};
+	my $open = $self->{open}{$prepared} = delete $self->{open}{$name};
+	# What is left of units ahead goes back to the stripes.
+	push @{ $open->{log} }, map { { touch => $_ } } grep { $self->spare($prepared, $_) > 0 } sort keys %{ $self->{coupons} };
 	return;
 }
 
@@ -188,6 +194,13 @@ sub units
 	return $offer->{cap} - $self->views($me, $offer->{id}) - $busy;
 }
 
+# Units that I have kept ahead. (Those that the server takes ahead are not told: their stripes are touched.)
+sub spare
+{
+	my ($self, $me, $coupon) = @_;
+	return sum0(map { $_->{units} } grep { ($_->{spare} // 0) == $coupon } @{ $self->{open}{$me}{log} });
+}
+
 sub offer_is_active { my ($self, $coupon) = @_; return $self->{coupons}{$coupon}{active} eq 't' }
 
 # Whether nobody has done anything to the coupon that is not committed.
@@ -219,7 +232,7 @@ sub decide
 	local $self->{open}{$me}{held} = [];
 	my $outcome = $self->$decide($me, $op);
 	my %locked = map { $_ => 1 } grep { $_ } $op->{for_lock}, $outcome->{for_lock}, map { $_->{coupon} } @{ $outcome->{effects} };
-	push @{ $outcome->{may_wait} }, $self->who_logged($me, sub { $locked{ $_[0]{perhaps} // 0 } });
+	push @{ $outcome->{may_wait} }, $self->who_logged($me, sub { $locked{ $_[0]{perhaps} // 0 } || $_[0]{is_passing} });
 	return $outcome;
 }
 
@@ -234,18 +247,20 @@ sub decide_redeem
 		return $self->replay($made, $op) if $made;
 	}
 	my @uses = $self->looks($me, sub { $_[0]{coupon} == $op->{coupon} && $_[0]{user} == $op->{user} && !$_[0]{voided} });
-	my ($hold) = sort { $b->{view}{use_no} <=> $a->{view}{use_no} } grep { !$_->{rival} && defined $_->{view}{hold} } @uses;
+	my @holds = sort { $b->{view}{use_no} <=> $a->{view}{use_no} } grep { !$_->{rival} && defined $_->{view}{hold} } @uses;
 	if ($offer->{active} ne 't')
 	{
-		return confirmed($hold, $op) if $hold && !$op->{hold} && !$self->is_expired($hold->{view});
-		return answers({ status => 'inactive' });
+		my ($live) = grep { may_use($_, $op) && !$self->is_expired($_->{view}) } @holds;
+		return $live && !$op->{hold} ? confirmed($live, $op) : answers({ status => 'inactive' });
 	}
-	return $self->use_hold($hold, $op) if $hold;
+	my ($own) = grep { may_use($_, $op) } @holds;
+	return $self->use_hold($own, $op) if $own;
 	my @settled = sort { $b->{view}{moment} <=> $a->{view}{moment} } grep { !$_->{rival} } @uses;
-	my $latest = $settled[0];
-	return answers(of_row('already_redeemed', $latest->{id}, $latest->{view}, 'f', $op->{hold} ? '' : $latest->{view}{moment}))
-	  if @settled >= $offer->{limit};
 	my %used = map { ($_->{view} // $_->{images}[0])->{use_no} => 1 } @uses;
+	my ($lapsed) = reverse grep { $self->is_expired($_->{view}) } @holds;
+	return $self->end_lapsed_hold($me, $lapsed, $op) if $lapsed && keys %used >= $offer->{limit};
+	my $latest = $settled[0];
+	return answers(of_row('already_redeemed', $latest->{id}, $latest->{view}, 'f', time_of($latest->{view}, $op))) if @settled >= $offer->{limit};
 	# It looks at its user's rows first and at the quota then: if both change at once it may come to wait for the latter.
 	return { %{ waits([ rivals_of(@uses) ]) }, or_if_let_go => [ $self->movers($me, $offer->{id}) ] } if keys %used >= $offer->{limit};
 	my $use_no = first { !$used{$_} } 1 .. $offer->{limit};
@@ -269,6 +284,21 @@ sub decide_hold
 	return $self->decide_redeem($me, { %$op, hold => 1 });
 }
 
+# A hold belongs to the request that placed it, or to none.
+sub may_use
+{
+	my ($hold, $op) = @_;
+	my ($own, $its) = ($op->{request}, $hold->{view}{request});
+	return !defined $own || !defined $its || $own eq $its;
+}
+
+# The time that the call answers with: of a hold, if it asks for one, the deadline.
+sub time_of
+{
+	my ($view, $op) = @_;
+	return $op->{hold} ? $view->{hold} : $view->{moment};
+}
+
 sub confirmed
 {
 	my ($hold, $op) = @_;
@@ -280,9 +310,31 @@ sub use_hold
 {
 	my ($self, $hold, $op) = @_;
 	return confirmed($hold, $op) if !$op->{hold};
-	return answers(of_row('held', $hold->{id}, $hold->{view}, 't', $hold->{view}{hold})) if !$self->is_expired($hold->{view});
-	my %image = (%{ $hold->{view} }, hold => 'new');
-	return answers(of_row('held', $hold->{id}, \%image, 'f', 'new'), { row => $hold->{id}, image => \%image });
+	my $view = $hold->{view};
+	my $is_live = !$self->is_expired($view);
+	my %image = (%$view, hold => $is_live ? $view->{hold} : 'new', request => $view->{request} // $op->{request});
+	my $is_adopted = ($view->{request} // '') ne ($image{request} // '');
+	return answers(of_row('held', $hold->{id}, \%image, $is_live ? 't' : 'f', $image{hold}),
+		$is_live && !$is_adopted ? () : { row => $hold->{id}, image => \%image });
+}
+
+# Another request's hold has lapsed: it is ended, and its unit is there for this one.
+sub end_lapsed_hold
+{
+	my ($self, $me, $hold, $op) = @_;
+	my $return = $self->return_unit($me, $op->{coupon});
+	return $return if $return->{rivals};
+	my @done = ({ row => $hold->{id}, image => voided($hold->{view}, 'hold expired', 1) },
+		map { $_->{touch} ? { spare => $_->{touch}, units => 1 } : $_ } @{ $return->{effects} });
+	local $self->{open}{$me}{log} = [ @{ $self->{open}{$me}{log} }, @done ];
+	my $outcome = $self->decide_redeem($me, $op);
+	return { %$outcome, effects => [ @done, @{ $outcome->{effects} } ] };
+}
+
+sub voided
+{
+	my ($view, $reason, $is_lapsed) = @_;
+	return { %$view, is_passing => undef, voided => 1, lapsed => $is_lapsed ? 1 : '', reason => $reason };
 }
 
 sub replay
@@ -290,11 +342,11 @@ sub replay
 	my ($self, $made, $op) = @_;
 	my $view = $made->{view};
 	return answers({ error => 'RC007' }) if $view->{coupon} != $op->{coupon};
-	my $is_live_hold = defined $view->{hold} && !$view->{voided} && !$self->is_expired($view);
-	return confirmed($made, $op) if $is_live_hold && !$op->{hold};
-	return answers(of_row('redeemed', $made->{id}, $view, 't', $op->{hold} ? '' : $view->{moment})) if !defined $view->{hold};
-	return answers(of_row('held', $made->{id}, $view, 't', $view->{hold})) if $is_live_hold;
-	return answers({ status => 'expired', replayed => 't' });
+	my $is_over = $view->{voided} ? $view->{lapsed} : $self->is_expired($view);
+	return answers({ status => 'expired', replayed => 't' }) if $is_over;
+	return answers(of_row('voided', $made->{id}, $view, 't', time_of($view, $op))) if $view->{voided};
+	return confirmed($made, $op) if defined $view->{hold} && !$op->{hold};
+	return answers(of_row(defined $view->{hold} ? 'held' : 'redeemed', $made->{id}, $view, 't', time_of($view, $op)));
 }
 
 # { taken, effects }, or waits. Units of stripes first; if there are none, and nobody can bring one, those of expired holds.
@@ -302,6 +354,7 @@ sub take_units
 {
 	my ($self, $me, $offer, $wanted, @done) = @_;
 	my $coupon = $offer->{id};
+	return { taken => 1, effects => [ @done, { spare => $coupon, units => -1 } ] } if $wanted == 1 && $self->spare($me, $coupon) > 0;
 	if (!$offer->{set_up})
 	{
 		my $setting = $self->set_up_quota($me, $coupon, @done);
@@ -309,15 +362,21 @@ sub take_units
 		push @done, @{ $setting->{effects} };
 	}
 	my $units = $self->units($me, $offer);
-	return { taken => $wanted, effects => [ @done, { touch => $coupon } ] } if $units >= $wanted;
-	push @done, { touch => $coupon } if $units > 0;
+	my @touch = $self->{counting} ? () : { touch => $coupon };
+	return { taken => $wanted, effects => [ @done, @touch ] } if $units >= $wanted;
+	push @done, @touch if $units > 0;
 	my @movers = $self->movers($me, $coupon);
 	return waits(\@movers, @done) if @movers;
-	my @expired = $self->looks($me, sub { $_[0]{coupon} == $coupon && !$_[0]{voided} && $self->is_expired($_[0]) });
-	my @settled = sort { $a->{view}{hold} <=> $b->{view}{hold} } grep { !$_->{rival} } @expired;
+	my $is_expired = sub { my ($image) = @_; $image->{coupon} == $coupon && !$image->{voided} && !$image->{is_passing} && $self->is_expired($image) };
+	my @expired = $self->looks($me, $is_expired);
+	# The row that the unit is for may itself be such a hold.
+	my @own = map { { id => $_->{row}, view => $_->{image} } } grep { $_->{row} && $is_expired->($_->{image}) } @done;
+	my @settled = sort { $a->{view}{hold} <=> $b->{view}{hold} } @own, grep { !$_->{rival} } @expired;
 	my $missing = $wanted - max($units, 0);
 	my @taken = splice @settled, 0, $missing;
-	push @done, map { { row => $_->{id}, image => { %{ $_->{view} }, voided => 1, reason => 'hold expired' } } } @taken;
+	push @done, map { { row => $_->{id}, image => voided($_->{view}, 'hold expired', 1) } } @taken;
+	my %is_taken = map { $_->{id} => 1 } @taken;
+	@done = map { $is_taken{ $_->{row} // 0 } && !$_->{image}{voided} ? { %$_, is_passing => 1, image => { %{ $_->{image} }, is_passing => 1 } } : $_ } @done;
 	return { taken => $wanted, effects => \@done } if @taken == $missing;
 	my @rivals = rivals_of(@expired);
 	return waits(\@rivals, @done) if @rivals;
@@ -333,7 +392,7 @@ sub movers
 	return sort keys %movers;
 }
 
-# Whoever sets up the quota must know every row, and that the cap stays.
+# Whoever sets up the quota must know every row, and that the cap stays. So must who counts because there is none.
 sub set_up_quota
 {
 	my ($self, $me, $coupon, @done) = @_;
@@ -342,7 +401,7 @@ sub set_up_quota
 	push @done, { coupon => $coupon, lock => 1 };
 	my @rivals = $self->rivals_on_live_rows($me, $coupon);
 	return waits(\@rivals, @done) if @rivals;
-	return answers(undef, { coupon => $coupon, lock => 1 }, { set_up => $coupon }, { touch => $coupon });
+	return answers(undef, { coupon => $coupon, lock => 1 }, $self->{counting} ? () : ({ set_up => $coupon }, { touch => $coupon }));
 }
 
 sub rivals_on_live_rows
@@ -375,7 +434,8 @@ sub decide_confirm
 	my ($self, $me, $op) = @_;
 	my $look = $self->look($me, $op->{row});
 	my $view = $look->{view} or return answers({ error => 'RC008' });
-	return answers({ status => 'expired', replayed => 'f' }) if $view->{voided} || $self->is_expired($view);
+	return answers({ status => 'expired' }) if $view->{voided} ? $view->{lapsed} : $self->is_expired($view);
+	return answers(of_row('voided', $op->{row}, $view, 'f', $view->{moment})) if $view->{voided};
 	return answers(of_row('redeemed', $op->{row}, $view, 't', $view->{moment})) if !defined $view->{hold};
 	return waits([ $look->{rival} ]) if $look->{rival};
 	return confirmed($look, {});
@@ -390,13 +450,14 @@ sub decide_void
 	my $return = $self->return_unit($me, $view->{coupon});
 	return $return if $return->{rivals};
 	return waits([ $look->{rival} ], grep { $_->{lock} } @{ $return->{effects} }) if $look->{rival};
-	return answers({ value => 't' }, { row => $op->{row}, image => { %$view, voided => 1, reason => 'model' } }, @{ $return->{effects} });
+	return answers({ value => 't' }, { row => $op->{row}, image => voided($view, 'model', $self->is_expired($view)) }, @{ $return->{effects} });
 }
 
 # Where there is no quota to return it to, nobody may be setting one up.
 sub return_unit
 {
 	my ($self, $me, $coupon, @done) = @_;
+	return answers(undef, @done) if $self->{counting};
 	return answers(undef, @done, { touch => $coupon }) if $self->offer($me, $coupon)->{set_up};
 	my @setters = $self->who_logged($me,
 		sub { ($_[0]{set_up} // 0) == $coupon || ($_[0]{coupon} // 0) == $coupon && ($_[0]{lock} // '') ne 'share' });
@@ -432,8 +493,54 @@ sub decide_strike
 	my ($self, $me, $op) = @_;
 	my ($view, $outcome) = $self->find_to_change($me, $op, sub { !$_[0]{voided} });
 	return $outcome if $outcome;
-	my $return = $self->return_unit($me, $view->{coupon}, { row => $op->{row}, image => { %$view, voided => 1, reason => '' } });
+	my $return = $self->return_unit($me, $view->{coupon}, { row => $op->{row}, image => voided($view, '', $self->is_expired($view)) });
 	return $return->{rivals} ? $return : answers({ value => 1 }, @{ $return->{effects} });
+}
+
+sub decide_revive
+{
+	my ($self, $me, $op) = @_;
+	my ($view, $outcome) = $self->find_to_change($me, $op, sub { $_[0]{voided} });
+	return $outcome if $outcome;
+	my ($same) = $self->uses_with_number($me, $view);
+	# While it waits for the use number it is changing the row, but nobody sees another use.
+	return $same->{rival} ? waits([ $same->{rival} ], { row => $op->{row}, image => $view }) : answers({ error => '23505' }) if $same;
+	return $self->follow_made_row($me, { row => $op->{row}, image => { %$view, voided => undef, lapsed => undef, reason => undef } });
+}
+
+# The live row with this use number, or one that may turn out to be it.
+sub uses_with_number
+{
+	my ($self, $me, $view) = @_;
+	my $is_same = sub { my ($image) = @_; none { $image->{$_} != $view->{$_} } qw(coupon user use_no) };
+	return $self->looks($me, sub { !$_[0]{voided} && $is_same->($_[0]) });
+}
+
+# Nobody else has the use number, nor the request id.
+sub decide_insert
+{
+	my ($self, $me, $op) = @_;
+	return $self->follow_made_row($me, { row => $op->{row}, image => { map { $_ => $op->{$_} } qw(coupon user use_no hold request moment) } });
+}
+
+# A live row that plain SQL has made needs a unit. Where there is no quota all rows are counted, this one too.
+sub follow_made_row
+{
+	my ($self, $me, $entry) = @_;
+	my $coupon = $entry->{image}{coupon};
+	my $offer = $self->offer($me, $coupon);
+	if ($offer->{set_up})
+	{
+		my $supply = $self->take_units($me, $offer, 1, $entry);
+		return $supply if $supply->{rivals};
+		return $supply->{taken} ? answers({ value => 1 }, @{ $supply->{effects} }) : answers({ error => 'RC006' });
+	}
+	my $looking = $self->return_unit($me, $coupon, $entry);
+	return $looking if $looking->{rivals};
+	my $setting = $self->set_up_quota($me, $coupon, @{ $looking->{effects} });
+	return $setting if $setting->{rivals};
+	return answers({ error => 'RC006' }) if $self->views($me, $coupon) + 1 > $offer->{cap};
+	return answers({ value => 1 }, $entry, @{ $setting->{effects} });
 }
 
 sub decide_expire
@@ -460,7 +567,7 @@ sub decide_cap
 	my $offer = $self->offer($me, $coupon);
 	my $less = $offer->{cap} - $op->{cap};
 	my $entry = { coupon => $coupon, set => { cap => $op->{cap} } };
-	return answers({ value => 1 }, $entry) if $less == 0;
+	return answers({ value => 1 }, $entry) if $less == 0 || (!$offer->{set_up} && $less < 0);
 	if (!$offer->{set_up})
 	{
 		my @users = $self->rivals_on_live_rows($me, $coupon);
@@ -468,8 +575,11 @@ sub decide_cap
 		return answers({ error => '23514' }) if $self->views($me, $coupon) > $op->{cap};
 		return answers({ value => 1 }, $entry);
 	}
-	return answers({ value => 1 }, $entry, { touch => $coupon }) if $less < 0;
-	my $supply = $self->take_units($me, $offer, $less, $entry);
+	my $spare = $self->spare($me, $coupon);
+	my @entries = ($entry, $spare > 0 ? { spare => $coupon, units => -$spare } : ());
+	return answers({ value => 1 }, @entries) if $less == $spare;
+	return answers({ value => 1 }, @entries, { touch => $coupon }) if $less < $spare;
+	my $supply = $self->take_units($me, $offer, $less, @entries);
 	return $supply if $supply->{rivals};
 	return answers({ error => '23514' }) if !$supply->{taken};
 	return answers({ value => 1 }, @{ $supply->{effects} });

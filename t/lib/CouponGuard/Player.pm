@@ -31,6 +31,16 @@ my %sql = (
 		"WITH changed AS (UPDATE coupon_redemption SET hold_expires_at = to_timestamp($_[0]{deadline} / 1000000)"
 		  . " WHERE id = $_[0]{row} AND voided_at IS NULL AND hold_expires_at IS NOT NULL $count";
 	},
+	revive => sub {
+		"WITH changed AS (UPDATE coupon_redemption SET voided_at = NULL, void_reason = NULL WHERE id = $_[0]{row} AND voided_at IS NOT NULL $count";
+	},
+	insert => sub {
+		my ($op) = @_;
+		my $moments = join ', ', map { defined $op->{$_} ? "'epoch'::timestamptz + $op->{$_} * interval '1 microsecond'" : 'NULL' } 'moment', 'hold';
+		my $request = defined $op->{request} ? "'$op->{request}'" : 'NULL';
+		return 'WITH changed AS (INSERT INTO coupon_redemption (id, coupon_id, user_id, use_no, redeemed_at, hold_expires_at, request_id)'
+		  . " VALUES ($op->{row}, $op->{coupon}, $op->{user}, $op->{use_no}, $moments, $request) $count";
+	},
 	activate => sub { "WITH changed AS (UPDATE coupon SET active = '$_[0]{active}' WHERE id = $_[0]{coupon} $count" },
 	cap => sub { "WITH changed AS (UPDATE coupon SET max_redemptions = $_[0]{cap} WHERE id = $_[0]{coupon} $count" });
 
@@ -40,10 +50,12 @@ my $look = q(PREPARE look AS
 	 WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
 	UNION ALL
 	SELECT xmax::text, NULL, coupon_id, sum(remaining) FROM coupon_quota
-	 WHERE remaining > 0 AND xmax::text <> '0' AND pg_xact_status(xmax::text::xid8) = 'in progress' GROUP BY xmax::text, coupon_id);
+	 WHERE remaining > 0 AND generation = coupon_guard_generation() AND xmax::text <> '0' AND pg_xact_status(xmax::text::xid8) = 'in progress' GROUP BY xmax::text, coupon_id);
 
 # Of one that is let go the model knows the answer exactly. Of several, which race then, it does not yet know every order.
 my $most_waiting = $ENV{COUPON_GUARD_WAITING} // 1;
+
+my $of_one_moment = qr/^(confirm|void|strike)$/;
 
 sub request_of { return defined $_[0]{request} ? ", request_id => '$_[0]{request}'" : '' }
 
@@ -67,8 +79,8 @@ sub isolation { my ($self, $name) = @_; return $self->{player}{$name}{isolation}
 sub savepoints { my ($self, $name) = @_; return map { $_->[0] } @{ $self->{model}{open}{$name}{marks} } }
 sub prepared { my ($self) = @_; return @{ $self->{prepared} } }
 
-# A cap that is lowered is judged by the clock as it was when the statement began to wait: so no deadline passes meanwhile.
-sub may_pass_deadlines { my ($self) = @_; return none { $self->{player}{$_}{op}{kind} eq 'cap' } $self->waiting }
+# A call that names a row is of the moment when it began to wait for that: so no deadline passes meanwhile.
+sub may_pass_deadlines { my ($self) = @_; return none { $self->{player}{$_}{op}{kind} =~ $of_one_moment } $self->waiting }
 
 # Whether the call would be one too many to wait, or wait for somebody who waits for it: the server would end one of them, and which one
 # is open.
@@ -81,7 +93,7 @@ sub is_unwanted
 	$model->roll_back($name) if !$self->in_transaction($name);
 	return 1 if @next && $self->waiting >= $most_waiting;
 	# PostgreSQL keeps the lock of a row that a statement has waited for, though it does not change it after all.
-	return 1 if @next && $op->{kind} =~ /^(delete|strike|expire)$/ && $self->in_transaction($name);
+	return 1 if @next && $op->{kind} =~ /^(delete|strike|revive|expire)$/ && $self->in_transaction($name);
 	my %seen;
 	while (defined(my $rival = shift @next))
 	{
@@ -108,7 +120,8 @@ sub call
 	my $player = $self->{player}{$name};
 	$self->{model}->begin($name) if !$player->{is_open};
 	$player->{op} = $op;
-	$self->await_deadlines($op->{kind} eq 'cap' ? 3600 : 0.015);
+	my @rivals = $op->{kind} =~ $of_one_moment ? $self->possible_rivals($self->{model}, $name, $op) : ();
+	$self->await_deadlines(@rivals ? 3600 : 0.015);
 	$self->{sessions}{$name}->start($sql{ $op->{kind} }->($op));
 	return $self->judge($name, $sql{ $op->{kind} }->($op), $name);
 }
@@ -208,6 +221,16 @@ sub forget_quota
 {
 	my ($self, $coupon) = @_;
 	return $self->control('observer', "DELETE FROM coupon_quota WHERE coupon_id = $coupon", sub { $_[0]{coupons}{$coupon}{set_up} = 0 });
+}
+
+# Triggers off or on again: while they are off every redemption counts, and no quota of before is good afterwards. Nothing is open.
+sub switch_triggers
+{
+	my ($self) = @_;
+	my $is_off = !$self->{model}{counting};
+	my $how = $is_off ? 'DISABLE' : 'ENABLE ALWAYS';
+	return $self->control('observer', "ALTER TABLE coupon_quota $how TRIGGER coupon_quota_follow_truncate",
+		sub { my ($model) = @_; $model->{counting} = $is_off; $_->{set_up} = 0 foreach values %{ $model->{coupons} } });
 }
 
 # A step is better not played while a hold's deadline passes: those that are so near are awaited.
