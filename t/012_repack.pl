@@ -74,19 +74,22 @@ foreach my $table ('coupon_quota', 'coupon_redemption', 'coupon')
 	my $bystander = start_bystander();
 	my $repack = repack('--no-order', "--table=$table");
 	wait_for_copy($repack);
-	value(q(
+	# A first cap locks the ledger, for which a pg_repack of the ledger is waited for from 1.5 on.
+	my $coupons = $table eq 'coupon_redemption' ? q('RAISED', 'LOWERED') : q('RAISED', 'LOWERED', 'FIRST');
+	value(qq(
 		SELECT redeem_coupon(b, 'SOLD') FROM generate_series(101, 103) b;
 		SELECT void_redemption(l.id) FROM coupon_redemption l, coupon c WHERE c.id = l.coupon_id AND c.code = 'VOID' AND l.user_id < '3';
 		SELECT hold_coupon(b, 'HELD', request_id => b::text) FROM generate_series(101, 102) b;
 		SELECT void_redemption(l.id) FROM coupon_redemption l WHERE request_id = '101';
 		SELECT confirm_hold(l.id) FROM coupon_redemption l WHERE request_id = '102';
-		UPDATE coupon SET max_redemptions = 10 WHERE code IN ('RAISED', 'LOWERED', 'FIRST');
+		UPDATE coupon SET max_redemptions = 10 WHERE code IN ($coupons);
 		SELECT redeem_coupon(b, c.code) FROM generate_series(201, 202) b, coupon c WHERE code IN ('RAISED', 'LOWERED', 'FIRST');
 		UPDATE coupon SET active = false WHERE code = 'OFF';
 		BEGIN; SELECT redeem_coupon(301, 'SOLD'); ROLLBACK));
 	$bystander->query_safe('COMMIT');
 	$bystander->quit;
 	ok(end_of($repack), "$table is rebuilt");
+	value("UPDATE coupon SET max_redemptions = 10 WHERE code = 'FIRST'");
 	is(value('SELECT * FROM coupon_guard_check()'), '', "$table: nothing is broken afterwards");
 	is(value("SELECT status FROM redeem_coupon(1001, 'OFF')"), 'inactive', "$table: a coupon switched off meanwhile is off");
 	value("UPDATE coupon SET active = true WHERE code = 'OFF'");
