@@ -127,6 +127,8 @@ int64 take_from_stripe(const installation &guard, Relation quota, const want &wa
     if (!change_stripe(guard, quota, wanted.coupon_id, found, found.remaining - amount - share,
                        wait))
         return 0;
+    if (share > 0) // next time the home stripe
+        ItemPointerSetInvalid(&found.tid);
     last_stripe_of(wanted.coupon_id) = {wanted.coupon_id, RelationGetRelid(quota), found.tid};
     // A rival may have made the home stripe meanwhile: then the share is taken ahead.
     if (share > 0 && insert_stripe(guard, wanted.coupon_id, wanted.home, share))
