@@ -108,7 +108,7 @@ sub choose_call
 		redeem => 24, retry => 10, hold => 14, confirm => 5, void => 13, check => 7,
 		$told ? (again => 40) : (),
 		$is_plain ? (delete => 4, strike => 3, revive => 4, insert => 4, expire => 9, cap => 8) : (),
-		$is_plain ? (activate => $model->offer_is_active($coupon) ? 1 : 20) : ());
+		$is_plain ? (activate => $model->offer_is_active($coupon) ? 1 : 20, reopen => 0.5) : ());
 	$coupon = $told->[1] if $kind eq 'again';
 	my %op = (kind => $kind eq 'again' || $kind eq 'retry' ? 'redeem' : $kind);
 	if ($op{kind} =~ /^(redeem|hold|check)$/)
@@ -118,6 +118,10 @@ sub choose_call
 		# The same coupon, typed in another way.
 		$op{code} = lc " $op{code}" if rand() < 0.1;
 		$op{request} = "r$history{seed}-" . int(rand(4)) if $kind eq 'retry' || ($kind eq 'hold' && rand() < 0.5);
+	}
+	elsif ($kind eq 'reopen')
+	{
+		$op{coupons} = [ sort { $a <=> $b } keys %{ $history{code} } ];
 	}
 	elsif ($kind eq 'insert')
 	{

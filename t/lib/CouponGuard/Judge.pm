@@ -288,7 +288,7 @@ sub judge
 	{
 		(my $start, $self->{now}) = @$attempt;
 		$explained = dclone($start);
-		$expected = $fresh ? $self->expected($self->decide($model, $fresh, $self->{player}{$fresh}{op})) : '';
+		$expected = $fresh ? $self->expected($self->decide($start, $fresh, $self->{player}{$fresh}{op})) : '';
 		$explained = undef if $is_first_answered && !$self->take_answer($explained, $fresh);
 		$after_first = $explained && dclone($explained);
 		$explained &&= $self->explain($explained, \@others, @doubtful);

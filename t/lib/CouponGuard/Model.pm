@@ -558,6 +558,16 @@ sub decide_activate
 	return answers({ value => 1 }, { coupon => $op->{coupon}, set => { active => $op->{active} } });
 }
 
+# Several coupons in one command.
+sub decide_reopen
+{
+	my ($self, $me, $op) = @_;
+	my %changed = map { $_ => 1 } @{ $op->{coupons} };
+	my @rivals = $self->who_logged($me, sub { $changed{ $_[0]{coupon} // 0 } });
+	return waits(\@rivals) if @rivals;
+	return answers({ value => scalar keys %changed }, map { { coupon => $_, set => { active => 't' } } } @{ $op->{coupons} });
+}
+
 sub decide_cap
 {
 	my ($self, $me, $op) = @_;

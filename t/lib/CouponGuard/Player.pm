@@ -42,6 +42,7 @@ my %sql = (
 		  . " VALUES ($op->{row}, $op->{coupon}, $op->{user}, $op->{use_no}, $moments, $request) $count";
 	},
 	activate => sub { "WITH changed AS (UPDATE coupon SET active = '$_[0]{active}' WHERE id = $_[0]{coupon} $count" },
+	reopen => sub { "WITH changed AS (UPDATE coupon SET active = true WHERE id IN (" . join(', ', @{ $_[0]{coupons} }) . ") $count" },
 	cap => sub { "WITH changed AS (UPDATE coupon SET max_redemptions = $_[0]{cap} WHERE id = $_[0]{coupon} $count" });
 
 # The transactions that sessions have open, and the units in stripes that an open transaction has locked.
@@ -94,6 +95,7 @@ sub is_unwanted
 	return 1 if @next && $self->waiting >= $most_waiting;
 	# PostgreSQL keeps the lock of a row that a statement has waited for, though it does not change it after all.
 	return 1 if @next && $op->{kind} =~ /^(delete|strike|revive|expire)$/ && $self->in_transaction($name);
+	return 1 if @next && $op->{kind} eq 'reopen'; # in which order it meets the coupons the model does not know
 	my %seen;
 	while (defined(my $rival = shift @next))
 	{

@@ -109,7 +109,7 @@ sub take_message
 sub finish
 {
 	my ($self) = @_;
-	$self->has_ended(30) or die 'a query does not end';
+	$self->has_ended(180) or die 'a query does not end';
 	return $self->{result};
 }
 
