@@ -17,7 +17,7 @@ struct coupon_change {
     SubTransactionId owner;
     int64 coupon_id;
     bool is_of_several; // coupons: which of them have been followed is not kept
-    bool is_followed;
+    int64 pending;      // rows noted and not followed
 };
 
 coupon_change changed;
@@ -30,7 +30,7 @@ void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactio
     if (event == SUBXACT_EVENT_COMMIT_SUB)
         changed.owner = parent;
     else if (event == SUBXACT_EVENT_ABORT_SUB && !changed.is_of_several)
-        changed.is_followed = true;
+        changed.pending = 0;
 }
 
 command_of_transaction counted;
@@ -39,16 +39,17 @@ HTAB *counted_coupons; // of that command; goes with the transaction
 } // namespace
 
 void note_coupon_change(int64 coupon_id) {
-    CommandId command = GetCurrentCommandId(false);
-    bool is_other = has_changed_coupons() && !changed.is_followed &&
-                    (changed.is_of_several || changed.coupon_id != coupon_id);
-    changed = {
-        {transaction_number(), command}, GetCurrentSubTransactionId(), coupon_id, is_other, false};
+    bool is_first = !has_changed_coupons() || changed.pending == 0;
+    changed.by = {transaction_number(), GetCurrentCommandId(false)};
+    changed.owner = GetCurrentSubTransactionId();
+    changed.is_of_several = !is_first && (changed.is_of_several || changed.coupon_id != coupon_id);
+    changed.coupon_id = coupon_id;
+    changed.pending = is_first ? 1 : changed.pending + 1;
 }
 
-void note_coupon_change_followed(int64 coupon_id) {
-    if (has_changed_coupons() && !changed.is_of_several && changed.coupon_id == coupon_id)
-        changed.is_followed = true;
+void note_coupon_change_followed() {
+    if (has_changed_coupons() && changed.pending > 0)
+        changed.pending--;
 }
 
 bool has_changed_coupons() {
@@ -57,7 +58,7 @@ bool has_changed_coupons() {
 
 bool is_coupon_change_pending(int64 coupon_id, CommandId &command) {
     command = changed.by.command;
-    return has_changed_coupons() && !changed.is_followed &&
+    return has_changed_coupons() && changed.pending > 0 &&
            (changed.is_of_several || changed.coupon_id == coupon_id);
 }
 

@@ -11,7 +11,7 @@ namespace coupon_guard {
 
 // To be called before a coupon's row is changed, and once the change has been followed.
 void note_coupon_change(int64 coupon_id);
-void note_coupon_change_followed(int64 coupon_id);
+void note_coupon_change_followed();
 
 // Whether the transaction has changed coupons: then it does without what is cached of them until it
 // ends.

@@ -228,6 +228,7 @@ void after_coupon_change(const installation &guard, const TriggerData &trigger) 
         send_coupon_change(guard);
     if (TRIGGER_FIRED_BY_DELETE(trigger.tg_event)) {
         after_coupon_loss(guard, trigger);
+        note_coupon_change_followed();
         return;
     }
     coupon before = capped_coupon(guard, trigger, trigger.tg_trigtuple);
@@ -237,7 +238,7 @@ void after_coupon_change(const installation &guard, const TriggerData &trigger) 
         end_quota(guard, after.id);
     } else
         follow_cap(guard, before, after, command);
-    note_coupon_change_followed(before.id);
+    note_coupon_change_followed();
 }
 
 HeapTuple follow_coupon(const installation &guard, const TriggerData &trigger) {
