@@ -22,6 +22,8 @@ my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
 $subscriber->init;
 $subscriber->append_conf('postgresql.conf',
 	"autovacuum = off\nmax_connections = 100\nmax_worker_processes = 60\nmax_logical_replication_workers = 60\nmax_replication_slots = 60");
+# Before 18 the replication slots counted for this, too.
+$subscriber->append_conf('postgresql.conf', 'max_active_replication_origins = 60') if $subscriber->pg_version >= 18;
 $subscriber->start;
 
 my %publications = (
