@@ -20,7 +20,7 @@ ISOLATION = same-user isolation-levels limit-n insert-race plain-insert-race sev
 	delete-coupon ledger-changes waiting-ends reindex
 ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory
 ISOLATION += altered-while-waiting read-after-waiting reindex-while-waiting reindex-quota expired-hold-rivals lock-order \
-	triggers-off quota-ended stripes-grow waiting-list
+	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds
 TAP_TESTS = 1
 
 PG_CONFIG ?= pg_config

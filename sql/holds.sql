@@ -127,6 +127,16 @@ SELECT void_redemption(id) FROM coupon_redemption WHERE user_id = '5' AND use_no
 SELECT status, use_no FROM redeem_coupon(5, 'THRICE');
 SELECT status, use_no FROM redeem_coupon(5, 'THRICE');
 SELECT status FROM redeem_coupon(5, 'THRICE');
+-- A live hold comes before an expired one, and is honoured when the coupon is switched off.
+INSERT INTO coupon (id, code, max_per_user) VALUES (5, 'TWICE', 2);
+SELECT r.status, r.use_no FROM (VALUES ('first'), ('second')) q(id), LATERAL hold_coupon(7, 'TWICE', request_id => q.id) r;
+UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE user_id = '7' AND use_no = 2;
+SELECT status, use_no, replayed FROM hold_coupon(7, 'TWICE');
+UPDATE coupon SET active = false WHERE code = 'TWICE';
+SELECT status FROM check_coupon(7, 'TWICE');
+SELECT status, use_no FROM redeem_coupon(7, 'TWICE');
+SELECT status FROM check_coupon(7, 'TWICE');
+SELECT status FROM redeem_coupon(7, 'TWICE');
 -- A limit that was lowered, and rows beyond it
 UPDATE coupon SET max_per_user = 60 WHERE code = 'THRICE';
 SELECT r.status, count(*), max(r.use_no) FROM generate_series(1, 60) i, LATERAL redeem_coupon(6 + 0 * i, 'THRICE') r GROUP BY 1;
