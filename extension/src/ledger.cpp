@@ -64,7 +64,9 @@ usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index
     int64 last_rival = PG_INT64_MAX;
     bool has_free = false; // a number up to limit that no row has, while no row is beyond limit
     bool is_beyond = false;
-    bool has_lapsed = false; // another request's hold, whose number can be had
+    bool has_hold = false; // one that the request may use
+    redemption hold;
+    bool has_lapsed = false; // any that has expired: its number can be had
     redemption lapsed;
     int looked_at = 0;
     seen.verdict = allowance::free;
@@ -79,10 +81,12 @@ usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index
             last_rival = found.use_no;
         } else {
             depend_on_row(scan);
-            if (is_hold(found) && may_use_hold(columns, scan, request)) {
-                seen.verdict = allowance::has_hold;
-                seen.latest = found;
-                return seen;
+            bool is_usable = is_hold(found) && may_use_hold(columns, scan, request);
+            if (is_usable && (found.hold_expires_at > moment || !has_hold)) {
+                hold = found;
+                has_hold = true;
+                if (found.hold_expires_at > moment)
+                    break; // a live one comes first
             }
             if (found.hold_expires_at <= moment) {
                 has_lapsed = true;
@@ -98,9 +102,14 @@ usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index
         above = found.use_no;
         is_beyond |= found.use_no > limit;
         if (++looked_at >= most_looked_at && has_free)
-            return seen; // fewer than limit, then; somebody who redeems any number of times
+            break; // fewer than limit, then; somebody who redeems any number of times
     }
-    if (above > 1)
+    if (has_hold) {
+        seen.verdict = allowance::has_hold;
+        seen.latest = hold;
+        return seen;
+    }
+    if (above > 1 && !(looked_at >= most_looked_at && has_free))
         seen.free_use_no = 1;
     if (seen.uses + in_progress < limit)
         return seen;

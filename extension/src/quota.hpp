@@ -44,8 +44,12 @@ void check_cap_covers_use(const installation &guard, const coupon &offer);
 // there are more of them than the cap allows.
 bool set_up_quota(const installation &guard, int64 coupon_id);
 
-// The same for a coupon that this transaction has just created; left undone if the ledger has rows
-// of it all the same (a restore).
+// To be called, with nothing held of the coupon, before one of its live rows is ended for the sake
+// of its unit: what the taking of a unit may have to wait for is waited for now.
+void prepare_quota(const installation &guard, int64 coupon_id);
+
+// Sets up the quota of a coupon that this transaction has just created; left undone if the ledger
+// has rows of it all the same (a restore).
 void set_up_new_quota(const installation &guard, const coupon &offer);
 
 // Makes the quota, which is set up, follow a change of the cap from one number to another, the

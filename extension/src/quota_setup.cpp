@@ -175,6 +175,13 @@ bool set_up_quota(const installation &guard, int64 coupon_id) {
     return used <= offer.max_redemptions;
 }
 
+void prepare_quota(const installation &guard, int64 coupon_id) {
+    if (!lock_quotas(guard))
+        lock_coupon(guard, coupon_id, LockTupleNoKeyExclusive);
+    else if (!wait_for_anchor(guard, coupon_id))
+        set_up_quota(guard, coupon_id);
+}
+
 void set_up_new_quota(const installation &guard, const coupon &offer) {
     if (!lock_quotas(guard))
         return;

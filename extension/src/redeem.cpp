@@ -118,6 +118,8 @@ outcome use_hold(const redeem_round &at, redemption hold) {
 
 // Another request's hold has lapsed: its unit is there for this one.
 outcome end_lapsed_hold(const redeem_round &at, const redemption &hold) {
+    if (is_capped(at.answer.offer))
+        prepare_quota(at.guard, hold.coupon_id);
     bool has_quota = is_capped(at.answer.offer) && is_quota_set_up(at.guard, hold.coupon_id);
     if (is_yes(void_expired_hold(at.guard, hold, at.now)) && has_quota)
         keep_unused_unit(at.guard, hold.coupon_id);
