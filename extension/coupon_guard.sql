@@ -23,6 +23,13 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION @extschema@.coupon_guard_version() IS
   'version of the loaded coupon_guard library';
 
+CREATE FUNCTION @extschema@.coupon_guard_user_id_fault(user_id pg_catalog.text)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'coupon_guard_user_id_fault'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.coupon_guard_user_id_fault(pg_catalog.text) IS
+  'what keeps a text from being a user id as the ledger has it where coupon_guard.user_id_type is what it is; NULL: nothing';
+
 -- ---------------------------------------------------------------------------
 -- Tables
 -- ---------------------------------------------------------------------------
@@ -84,7 +91,7 @@ CREATE INDEX coupon_redemption_voided
   ON @extschema@.coupon_redemption (coupon_id) WHERE voided_at IS NOT NULL;
 COMMENT ON TABLE @extschema@.coupon_redemption IS
   'the ledger: one row per redemption, written by redeem_coupon(); no foreign key to coupon, on purpose';
-COMMENT ON COLUMN @extschema@.coupon_redemption.user_id IS 'the shop''s own user id, as text';
+COMMENT ON COLUMN @extschema@.coupon_redemption.user_id IS 'the shop''s own user id, as text: a bigint or uuid as PostgreSQL writes it';
 COMMENT ON COLUMN @extschema@.coupon_redemption.use_no IS '1 for the user''s first use of the coupon, 2 for the second ...';
 COMMENT ON COLUMN @extschema@.coupon_redemption.redeemed_at IS 'when it was judged and written (clock time, not transaction time); of a hold: when it was placed';
 COMMENT ON COLUMN @extschema@.coupon_redemption.hold_expires_at IS 'deadline of a hold that is not confirmed; NULL: a redemption';
@@ -525,6 +532,11 @@ BEGIN ATOMIC
   FROM ledger AS l
   WHERE l.endless > 0
   UNION ALL
+  SELECT 'user id', l.coupon_id, l.user_id,
+         format('%s rows; it %s', l.row_count, @extschema@.coupon_guard_user_id_fault(l.user_id))
+  FROM ledger AS l
+  WHERE @extschema@.coupon_guard_user_id_fault(l.user_id) IS NOT NULL
+  UNION ALL
   SELECT 'orphaned redemptions', t.coupon_id, NULL, format('%s rows without their coupon', t.row_count)
   FROM total AS t
   WHERE NOT EXISTS (SELECT FROM @extschema@.coupon AS c WHERE c.id = t.coupon_id)
@@ -571,7 +583,7 @@ BEGIN
       EXECUTE format('ALTER %s OWNER TO %s', member.name, $owner$@extowner@$owner$);
     END IF;
     IF NOT member.is_table
-       AND member.function NOT IN ('coupon_key', 'coupon_guard_version', 'coupon_guard_generation') THEN
+       AND member.function NOT IN ('coupon_key', 'coupon_guard_version', 'coupon_guard_generation', 'coupon_guard_user_id_fault') THEN
       EXECUTE format('REVOKE EXECUTE ON %s FROM PUBLIC', member.name);
     END IF;
     IF member.is_trigger THEN -- so that a trigger which was dropped can be made again

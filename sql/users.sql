@@ -15,7 +15,7 @@ SELECT status FROM redeem_coupon(0, 'ONCE');
 SELECT status FROM redeem_coupon('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, 'ONCE');
 SELECT status FROM redeem_coupon('{A0EEBC99-9C0B4EF8-BB6D6BB9-BD380A11}'::uuid, 'ONCE');
 SELECT status FROM redeem_coupon('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::text, 'ONCE');
--- Text is compared byte by byte: case and blanks are the shop's own.
+-- Text is compared byte by byte. One user has one spelling: sql/user_ids.sql.
 SELECT status FROM redeem_coupon('ann'::text, 'ONCE');
 SELECT status FROM redeem_coupon('Ann'::text, 'ONCE');
 SELECT status FROM redeem_coupon(' ann'::text, 'ONCE');

@@ -41,6 +41,8 @@ sub check_same_code
 	  foreach @typed;
 }
 
+sub fault { return ask($_[0], "SELECT coupon_guard_user_id_fault('$_[1]')"); }
+
 my $latin1 = make_database('LATIN1');
 check_same_code($latin1, 'accents and case', 'Caf\u00E9', 'CAF\u00C9', 'caf\u00E9', '\u00A0caf\u00E9\u00A0');
 check_same_code($latin1, 'sharp s', 'Stra\u00DFe', 'STRASSE', 'stra\u00DFe');
@@ -55,7 +57,10 @@ is( ask($latin1, q(INSERT INTO coupon (code) VALUES (repeat('\u00E9', 127)); SEL
 is( $node->psql($latin1, "INSERT INTO coupon (code) VALUES (repeat(E'\\xE9', 128))"),
 	3, 'latin1: the limit is the one of UTF8');
 
+is(fault($latin1, '\u00A01'), 'has a blank, or a character that is not seen, at an end', 'latin1: a blank of its own at a user id');
+
 my $euc_jp = make_database('EUC_JP');
+is(fault($euc_jp, '\uFF11'), 'reads as a number, but is not written as PostgreSQL writes a whole number', 'euc_jp: a digit of full width in a user id');
 check_same_code($euc_jp, 'full width', '\uFF33\uFF21\uFF36\uFF25\uFF12\uFF10', 'save20', '\u3000\uFF53\uFF41\uFF56\uFF45\uFF12\uFF10');
 check_same_code($euc_jp, 'half width katakana', '\u30AC', '\uFF76\uFF9E', '\u30AC');
 check_same_code($euc_jp, 'kanji', '\u5272\u5F15', '\u5272\u5F15', ' \u5272\u5F15 ');

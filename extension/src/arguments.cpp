@@ -1,6 +1,17 @@
 #include "arguments.hpp"
 
 namespace coupon_guard {
+
+int user_ids_are = static_cast<int>(user_id_type::automatic);
+
+const config_enum_entry user_id_type_names[] = {
+    {"auto", static_cast<int>(user_id_type::automatic), false},
+    {"bigint", static_cast<int>(user_id_type::bigint), false},
+    {"uuid", static_cast<int>(user_id_type::uuid), false},
+    {"text", static_cast<int>(user_id_type::text), false},
+    {nullptr, 0, false},
+};
+
 namespace {
 
 // The encodings from which the server cannot convert: bytes beyond ASCII have no known meaning.
@@ -26,6 +37,69 @@ void read_text(Datum value, const char *name, text_value<Capacity> &into) {
     into.assign(VARDATA_ANY(given), length);
 }
 
+// ---- user ids ---------------------------------------------------------------------------------
+
+const char *name_of(user_id_type type) {
+    return user_id_type_names[static_cast<int>(type)].name;
+}
+
+// An id of a type may be used where ids have this type, or none in particular.
+void check_type_of_user(user_id_type type) {
+    auto expected = static_cast<user_id_type>(user_ids_are);
+    if (expected == user_id_type::automatic || expected == user_id_type::text || expected == type)
+        return;
+    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                    errmsg("user id is of type %s, but coupon_guard.user_id_type is %s",
+                           name_of(type), name_of(expected))));
+}
+
+void add_user_id_context(void *) {
+    errcontext("user id, where coupon_guard.user_id_type is %s",
+               name_of(static_cast<user_id_type>(user_ids_are)));
+}
+
+// The id as the setting's type has it. Errors: 22P02, 22003, from that type's own input function.
+void read_text_as(PGFunction input, user_reader read, Datum value, user_id &user) {
+    ErrorContextCallback context;
+    context.callback = add_user_id_context;
+    context.arg = nullptr;
+    context.previous = error_context_stack;
+    error_context_stack = &context;
+    Datum typed = DirectFunctionCall1(input, CStringGetDatum(TextDatumGetCString(value)));
+    error_context_stack = context.previous;
+    read(typed, user);
+}
+
+spelling_fault judge(user_id_type type, const char *bytes, std::size_t length) {
+    int encoding = GetDatabaseEncoding();
+    if (encoding == PG_UTF8)
+        return judge_spelling(type, bytes, length);
+    if (is_opaque_encoding(encoding))
+        return judge_bytewise_spelling(type, bytes, length);
+    const char *utf8 = pg_server_to_any(bytes, length, PG_UTF8);
+    return judge_spelling(type, utf8, utf8 == bytes ? length : strlen(utf8));
+}
+
+void check_spelling(const user_id &user) {
+    spelling_fault fault =
+        judge(static_cast<user_id_type>(user_ids_are), user.bytes, user.length());
+    if (fault == spelling_fault::none)
+        return;
+    const char *shown = clip_for_message(
+        PointerGetDatum(cstring_to_text_with_len(user.bytes, static_cast<int>(user.length()))));
+    if (fault == spelling_fault::invalid_utf8)
+        ereport(ERROR,
+                (errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+                 errmsg("user id is not valid in encoding \"%s\"", GetDatabaseEncodingName())));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+         errmsg("user id \"%s\" %s", shown, describe(fault)),
+         errdetail("User ids are compared as they are written: one user must have one spelling."),
+         errhint("Cast the user id to bigint or uuid, or set coupon_guard.user_id_type to the "
+                 "type that user ids have.")));
+}
+
 } // namespace
 
 void check_argument_given(const NullableDatum &argument, const char *name) {
@@ -35,17 +109,35 @@ void check_argument_given(const NullableDatum &argument, const char *name) {
 }
 
 void read_bigint_user(Datum value, user_id &user) {
+    check_type_of_user(user_id_type::bigint);
     static_assert(sizeof user.bytes > MAXINT8LEN);
     user.set_length(pg_lltoa(DatumGetInt64(value), user.bytes));
 }
 
 void read_uuid_user(Datum value, user_id &user) {
+    check_type_of_user(user_id_type::uuid);
     char *canonical = DatumGetCString(DirectFunctionCall1(uuid_out, value));
     user.assign(canonical, strlen(canonical));
 }
 
 void read_text_user(Datum value, user_id &user) {
     read_text(value, "user id", user);
+    switch (static_cast<user_id_type>(user_ids_are)) {
+    case user_id_type::bigint:
+        return read_text_as(int8in, read_bigint_user, value, user);
+    case user_id_type::uuid:
+        return read_text_as(uuid_in, read_uuid_user, value, user);
+    case user_id_type::automatic:
+        return check_spelling(user);
+    case user_id_type::text:
+        return;
+    }
+}
+
+spelling_fault judge_user(Datum value) {
+    text *given = DatumGetTextPP(value);
+    return judge(static_cast<user_id_type>(user_ids_are), VARDATA_ANY(given),
+                 VARSIZE_ANY_EXHDR(given));
 }
 
 void read_request_id(Datum value, request_id &request) {

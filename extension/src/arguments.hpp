@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/code_key.hpp"
+#include "core/user_spelling.hpp"
 #include "ledger.hpp"
 
 namespace coupon_guard {
@@ -9,12 +10,20 @@ namespace coupon_guard {
 // Errors: 22004 if the argument is NULL. name is what the message calls it.
 void check_argument_given(const NullableDatum &argument, const char *name);
 
-// The user's id as it stands in the ledger, from each type that functions take.
-// Errors: 22023 if it is empty or too long.
+// Setting coupon_guard.user_id_type: a user_id_type, and its names.
+extern int user_ids_are;
+extern const config_enum_entry user_id_type_names[];
+
+// The user's id as it stands in the ledger, from each type that functions take. Text is read as the
+// setting says. Errors: 22023 if it is empty, too long, or another spelling of a number or a uuid;
+// 22P02 if it is none of the setting's type; 42804 if it has another type than the setting's.
 using user_reader = void (*)(Datum value, user_id &user);
 void read_bigint_user(Datum value, user_id &user);
 void read_uuid_user(Datum value, user_id &user);
 void read_text_user(Datum value, user_id &user);
+
+// What keeps text from being a user id that read_text_user() leaves as it is.
+spelling_fault judge_user(Datum value);
 
 // Errors: 22023 if it is empty or too long, or has control characters.
 void read_request_id(Datum value, request_id &request);

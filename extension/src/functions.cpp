@@ -266,6 +266,11 @@ void _PG_init(void) {
                             "A quota begins with few, and gets more where buyers meet. "
                             "Column stripes of a coupon stands instead.",
                             &quota_stripes, 64, 1, 1024, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(
+        "coupon_guard.user_id_type", "The type that the shop's user ids have.",
+        "Ids that come as text are read as this type, so that one user has one "
+        "spelling; auto: bigint, uuid, or text that is no other spelling of one.",
+        &user_ids_are, user_ids_are, user_id_type_names, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("coupon_guard");
     register_catalog_callbacks();
     register_transaction_callbacks();
@@ -280,6 +285,14 @@ Datum coupon_guard_coupon_key(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(coupon_guard_version);
 Datum coupon_guard_version(PG_FUNCTION_ARGS) {
     return PointerGetDatum(cstring_to_text(COUPON_GUARD_VERSION));
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_user_id_fault);
+Datum coupon_guard_user_id_fault(PG_FUNCTION_ARGS) {
+    spelling_fault fault = judge_user(PG_GETARG_DATUM(0));
+    if (fault == spelling_fault::none)
+        PG_RETURN_NULL();
+    return PointerGetDatum(cstring_to_text(describe(fault)));
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_generation);
