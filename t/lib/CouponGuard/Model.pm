@@ -253,7 +253,8 @@ sub decide_redeem
 		my ($live) = grep { may_use($_, $op) && !$self->is_expired($_->{view}) } @holds;
 		return $live && !$op->{hold} ? confirmed($live, $op) : answers({ status => 'inactive' });
 	}
-	my ($own) = grep { may_use($_, $op) } @holds;
+	my @own = grep { may_use($_, $op) } @holds;
+	my ($own) = ((grep { !$self->is_expired($_->{view}) } @own), @own); # a live one comes first
 	return $self->use_hold($own, $op) if $own;
 	my @settled = sort { $b->{view}{moment} <=> $a->{view}{moment} } grep { !$_->{rival} } @uses;
 	my %used = map { ($_->{view} // $_->{images}[0])->{use_no} => 1 } @uses;
