@@ -204,6 +204,9 @@ if (@finds)
 	my @under_way = map { $_->{current} ? "$_->{name} is at: $_->{current}{resolved}" : () } @meddlers;
 	push @under_way, map { $_->{session}{is_busy} ? "$_->{name} is at: $_->{call}[1]" : () } @buyers;
 	diag(join "\n", "seed $seed; what was done last:", @{ $storm->{log} }, @under_way);
+	my @activity = eval { CouponGuard::Session->new($node)->query("SELECT pid, backend_type, state, wait_event_type, wait_event,
+		pg_blocking_pids(pid), now() - query_start, left(regexp_replace(query, '\\s+', ' ', 'g'), 200) FROM pg_stat_activity WHERE pid <> pg_backend_pid()") };
+	diag(join "\n", 'what the server says of it:', map { join ' ', map { $_ // '' } @$_ } @activity);
 }
 foreach my $count (\%tally, $storm->{tally})
 {

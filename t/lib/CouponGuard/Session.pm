@@ -40,6 +40,7 @@ sub start
 	my ($self, $query) = @_;
 	$self->{is_busy} = 1;
 	$self->{result} = undef;
+	$self->{asked} = $query;
 	$self->send_bytes('Q' . pack('N', 5 + length $query) . "$query\0");
 	return;
 }
@@ -109,7 +110,7 @@ sub take_message
 sub finish
 {
 	my ($self) = @_;
-	$self->has_ended(180) or die 'a query does not end';
+	$self->has_ended(180) or die 'this does not end: ' . ($self->{asked} // 'connecting');
 	return $self->{result};
 }
 
