@@ -233,6 +233,32 @@ COMMENT ON FUNCTION @extschema@.coupon_guard_generation() IS
   'state of the triggers on the three tables, by which quotas are void or not; NULL while they are not all in force';
 
 -- ---------------------------------------------------------------------------
+-- Coupons and redemptions are not dropped along with something else
+-- ---------------------------------------------------------------------------
+
+-- The library refuses (keep_rows.cpp), if it is there; so it is loaded before whatever can drop a
+-- table by name, or by CASCADE.
+CREATE FUNCTION @extschema@.coupon_guard_keep_rows()
+RETURNS pg_catalog.event_trigger
+AS 'MODULE_PATHNAME', 'coupon_guard_keep_rows'
+LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.coupon_guard_keep_rows() IS
+  'event trigger: loads the library, which keeps the extension from being dropped while there are coupons or redemptions';
+
+CREATE EVENT TRIGGER coupon_guard_keep_rows ON ddl_command_start
+WHEN TAG IN (
+  'ALTER DOMAIN', 'ALTER EXTENSION', 'ALTER FOREIGN TABLE', 'ALTER MATERIALIZED VIEW', 'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW',
+  'DROP ACCESS METHOD', 'DROP AGGREGATE', 'DROP CAST', 'DROP COLLATION', 'DROP CONVERSION', 'DROP DOMAIN',
+  'DROP EXTENSION', 'DROP FOREIGN DATA WRAPPER', 'DROP FOREIGN TABLE', 'DROP FUNCTION', 'DROP INDEX', 'DROP LANGUAGE',
+  'DROP MATERIALIZED VIEW', 'DROP OPERATOR', 'DROP OPERATOR CLASS', 'DROP OPERATOR FAMILY', 'DROP OWNED', 'DROP PROCEDURE',
+  'DROP PUBLICATION', 'DROP ROUTINE', 'DROP SCHEMA', 'DROP SEQUENCE', 'DROP SERVER', 'DROP TABLE', 'DROP TEXT SEARCH CONFIGURATION',
+  'DROP TEXT SEARCH DICTIONARY', 'DROP TEXT SEARCH PARSER', 'DROP TEXT SEARCH TEMPLATE', 'DROP TRANSFORM', 'DROP TYPE', 'DROP VIEW')
+EXECUTE FUNCTION @extschema@.coupon_guard_keep_rows();
+ALTER EVENT TRIGGER coupon_guard_keep_rows ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER coupon_guard_keep_rows IS
+  'keeps extension coupon_guard from being dropped while there are coupons or redemptions';
+
+-- ---------------------------------------------------------------------------
 -- Redeeming
 -- ---------------------------------------------------------------------------
 
@@ -569,7 +595,7 @@ BEGIN
     SELECT CASE WHEN c.relkind = 'r' THEN format('TABLE %s', d.objid::regclass)
                 WHEN c.relkind = 'v' THEN format('VIEW %s', d.objid::regclass)
                 ELSE format('FUNCTION %s', d.objid::regprocedure) END AS name,
-           p.oid IS NULL AS is_table, coalesce(p.prorettype = 'trigger'::regtype, false) AS is_trigger,
+           p.oid IS NULL AS is_table, coalesce(p.prorettype IN ('trigger'::regtype, 'event_trigger'::regtype), false) AS is_trigger,
            coalesce(p.proname, '') AS function
     FROM pg_depend AS d
     LEFT JOIN pg_proc AS p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid

@@ -138,4 +138,5 @@ SELECT status FROM redeem_coupon(6, 'ONCE');
 ROLLBACK;
 SELECT status FROM redeem_coupon(5, 'ONCE');
 
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

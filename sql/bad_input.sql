@@ -86,4 +86,5 @@ DELETE FROM other;
 DROP TABLE other;
 
 SELECT count(*) FROM coupon_redemption WHERE length(user_id) <> 1 OR user_id <> '1';
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

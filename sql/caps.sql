@@ -144,4 +144,5 @@ TRUNCATE coupon;
 TRUNCATE coupon, coupon_redemption;
 SELECT count(*) FROM coupon_quota;
 
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -122,5 +122,6 @@ SELECT void_redemption(:carl);
 SELECT * FROM coupon_guard_check();
 SELECT redeemed, held, remaining FROM coupon_usage;
 
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 DROP FUNCTION log_change, log_transition, before_change, suppress, void_again;

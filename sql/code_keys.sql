@@ -94,4 +94,5 @@ INSERT INTO coupon (code) VALUES (U&'\200B\FEFF');
 SELECT status FROM redeem_coupon(1, U&'\200B\FEFF');
 
 DROP FUNCTION pg_temp.compare;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

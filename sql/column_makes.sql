@@ -240,6 +240,7 @@ SELECT pg_temp.after(change, $$SELECT status FROM redeem_coupon(1, 'TOUR', metad
 SELECT pg_temp.tour();
 SELECT * FROM coupon_guard_check();
 DROP VIEW ours;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 DROP FUNCTION elsewhere.coupon_key;
 DROP SCHEMA elsewhere;

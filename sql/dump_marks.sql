@@ -16,4 +16,5 @@ SELECT c.oid::regclass AS not_marked
  WHERE c.relkind IN ('r', 'S') AND c.oid <> ALL (g.extconfig)
  ORDER BY c.relname COLLATE "C";
 
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

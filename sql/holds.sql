@@ -167,4 +167,5 @@ SELECT status FROM hold_coupon(NULL::bigint, 'FREE');
 SELECT status FROM hold_coupon(9, NULL);
 SELECT * FROM coupon_guard_check();
 DROP VIEW one;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

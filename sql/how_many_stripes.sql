@@ -60,4 +60,5 @@ END $$;
 SELECT n, pg_temp.redeem_with(n) IN ('23514', '55000', 'redeemed redeemed redeemed redeemed redeemed sold_out') AS right_or_refused FROM unnest('{0, -5, 1025, 2147483647}'::int[]) n;
 
 DROP VIEW pg_temp.quota;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

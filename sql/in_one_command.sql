@@ -206,4 +206,5 @@ COMMIT;
 SELECT code, redeemed, remaining FROM coupon_usage ORDER BY code;
 SELECT * FROM coupon_guard_check();
 
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -135,6 +135,7 @@ REINDEX INDEX CONCURRENTLY coupon_redemption_use_unique;
 SELECT status FROM redeem_coupon('dora'::text, 'TOUR');
 SELECT status FROM redeem_coupon('emil'::text, 'TOUR');
 SELECT * FROM coupon_guard_check();
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 DROP OPERATOR FAMILY int4_backward_ops USING btree;
 DROP OPERATOR FAMILY int8_backward_ops USING btree;

@@ -28,6 +28,7 @@ SELECT c.relname AS has_no_primary_key FROM pg_class c
    AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary);
 
 -- Dropped and made again in one session, it starts from nothing.
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 CREATE EXTENSION coupon_guard;
 SELECT count(*) FROM coupon;
@@ -35,6 +36,7 @@ SELECT status FROM redeem_coupon(1, 'SAVE10');
 INSERT INTO coupon (code) VALUES ('SAVE10');
 SELECT status, redemption_id FROM redeem_coupon(1, 'SAVE10');
 -- ... also when the first one is rolled back,
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 BEGIN;
 CREATE EXTENSION coupon_guard;
@@ -47,7 +49,9 @@ INSERT INTO coupon (code) VALUES ('SAVE10');
 SELECT status FROM redeem_coupon(1, 'SAVE10');
 -- ... and when the drop is.
 BEGIN;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 ROLLBACK;
 SELECT status FROM redeem_coupon(1, 'SAVE10');
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

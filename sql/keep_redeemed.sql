@@ -62,4 +62,5 @@ SELECT status FROM redeem_coupon(1, 'USED');
 INSERT INTO coupon (code) VALUES ('used') ON CONFLICT (code_key) DO UPDATE SET active = false;
 SELECT status FROM redeem_coupon(1, 'USED');
 
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -92,4 +92,5 @@ COMMIT;
 SELECT c.code, r.status, count(*) FROM coupon c, generate_series(1, 2) i, LATERAL redeem_coupon(i, c.code) r WHERE c.id > 10 GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT * FROM coupon_guard_check();
 DROP VIEW state;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

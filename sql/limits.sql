@@ -74,4 +74,5 @@ SELECT call, status, use_no FROM pg_temp.redeem_times(1, 'hand', 'ONCE');
 SELECT call, status, use_no FROM pg_temp.redeem_times(2, 'hand', 'ALWAYS');
 
 DROP FUNCTION pg_temp.redeem_again, pg_temp.redeem_times;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

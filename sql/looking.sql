@@ -77,4 +77,5 @@ CALL pg_temp.break('INSERT INTO coupon_redemption (coupon_id, user_id, use_no) S
 -- What is not broken: a quota that is not set up
 CALL pg_temp.break('DELETE FROM coupon_quota WHERE coupon_id = 5');
 SELECT * FROM coupon_guard_check();
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -130,5 +130,6 @@ SELECT * FROM coupon_guard_check();
 
 DROP VIEW member;
 RESET search_path;
+TRUNCATE marketing.coupon_redemption, marketing.coupon;
 DROP EXTENSION coupon_guard;
 DROP SCHEMA marketing;

@@ -93,5 +93,6 @@ SELECT pg_temp.after(pg_temp.attach('coupon_quota', 'DEFAULT'), 'SELECT void_red
 
 SELECT pg_temp.after('SELECT');
 SELECT * FROM coupon_guard_check();
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 DROP TABLE offer, thing, entry, units;

@@ -108,6 +108,7 @@ SET ROLE regress_coupon_nobody;
 SELECT redeem_for_me('ONCE');
 RESET ROLE;
 DROP FUNCTION redeem_for_me;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 DROP FUNCTION see;
 DROP TABLE seen;
@@ -140,6 +141,7 @@ SELECT pg_describe_object(classid, objid, 0) AS belongs_to_another FROM pg_depen
  ORDER BY 1;
 -- Without that right on the database it cannot.
 SET ROLE regress_coupon_shop;
+TRUNCATE shop.coupon_redemption, shop.coupon;
 DROP EXTENSION coupon_guard;
 RESET ROLE;
 DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_coupon_shop', current_database()); END $$;

@@ -167,4 +167,5 @@ SELECT command, string_agg(DISTINCT outcome, ' | ') AS outcomes FROM outcome WHE
 CALL pg_temp.put_back();
 SELECT count(*) > 0 AS has_quota FROM coupon_quota;
 SELECT * FROM coupon_guard_check();
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -88,6 +88,7 @@ DELETE FROM coupon WHERE code = 'CLERK';
 SELECT * FROM coupon_quota;
 RESET ROLE;
 SELECT * FROM coupon_guard_check();
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 DROP TABLE mine;
 REVOKE ALL ON SCHEMA public FROM regress_coupon_clerk;

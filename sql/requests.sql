@@ -154,4 +154,5 @@ SELECT count(*) FROM coupon_redemption WHERE user_id = '10' AND isfinite(hold_ex
 SELECT * FROM coupon_guard_check();
 
 DROP VIEW pg_temp.ledger;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -80,4 +80,5 @@ SELECT count(*) FROM coupon_redemption WHERE user_id = '5';
 -- Not found stays not found: nothing is known under this request id.
 SELECT status, replayed FROM redeem_coupon(5, 'NOSUCH', 'r-9');
 SELECT * FROM coupon_guard_check();
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

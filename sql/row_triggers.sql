@@ -136,5 +136,6 @@ SELECT status FROM redeem_coupon('twice', 'ONCE');
 SELECT c.code, l.user_id, l.use_no FROM coupon_redemption l JOIN coupon c ON c.id = l.coupon_id
  WHERE l.user_id IN ('both', 'twice') ORDER BY 2, 1;
 
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 DROP FUNCTION redeem_more;

@@ -54,6 +54,7 @@ SELECT pg_catalog.count(*) FROM hostile.coupon_redemption;
 SELECT pg_catalog.count(*) FROM pg_temp.coupon_redemption;
 SELECT is_called FROM hostile.coupon_redemption_id_seq;
 -- Made while all that is in the way, it is the same extension.
+TRUNCATE promo.coupon_redemption, promo.coupon;
 DROP EXTENSION coupon_guard;
 CREATE EXTENSION coupon_guard SCHEMA promo;
 INSERT INTO promo.coupon (code) VALUES (' Once ');
@@ -85,6 +86,7 @@ SELECT public.stray(1, 'ONCE', NULL, NULL);
 SELECT status FROM sale.redeem_coupon(1, 'ONCE');
 DROP FUNCTION public.stray;
 -- A schema whose name wants quotes
+TRUNCATE sale.coupon_redemption, sale.coupon;
 DROP EXTENSION coupon_guard;
 DROP SCHEMA sale;
 CREATE SCHEMA "My shop";
@@ -92,5 +94,6 @@ CREATE EXTENSION coupon_guard SCHEMA "My shop";
 INSERT INTO "My shop".coupon (code) VALUES ('ONCE');
 SELECT status FROM "My shop".redeem_coupon(1, 'ONCE');
 SELECT status FROM "My shop".redeem_coupon(1, 'ONCE');
+TRUNCATE "My shop".coupon_redemption, "My shop".coupon;
 DROP EXTENSION coupon_guard;
 DROP SCHEMA "My shop";

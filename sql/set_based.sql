@@ -73,4 +73,5 @@ SELECT redeemed, held, voided, remaining FROM coupon_usage WHERE code = 'CAPPED'
 SELECT * FROM coupon_guard_check();
 DROP VIEW quota;
 DROP TABLE users, sent;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

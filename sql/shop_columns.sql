@@ -121,6 +121,7 @@ SELECT status FROM redeem_coupon('last'::text, 'OTHER');
 SELECT status FROM redeem_coupon('last'::text, 'OTHER');
 
 DROP TABLE orders;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 DROP TABLE customer;
 DROP SEQUENCE shop_no;

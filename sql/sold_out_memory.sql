@@ -111,4 +111,5 @@ SELECT status FROM redeem_coupon(1, 'NEW');
 SELECT status FROM redeem_coupon(2, 'NEW');
 SELECT * FROM coupon_guard_check();
 DROP FUNCTION ask(bigint, text), wait_for_deadline(bigint);
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

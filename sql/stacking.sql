@@ -95,4 +95,5 @@ SELECT redeemed, remaining FROM coupon_usage WHERE code = 'TWICE';
 SELECT * FROM coupon_guard_check();
 DROP FUNCTION try;
 DROP VIEW state;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

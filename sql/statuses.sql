@@ -86,4 +86,5 @@ INSERT INTO coupon (code, starts_at, expires_at) VALUES ('EMPTY', '2002-01-01', 
 INSERT INTO coupon (code, starts_at, expires_at) VALUES ('EMPTY', '2002-01-01', '2002-01-01');
 INSERT INTO coupon (code, max_per_user) VALUES ('NONE', 0);
 
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

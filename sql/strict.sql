@@ -67,4 +67,5 @@ BEGIN
   END LOOP;
 END $$;
 
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -161,4 +161,5 @@ SELECT status FROM redeem_coupon(2, 'USED');
 SELECT * FROM coupon_guard_check();
 SET client_min_messages = warning;
 DROP SCHEMA stranger, seen, parted CASCADE;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

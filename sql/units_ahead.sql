@@ -149,6 +149,7 @@ DROP VIEW state;
 SET client_min_messages = warning;
 BEGIN;
 SELECT * FROM pg_temp.buy(1, 4);
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard CASCADE;
 COMMIT;
 SELECT count(*) FROM pg_extension WHERE extname = 'coupon_guard';

@@ -51,4 +51,5 @@ SELECT * FROM looks;
 SELECT code, redeemed, held, voided FROM coupon_usage WHERE redeemed + held + voided > 0;
 SELECT * FROM coupon_guard_check();
 DROP VIEW looks;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -104,4 +104,5 @@ ALTER DATABASE :shop OWNER TO CURRENT_USER;
 DROP ROLE regress_owner;
 
 DROP FUNCTION try;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard, citext;

@@ -33,6 +33,7 @@ PREPARE redeem_strict AS SELECT status FROM redeem_coupon_strict($1, $2);
 SELECT parameter_types FROM pg_prepared_statements WHERE name = 'redeem_strict';
 EXECUTE redeem_strict('emil', 'ONCE');
 -- A prepared call goes on after the extension was dropped and made again.
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 EXECUTE redeem('dora', 'ONCE');
 CREATE EXTENSION coupon_guard;
@@ -40,4 +41,5 @@ INSERT INTO coupon (code) VALUES ('ONCE');
 EXECUTE redeem('dora', 'ONCE');
 EXECUTE redeem('dora', 'ONCE');
 
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

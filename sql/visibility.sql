@@ -123,4 +123,5 @@ SELECT status FROM redeem_coupon(35, 'ONCE');
 DROP VIEW use_by_looking;
 DROP FUNCTION use_it;
 DROP TABLE orders;
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

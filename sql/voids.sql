@@ -73,4 +73,5 @@ SELECT void_redemption(l.id) AS voided, count(*) FROM coupon_redemption l JOIN c
 SELECT redeemed, voided, remaining FROM coupon_usage WHERE code = 'MANY';
 SELECT r.status, count(*) FROM generate_series(1, 1001) buyer(id), LATERAL redeem_coupon(buyer.id, 'MANY') r GROUP BY 1 ORDER BY 1;
 SELECT * FROM coupon_guard_check();
+TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -147,7 +147,7 @@ sub make_as_it_was
 	my %is = map { $_ => 1 } split /\n/, $now;
 	note(join "\n", 'made anew, for:', (map { "+ $_" } grep { !$was{$_} } sort keys %is), (map { "- $_" } grep { !$is{$_} } sort keys %was));
 	$storm->{emptied_at} = time;
-	$storm->look('DROP EXTENSION coupon_guard CASCADE');
+	$storm->drop_extension;
 	$storm->look("DROP TABLE public.$_->[0] CASCADE") foreach $storm->look("SELECT relname FROM pg_class
 		WHERE relnamespace = 'public'::regnamespace AND relname ~ '^own_' AND relkind IN ('r', 'p')");
 	$storm->look("DROP PUBLICATION $_->[0]") foreach $storm->look('SELECT pubname FROM pg_publication');

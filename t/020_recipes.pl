@@ -138,6 +138,17 @@ is(ask("SELECT r.status, r.redemption_id FROM generate_series(2, 4) i, redeem_co
 	'restoring: redeeming goes on where it was');
 all_is_well('restoring');
 
+shop('leaving', q(
+	INSERT INTO coupon (code, max_redemptions) VALUES ('THREE', 3);
+	SELECT redeem_coupon(1, 'THREE'), redeem_coupon(2, 'THREE');));
+my $rows = 'SELECT * FROM coupon ORDER BY id; SELECT * FROM coupon_redemption ORDER BY id';
+my $had = ask($rows);
+isnt($node->psql($database, 'DROP EXTENSION coupon_guard CASCADE'), 0, 'leaving: the extension is not dropped with what it has');
+follow('Taking the extension away');
+is(ask($rows), $had, 'leaving: it has left every row, and every column');
+is(ask(q(INSERT INTO coupon (code, code_key) VALUES ('NEW', 'new') RETURNING id)), '2', 'leaving: identities go on');
+is(ask(q(SELECT count(*) FROM pg_proc WHERE proname ~ 'coupon')), '0', 'leaving: nothing else is left');
+
 is_deeply([ grep { @{ $recipes{$_} } } sort keys %recipes ], [], 'every block of the page was run');
 
 $node->stop;

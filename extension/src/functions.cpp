@@ -2,6 +2,7 @@
 // result.
 
 #include "arguments.hpp"
+#include "keep_rows.hpp"
 #include "own_changes.hpp"
 #include "quota.hpp"
 #include "quota_ahead.hpp"
@@ -275,6 +276,7 @@ void _PG_init(void) {
     register_catalog_callbacks();
     register_transaction_callbacks();
     register_own_change_callbacks();
+    register_keep_rows_hook();
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_coupon_key);

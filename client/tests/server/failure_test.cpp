@@ -64,7 +64,7 @@ TEST_F(Failure, AnExtensionThatIsNotThereIsNotInstalled) {
     options.schema = "elsewhere";
     client guard{connection(), options};
     expect_sqlstate<not_installed>(guard, 1, "SAVE10", "3F000");
-    run("DROP EXTENSION coupon_guard");
+    run("TRUNCATE coupon_redemption, coupon; DROP EXTENSION coupon_guard");
     client other{connection()};
     expect_sqlstate<not_installed>(other, 1, "SAVE10", "42883");
 }
@@ -75,7 +75,7 @@ TEST_F(Failure, AReadOnlySessionIsReadOnly) {
 }
 
 TEST_F(Failure, AStatusOfALaterVersionIsAnUnexpectedAnswer) {
-    run("DROP EXTENSION coupon_guard;"
+    run("TRUNCATE coupon_redemption, coupon; DROP EXTENSION coupon_guard;"
         "CREATE FUNCTION redeem_coupon(user_id bigint, code text, OUT status text,"
         " OUT redemption_id bigint, OUT coupon_id bigint, OUT use_no int,"
         " OUT redeemed_at timestamptz, OUT terms jsonb, OUT replayed bool) LANGUAGE sql"

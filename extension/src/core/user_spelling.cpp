@@ -98,7 +98,8 @@ bool is_canonical_bigint(std::string_view id) noexcept {
     if (!is_canonical_number(id))
         return false;
     const bool is_negative = id.front() == '-';
-    const std::string_view digits = id.substr(is_negative ? 1 : 0);
+    std::string_view digits = id;
+    digits.remove_prefix(is_negative ? 1 : 0); // substr() would throw, as far as the compiler sees
     const std::string_view limit = is_negative ? "9223372036854775808" : "9223372036854775807";
     return digits.size() < limit.size() || (digits.size() == limit.size() && digits <= limit);
 }
@@ -128,7 +129,7 @@ std::size_t significant_digits(std::string_view digits) noexcept {
 }
 
 constexpr std::string_view hexadecimal = "0123456789abcdef";
-constexpr std::string_view decimal = hexadecimal.substr(0, 10);
+constexpr std::string_view decimal = "0123456789";
 
 // Takes digits, and what may group them, from the front.
 std::string_view take_digits(std::string_view &rest, std::string_view digits) noexcept {
@@ -136,7 +137,7 @@ std::string_view take_digits(std::string_view &rest, std::string_view digits) no
     while (length < rest.size() && (digits.find(rest[length]) != std::string_view::npos ||
                                     (length > 0 && (rest[length] == '_' || rest[length] == ','))))
         length++;
-    const std::string_view taken = rest.substr(0, length);
+    const std::string_view taken{rest.data(), length};
     rest.remove_prefix(length);
     return taken;
 }
@@ -150,7 +151,7 @@ bool reads_as_prefixed_number(std::string_view text) noexcept {
         return false;
     text.remove_prefix(2);
     const std::size_t count =
-        significant_digits(take_digits(text, hexadecimal.substr(0, std::size_t{1} << bits)));
+        significant_digits(take_digits(text, {hexadecimal.data(), std::size_t{1} << bits}));
     return text.empty() && (count == 0 || (count - 1) * bits < 64);
 }
 
@@ -189,7 +190,7 @@ bool reads_as_number(std::string_view text) noexcept {
 }
 
 bool starts_with(std::string_view text, std::string_view start) noexcept {
-    return text.substr(0, start.size()) == start;
+    return text.size() >= start.size() && std::string_view{text.data(), start.size()} == start;
 }
 
 // 550e8400e29b41d4a716446655440000, hyphens or none; and 1-2-3-4-5, as Java's UUID.fromString() has

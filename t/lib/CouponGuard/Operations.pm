@@ -244,7 +244,8 @@ my %OPERATIONS = (
 		return { do => ["TRUNCATE $which"], undo => ['{coupons again}'], empties => scalar($which =~ /coupon/) };
 	},
 	'extension' => sub {
-		return { do => ['DROP EXTENSION coupon_guard CASCADE'], undo => [ '{extension again}', '{extension known}' ], empties => 1 };
+		my @do = ('TRUNCATE {coupon}, {ledger}', 'DROP EXTENSION coupon_guard CASCADE');
+		return { do => \@do, undo => [ '{extension again}', '{extension known}', '{coupons again}' ], empties => 1 };
 	},
 	'plain' => sub { my ($one_of) = @_; return { do => [ $one_of->(@PLAIN) ] } },
 	'cap' => sub {

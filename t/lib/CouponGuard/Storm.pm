@@ -61,6 +61,16 @@ sub installation
 	  . "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA $schema TO buyer; " . $self->new_coupons("$schema.coupon");
 }
 
+sub drop_extension
+{
+	my ($self) = @_;
+	my $tables = $self->value("SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_extension, unnest(extconfig) t JOIN pg_class c ON c.oid = t
+		WHERE extname = 'coupon_guard' AND relkind = 'r'");
+	$self->look("TRUNCATE $tables") if $tables;
+	$self->look('DROP EXTENSION coupon_guard CASCADE');
+	return;
+}
+
 sub new_coupons
 {
 	my ($self, $table) = @_;
