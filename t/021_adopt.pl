@@ -52,6 +52,7 @@ sub error_of
 # ---- the tutorial's tables ----------------------------------------------------------------------------------------------------
 
 # As Prisma makes them. User 1 has used SAVE10 twice, and user 2 once in each of two spellings that are two coupons there.
+$node->safe_psql('postgres', 'CREATE ROLE shop');
 shop('tutorial', q(
 	CREATE TABLE "Coupon" (id serial PRIMARY KEY, code text NOT NULL UNIQUE, active boolean NOT NULL DEFAULT true,
 		"createdAt" timestamp(3) NOT NULL DEFAULT CURRENT_TIMESTAMP);
@@ -62,10 +63,17 @@ shop('tutorial', q(
 	INSERT INTO "Coupon" (code, active) VALUES ('SAVE10', true), ('OFF', false), ('save10 ', true), (' ', true);
 	INSERT INTO "CouponRedemption" ("userId", "couponId", "createdAt") VALUES
 		(1, 1, '2026-01-01 10:00:00.001'), (1, 1, '2026-01-01 10:00'), (2, 1, '2026-01-02'), (2, 3, '2026-01-03'), (3, 1, '2026-01-04'),
-		(9, 1, '2026-01-05');));
+		(9, 1, '2026-01-05');
+	GRANT SELECT, INSERT, UPDATE, DELETE ON "Coupon", "CouponRedemption" TO shop;
+	GRANT USAGE ON SEQUENCE "Coupon_id_seq", "CouponRedemption_id_seq" TO shop;));
 
 my @sessions;
-sub session { push @sessions, CouponGuard::Session->new($node, 'tutorial'); return $sessions[-1]; }
+sub session
+{
+	push @sessions, my $session = CouponGuard::Session->new($node, 'tutorial');
+	$session->query('SET ROLE shop');
+	return $session;
+}
 
 # What an old instance does: it looks, and inserts. Here without the look, for the race is that it sees nothing.
 sub old_redeems { return sprintf 'INSERT INTO "CouponRedemption" ("userId", "couponId") VALUES (%d, 1) RETURNING id', $_[0]; }
@@ -93,9 +101,15 @@ is(ask(q(
 my $open_before = session();
 $open_before->query('BEGIN');
 $open_before->query(old_redeems(4));
+
+# Another has prepared its statement, and a third has a snapshot.
+my ($prepared, $snapshot) = (session(), session());
+$prepared->query('PREPARE redeems (int) AS INSERT INTO "CouponRedemption" ("userId", "couponId") VALUES ($1, 1)');
+$prepared->query("EXECUTE redeems($_); DELETE FROM \"CouponRedemption\" WHERE \"userId\" = $_") foreach (20 .. 26);
+$snapshot->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
 is(follow('Redemptions, first pass'), '6', 'first pass: what is committed');
 
-# Then one that was imported is deleted by the old code, and one comes whose id is older than others.
+# Then another redeems, and one that was imported is deleted.
 ask(old_redeems(5) . '; DELETE FROM "CouponRedemption" WHERE "userId" = 9');
 
 # The switch waits for the one that is open; an old instance that comes meanwhile waits for the switch.
@@ -112,11 +126,17 @@ until_waiting(sprintf 'pid = %d', $_->{pid}) foreach ($doubles, $first);
 is(ask('SELECT count(*) FROM "CouponRedemption" WHERE "userId" = 4'), '0', 'the switch: reading goes on');
 $open_before->query('COMMIT');
 $switch->finish or die "the switch failed: $trouble";
-is($switched, "2\n8\n", 'the switch: the rest, by id');
+is($switched, "2\n15\n", 'the switch: the rest, by id');
 
 is(error_of($doubles->finish), 'RC005', 'an old instance that has waited is refused its double');
-is_deeply($first->finish->{rows}, [ ['9'] ], 'and another redeems; its row has the id of the redemption');
-$_->query('SELECT 1') foreach ($doubles, $first);
+is_deeply($first->finish->{rows}, [ ['16'] ], 'and another redeems; its row has the id of the redemption');
+$prepared->start('EXECUTE redeems(4)');
+is(error_of($prepared->finish), 'RC005', 'so is one whose statement was prepared before');
+$snapshot->start(old_redeems(4));
+is(error_of($snapshot->finish), 'RC005', 'and one whose snapshot is of before');
+$snapshot->query('ROLLBACK');
+
+follow('The switch'); # the grants
 
 # From here on old and new instances run together.
 my ($old, $new) = (session(), session());
@@ -163,7 +183,7 @@ $_->close foreach @sessions;
 follow('When the last old instance is gone');
 is(ask(q(SELECT count(*), max("userId") FROM "CouponRedemption")), '9|10', 'reports read the ledger');
 is(ask(q(INSERT INTO promo.coupon (code) VALUES ('NEW') RETURNING id)), '6', 'new coupons have ids of their own');
-is(ask(q(SELECT status, redemption_id > 11 FROM promo.redeem_coupon(1::bigint, 'new'))), 'redeemed|t', 'new redemptions too');
+is(ask(q(SELECT status, redemption_id > 16 FROM promo.redeem_coupon(1::bigint, 'new'))), 'redeemed|t', 'new redemptions too');
 is(ask('SELECT * FROM promo.coupon_guard_check()'), '', 'tutorial: no invariant is broken');
 
 # ---- shop systems -------------------------------------------------------------------------------------------------------------
