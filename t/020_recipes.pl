@@ -3,20 +3,14 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use CouponGuard::Page;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# "## Title" => [ [ language, text ], ... ]
-my %recipes;
-my ($title, $block);
-foreach my $line (split /^/, slurp_file('docs/recipes.md'))
-{
-	if ($block and $line eq "```\n") { $block = undef; }
-	elsif ($block) { $block->[1] .= $line; }
-	elsif ($line =~ /^## (.*)$/) { $title = $1; }
-	elsif ($line =~ /^```(\w+)$/) { push @{ $recipes{$title} }, $block = [ $1, '' ]; }
-}
+my $page = CouponGuard::Page->new('docs/recipes.md');
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -39,7 +33,7 @@ sub ask { return $node->safe_psql($database, $_[0]); }
 sub follow
 {
 	my ($recipe) = @_;
-	my ($language, $text) = @{ shift @{ $recipes{$recipe} } };
+	my ($language, $text) = $page->next($recipe);
 	return ask($text) if $language eq 'sql';
 	chdir $node->basedir or die;
 	return $node->command_ok([ 'sh', '-e', '-c', $text ], "$recipe: the commands succeed");
@@ -149,7 +143,7 @@ is(ask($rows), $had, 'leaving: it has left every row, and every column');
 is(ask(q(INSERT INTO coupon (code, code_key) VALUES ('NEW', 'new') RETURNING id)), '2', 'leaving: identities go on');
 is(ask(q(SELECT count(*) FROM pg_proc WHERE proname ~ 'coupon')), '0', 'leaving: nothing else is left');
 
-is_deeply([ grep { @{ $recipes{$_} } } sort keys %recipes ], [], 'every block of the page was run');
+is_deeply([ $page->left ], [], 'every block of the page was run');
 
 $node->stop;
 done_testing();
