@@ -65,15 +65,20 @@ struct taking {
     outcome end;
     int64 amount;    // how many, if any
     bool has_waited; // for a lock that others had
+    bool is_beyond;  // more are in use than the cap allows
 };
 
 taking taken(int64 amount) {
     Assert(amount > 0);
-    return {decided(true), amount, false};
+    return {decided(true), amount, false, false};
 }
 
 taking without_units(const outcome &end) {
-    return {end, 0, false};
+    return {end, 0, false, false};
+}
+
+taking beyond_cap() {
+    return {decided(false), 0, false, true};
 }
 
 // What a transaction wants of the stripes.
@@ -227,7 +232,7 @@ stripe_scan scan_from_home(const installation &guard, want &wanted, bool contend
 // Waits for the one stripe at hand: only such are left that somebody has locked.
 taking take_busy_stripe(const installation &guard, const want &wanted, const stripe_row &busy) {
     int64 amount = take_from_stripe_at(guard, wanted, busy.tid, true);
-    return amount > 0 ? taking{decided(true), amount, true} : without_units(look_again());
+    return amount > 0 ? taking{decided(true), amount, true, false} : without_units(look_again());
 }
 
 // Takes up to amount units from one stripe.
@@ -244,8 +249,7 @@ taking take_from_stripes(const installation &guard, const coupon &offer, int64 a
     int64 remaining = 0;
     if (seen.is_certain || read_quota(guard, offer.id, remaining))
         return without_units(remaining > 0 ? look_again() : decided(false));
-    set_up_quota(guard, offer.id);
-    return without_units(look_again());
+    return set_up_quota(guard, offer.id) ? without_units(look_again()) : beyond_cap();
 }
 
 // Where the triggers are not in force: counts, and keeps rivals away until this transaction ends.
@@ -261,8 +265,10 @@ taking take_by_counting(const installation &guard, int64 coupon_id) {
     outcome in_progress = find_row_in_progress(guard, coupon_id);
     if (is_undecided(in_progress))
         return without_units(in_progress);
-    bool has_unit = count_committed_rows(guard, coupon_id) < newest.max_redemptions;
-    return has_unit ? taken(1) : without_units(decided(false));
+    int64 used = count_committed_rows(guard, coupon_id);
+    if (used > newest.max_redemptions)
+        return beyond_cap();
+    return used < newest.max_redemptions ? taken(1) : without_units(decided(false));
 }
 
 // While this transaction is changing the coupon, the quota may still be that of before: it is ended
@@ -276,7 +282,8 @@ void catch_up_with_own_change(const installation &guard, int64 coupon_id) {
     set_up_quota(guard, coupon_id);
 }
 
-// Takes up to amount units: from a stripe, else one from an expired hold.
+// Takes up to amount units: from a stripe, else one from an expired hold. Of a coupon that is
+// beyond its cap an expired hold is ended, too, but that frees no unit: it is counted anew.
 taking take_units(const installation &guard, const coupon &offer, TimestampTz moment, int64 amount,
                   bool contended) {
     taking result = lock_quotas(guard) ? take_from_stripes(guard, offer, amount, contended)
@@ -285,7 +292,9 @@ taking take_units(const installation &guard, const coupon &offer, TimestampTz mo
         return result;
     bool has_waited = false;
     outcome end = take_over_expired_hold(guard, offer.id, moment, has_waited);
-    return {end, 1, has_waited};
+    if (result.is_beyond)
+        return without_units(is_yes(end) ? look_again() : end);
+    return {end, 1, has_waited, false};
 }
 
 // Adds units to the first stripe that nobody else has. False if there is none.
@@ -372,7 +381,7 @@ int64 count_units_left(const installation &guard, const coupon &offer, Timestamp
         remaining += units_to_spare(guard, offer.id);
     else
         remaining = offer.max_redemptions - count_committed_rows(guard, offer.id);
-    return Max(remaining, 0) + count_expired_holds(guard, offer.id, moment);
+    return Max(remaining + count_expired_holds(guard, offer.id, moment), 0);
 }
 
 } // namespace coupon_guard

@@ -167,12 +167,14 @@ bool set_up_quota(const installation &guard, int64 coupon_id) {
     do
         used = count_live_rows(guard, coupon_id);
     while (has_quotas && delete_stripes(guard, coupon_id));
+    if (used > offer.max_redemptions)
+        return false; // a quota has no debts: what was given back to it would be sold again
     if (has_quotas) {
-        bool all_written = write_quota(guard, offer, Max(offer.max_redemptions - used, 0));
+        bool all_written = write_quota(guard, offer, offer.max_redemptions - used);
         Assert(all_written);
         (void)all_written;
     }
-    return used <= offer.max_redemptions;
+    return true;
 }
 
 void prepare_quota(const installation &guard, int64 coupon_id) {
