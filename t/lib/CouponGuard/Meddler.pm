@@ -91,8 +91,8 @@ sub has_ended
 	my ($self) = @_;
 	my $current = $self->{current} or return 0;
 	return !$self->{session}{is_busy} if !$current->{run};
-	$current->{run}->pump_nb;
-	return 0 if $current->{run}->pumpable;
+	# It dies if the program has ended just now.
+	return 0 if eval { $current->{run}->pump_nb; 1 } && $current->{run}->pumpable;
 	$current->{run}->finish;
 	return 1;
 }

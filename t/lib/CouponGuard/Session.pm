@@ -8,6 +8,7 @@ use warnings;
 
 use IO::Select;
 use IO::Socket::UNIX;
+use Time::HiRes qw(time);
 
 sub new
 {
@@ -49,8 +50,16 @@ sub start
 sub has_ended
 {
 	my ($self, $seconds) = @_;
-	while ($self->{is_busy} && $self->{select}->can_read($seconds // 0))
+	my $until = time + ($seconds // 0);
+	while ($self->{is_busy})
 	{
+		my $left = $until - time;
+		# A signal may have ended the wait.
+		if (!$self->{select}->can_read($left > 0 ? $left : 0))
+		{
+			last if time >= $until;
+			next;
+		}
 		my $count = sysread $self->{socket}, $self->{received}, 65536, length $self->{received};
 		if (!$count)
 		{
