@@ -81,17 +81,17 @@ bool is_blank_or_unseen(utf8proc_int32_t point) noexcept {
 
 // ---- canonical spellings: as PostgreSQL writes them --------------------------------------------
 
+// Most ids are such, so this comes first, and is short.
 bool is_canonical_number(std::string_view id) noexcept {
-    if (id == "0")
-        return true;
-    if (!id.empty() && id.front() == '-')
-        id.remove_prefix(1);
-    if (id.empty() || id.front() == '0')
-        return false;
-    for (char c : id)
-        if (!is_digit(c))
-            return false;
-    return true;
+    const char *at = id.data();
+    const char *end = at + id.size();
+    if (at < end && *at == '-')
+        at++;
+    if (at == end || *at == '0')
+        return id.size() == 1 && *id.data() == '0';
+    while (at < end && is_digit(*at))
+        at++;
+    return at == end;
 }
 
 bool is_canonical_bigint(std::string_view id) noexcept {
@@ -254,9 +254,7 @@ spelling_fault judge_ascii(std::string_view id) noexcept {
             return spelling_fault::control_character;
     if (!id.empty() && (id.front() == ' ' || id.back() == ' '))
         return spelling_fault::blank_around;
-    if (is_canonical_number(id) || is_canonical_uuid(id))
-        return spelling_fault::none;
-    if (id.size() > max_folded)
+    if (is_canonical_uuid(id) || id.size() > max_folded)
         return spelling_fault::none;
     char likeness[max_folded];
     for (std::size_t i = 0; i < id.size(); i++)
@@ -319,7 +317,8 @@ bool is_decided(user_id_type type, std::string_view id, spelling_fault &fault) n
         fault = spelling_fault::none;
         return true;
     case user_id_type::automatic:
-        break;
+        fault = spelling_fault::none;
+        return is_canonical_number(id);
     }
     return false;
 }
