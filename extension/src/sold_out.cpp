@@ -4,8 +4,7 @@
 // one. From then on there are two ways for a unit to come free.
 //
 //   - A transaction gives it back (a void, a raised cap, a ledger row deleted by plain SQL), or
-//   ends
-//     the quota. Whoever does so
+//     ends the quota. Whoever does so
 //       (1) writes it to the quota,
 //       (2) then sends news of it to every backend,
 //       (3) and only then can commit.
@@ -16,8 +15,7 @@
 //     returns has moved, and nothing is kept.
 //
 //   - The deadline of a hold passes. So it is kept until the first deadline. A hold that comes
-//   later
-//     has a unit that was returned, or that of an expired hold; of a deadline that plain SQL
+//     later has a unit that was returned, or that of an expired hold; of a deadline that plain SQL
 //     changes there is news.
 //
 // A rollback brings units too: of others only such as were in progress at the proof, and of this
