@@ -90,6 +90,24 @@ test("a bare DriverAdapterError: 40001 at COMMIT, the rival having committed aft
   assert.ok(isConflict(error));
 });
 
+test("P2034: a deadlock, too", async () => {
+  await owner.query(`INSERT INTO "Coupon" (code) VALUES ('OTHER')`);
+  const bothHaveOne = [point(), point()];
+  const touch = (tx, id) => tx.coupon.update({ where: { id }, data: { active: true } });
+  const transactions = [1, 2].map((first) =>
+    prisma.$transaction(async (tx) => {
+      await touch(tx, first);
+      bothHaveOne[first - 1].reach();
+      await Promise.all(bothHaveOne.map(({ reached }) => reached));
+      await touch(tx, 3 - first);
+    }),
+  );
+  const [failed] = (await Promise.allSettled(transactions)).filter(({ status }) => status === "rejected");
+  assert.equal(failed.reason.code, "P2034");
+  assert.equal(sqlstateOf(failed.reason), "40P01");
+  assert.ok(isConflict(failed.reason));
+});
+
 test("P2010 with the SQLSTATE inside: a refusal of redeem_coupon_strict", async () => {
   const strict = () => prisma.$queryRaw`SELECT status FROM promo.redeem_coupon_strict(${1}::bigint, ${"SAVE10"})`;
   await strict();
@@ -126,9 +144,10 @@ test("P2010: 40001 in a raw query is not P2034", async () => {
   assert.ok(isConflict(error));
 });
 
-const lostIn = async (transaction, lock) => {
+/** What `wait` throws, which waits for `lock` when its connection ends. */
+const lostIn = async (wait, lock) => {
   const gate = await openTransaction(lock);
-  const lost = errorOf(transaction);
+  const lost = errorOf(wait());
   await until(async () => (await waiting()) === 1);
   await endBackends();
   const error = await lost;
@@ -140,18 +159,18 @@ const lostIn = async (transaction, lock) => {
 
 test("P2039: the connection is lost in a model query", async () => {
   const lock = 'LOCK TABLE "CouponRedemption"';
-  assert.equal((await lostIn(prisma.$transaction(look), lock)).code, "P2039");
+  assert.equal((await lostIn(() => prisma.$transaction(look), lock)).code, "P2039");
 });
 
 test("P2010: the connection is lost in a raw query", async () => {
   const lock = "SELECT promo.redeem_coupon(1::bigint, 'SAVE10')";
-  const query = prisma.$queryRaw`SELECT status FROM promo.redeem_coupon(${1}::bigint, ${"SAVE10"})`;
+  const query = () => prisma.$queryRaw`SELECT status FROM promo.redeem_coupon(${1}::bigint, ${"SAVE10"})`;
   assert.equal((await lostIn(query, lock)).code, "P2010");
 });
 
 test("a bare DriverAdapterError: the connection is lost at COMMIT", async () => {
   await owner.query(waitAtCommit);
-  const error = await lostIn(prisma.$transaction(insert), "SELECT pg_advisory_xact_lock(1)");
+  const error = await lostIn(() => prisma.$transaction(insert), "SELECT pg_advisory_xact_lock(1)");
   assert.equal(error.name, "DriverAdapterError");
   assert.equal(error.code, undefined);
 });
