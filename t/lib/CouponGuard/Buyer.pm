@@ -98,7 +98,8 @@ sub take_answer
 	my $was_emptied = $self->{asked_at} <= $emptied_at;
 	if ($state)
 	{
-		$self->{plan} = [ [ '', 'ROLLBACK' ] ] if @{ $self->{plan} };
+		# COMMIT too can be canceled before it has begun.
+		$self->{plan} = [ [ '', 'ROLLBACK' ] ] if @{ $self->{plan} } || $self->{session}{is_aborted};
 		$self->{tally}{ $kind ? "$kind: $state" : $state }++;
 		return "$state $result->{message}" if $result->{message} =~ /statement timeout/;
 		return if $KNOWN{$state} || ($was_emptied && $result->{message} =~ $DROPPED);

@@ -111,6 +111,7 @@ sub take_message
 	elsif ($type eq 'Z')
 	{
 		$self->{is_busy} = 0;
+		$self->{is_aborted} = $body eq 'E'; # the transaction, which waits for its end
 	}
 	return;
 }
