@@ -1,39 +1,103 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034,SC2154  # the tables are read by scripts/examples, which sets $examples, $made and $install
+# shellcheck disable=SC2034,SC2154  # the tables are read by scripts/examples, which sets $examples, $made, $install and $root
 # The examples, driver by driver: the packages that one needs, how its version is asked for (which fails if it is not there), how it is
-# built, how it is run. $examples is this directory, $made where a build may write. A build runs under `set -e`.
+# built, how it is run. $examples is this directory, $made where a build may write.
 
-drivers=(psycopg dbd-pg node-postgres)
+drivers=(libpqxx dbd-pg psycopg psycopg2 django sqlalchemy node-postgres ruby-pg sequel activerecord php-pdo php-pgsql jdbc lib-pq pgx)
 declare -A packages versions builds programs
 
-# PACKAGE, or COMMAND=PACKAGE where any COMMAND in the PATH will do.
-packages[psycopg]="python3-psycopg"
-packages[dbd-pg]="libdbd-pg-perl"
-packages[node-postgres]="node=nodejs npm=npm"
+# Debian's modules are for Debian's interpreters; others may come first in the PATH.
+readonly python=/usr/bin/python3 perl=/usr/bin/perl ruby=/usr/bin/ruby php=/usr/bin/php
 
-# Debian's modules are for Debian's interpreter; another one may come first in the PATH.
-python=/usr/bin/python3
-perl=/usr/bin/perl
+# --- packages: PACKAGE, or COMMAND=PACKAGE where any COMMAND in the PATH will do ------------------------------------------
 
-versions[psycopg]="$python -c 'import psycopg; print(psycopg.__version__)'"
-programs[psycopg]="$python $examples/psycopg/order.py"
+packages=(
+    [libpqxx]="libpqxx-dev"
+    [dbd-pg]="libdbd-pg-perl"
+    [psycopg]="python3-psycopg"
+    [psycopg2]="python3-psycopg2"
+    [django]="python3-django python3-psycopg2"
+    [sqlalchemy]="python3-sqlalchemy python3-psycopg2"
+    [node-postgres]="node=nodejs npm=npm"
+    [ruby-pg]="ruby-pg"
+    [sequel]="ruby-sequel ruby-pg"
+    [activerecord]="ruby-activerecord ruby-pg"
+    [php-pdo]="php-cli php-pgsql"
+    [php-pgsql]="php-cli php-pgsql"
+    [jdbc]="libpostgresql-jdbc-java javac=default-jdk-headless"
+    [lib-pq]="golang-go golang-github-lib-pq-dev"
+    [pgx]="golang-go golang-github-jackc-pgx-v4-dev"
+)
 
-versions[dbd-pg]="$perl -MDBD::Pg -e 'print \$DBD::Pg::VERSION'"
-programs[dbd-pg]="$perl $examples/dbd-pg/order.pl"
+# --- versions: a command that prints one, of the driver that the program finds --------------------------------------------
 
-versions[node-postgres]="node -p 'require(\"$made/node-postgres/node_modules/pg/package.json\").version'"
-builds[node-postgres]=build_node_postgres
-programs[node-postgres]="node $made/node-postgres/order.js"
+package_version() { dpkg-query --show --showformat='${Version}' "$1" | sed 's/^[0-9]*://; s/-[^-]*$//; s/[+~].*$//'; }
 
-# From npm, once; what is there is used again.
-build_node_postgres() {
+versions=(
+    [libpqxx]="pkg-config --modversion libpqxx"
+    [dbd-pg]="$perl -MDBD::Pg -e 'print \$DBD::Pg::VERSION'"
+    [psycopg]="$python -c 'import psycopg; print(psycopg.__version__)'"
+    [psycopg2]="$python -c 'import psycopg2; print(psycopg2.__version__.split()[0])'"
+    [django]="$python -c 'import psycopg2, django; print(django.__version__)'"
+    [sqlalchemy]="$python -c 'import psycopg2, sqlalchemy; print(sqlalchemy.__version__)'"
+    [node-postgres]="node -p 'require(\"$made/node-postgres/node_modules/pg/package.json\").version'"
+    [ruby-pg]="$ruby -rpg -e 'print PG::VERSION'"
+    [sequel]="$ruby -rpg -rsequel -e 'print Sequel::VERSION'"
+    [activerecord]="$ruby -rpg -ractive_record -e 'print ActiveRecord::VERSION::STRING'"
+    [php-pdo]="$php -r 'in_array(\"pgsql\", PDO::getAvailableDrivers()) && print phpversion(\"pdo_pgsql\");'"
+    [php-pgsql]="$php -r 'print phpversion(\"pgsql\");'"
+    [jdbc]="command -v javac >/dev/null && package_version libpostgresql-jdbc-java"
+    [lib-pq]="command -v go >/dev/null && package_version golang-github-lib-pq-dev"
+    [pgx]="command -v go >/dev/null && package_version golang-github-jackc-pgx-v4-dev"
+)
+
+# --- builds ---------------------------------------------------------------------------------------------------------------
+
+builds=([libpqxx]=build_cpp [node-postgres]=build_node [jdbc]=build_java [lib-pq]="build_go lib-pq" [pgx]="build_go pgx")
+
+# Against the client as it is installed, as a shop would; the client itself is built by scripts/examples.
+build_cpp() {
+    cmake --install "$root/build" --prefix "$made/prefix" &&
+        cmake -S "$examples/cpp" -B "$made/cpp" -DCMAKE_PREFIX_PATH="$made/prefix" &&
+        cmake --build "$made/cpp"
+}
+
+# From npm, once; what is there is used again. (`npm ls` fails if something is missing.)
+build_node() {
     mkdir -p "$made/node-postgres"
     cp "$examples"/node-postgres/* "$made/node-postgres"
     cd "$made/node-postgres" || return
-    if [ ! -d node_modules ] || [ "$examples/node-postgres/package.json" -nt node_modules ]; then
-        [ "$install" = yes ] || return 1
-        npm install --no-package-lock --no-audit --no-fund
-        touch node_modules
+    if ! npm ls >/dev/null 2>&1; then
+        [ "$install" = yes ] && npm install --no-package-lock --no-audit --no-fund || return
     fi
     node_modules/.bin/tsc --project .
 }
+
+readonly java_driver=/usr/share/java/postgresql.jar
+build_java() { javac -Xlint:all -Werror -d "$made/jdbc" "$examples/jdbc/Order.java"; }
+
+# With Debian's packages of Go libraries: sources in a GOPATH of the system's.
+build_go() {
+    export GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS='' GOCACHE=$made/go-cache
+    go vet "$examples/$1/order.go" && go build -o "$made/$1" "$examples/$1/order.go"
+}
+
+# --- programs -------------------------------------------------------------------------------------------------------------
+
+programs=(
+    [libpqxx]="$made/cpp/order"
+    [dbd-pg]="$perl $examples/dbd-pg/order.pl"
+    [psycopg]="$python $examples/psycopg/order.py"
+    [psycopg2]="$python $examples/psycopg2/order.py"
+    [django]="$python $examples/django/order.py"
+    [sqlalchemy]="$python $examples/sqlalchemy/order.py"
+    [node-postgres]="node $made/node-postgres/order.js"
+    [ruby-pg]="$ruby $examples/ruby-pg/order.rb"
+    [sequel]="$ruby $examples/sequel/order.rb"
+    [activerecord]="$ruby $examples/activerecord/order.rb"
+    [php-pdo]="$php $examples/php-pdo/order.php"
+    [php-pgsql]="$php $examples/php-pgsql/order.php"
+    [jdbc]="java -cp $made/jdbc:$java_driver Order"
+    [lib-pq]="$made/lib-pq"
+    [pgx]="$made/pgx"
+)

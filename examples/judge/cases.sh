@@ -9,7 +9,7 @@
 ask() {
     local said status=0
     # shellcheck disable=SC2086  # a command line
-    said=$(env PGHOST=127.0.0.1 PGPORT="$port" PGUSER=shop PGDATABASE="$database" PGSSLMODE=disable PGCONNECT_TIMEOUT=30 \
+    said=$(env PGHOST=127.0.0.1 PGPORT="$port" PGUSER=shop PGDATABASE="$database" PGSSLMODE=disable PGCONNECT_TIMEOUT=30 PYTHONDONTWRITEBYTECODE=1 \
         DATABASE_URL="postgresql://shop@127.0.0.1:$port/$database?sslmode=disable" \
         JDBC_URL="jdbc:postgresql://127.0.0.1:$port/$database?user=shop&sslmode=disable" \
         timeout 120 $program "$1" "$2" "$3" 2>>"$log" </dev/null) || status=$?

@@ -1,0 +1,48 @@
+"""An order and its coupon in one transaction, with psycopg2: order.py USER CODE REQUEST"""
+import random
+import sys
+import time
+from contextlib import closing
+
+import psycopg2
+from psycopg2.extras import Json
+
+
+def place_order(connection, user_id, code, request_id):
+    with connection, connection.cursor() as cursor:  # COMMIT at the end of the block, ROLLBACK at an error
+        cursor.execute("SET LOCAL lock_timeout = '1s'")
+        cursor.execute(
+            "INSERT INTO orders (request_id, user_id) VALUES (%s, %s) ON CONFLICT (request_id) DO NOTHING RETURNING id",
+            [request_id, user_id])
+        order = cursor.fetchone()
+        if order is None:  # an earlier attempt has been committed, redemption and all
+            cursor.execute("SELECT coupon_status FROM orders WHERE request_id = %s", [request_id])
+            return cursor.fetchone()[0]
+
+        cursor.execute(
+            "SELECT status, redemption_id, terms FROM promo.redeem_coupon(%s::bigint, %s, %s)",
+            [user_id, code, request_id])
+        status, redemption_id, terms = cursor.fetchone()
+        if status == "redeemed":
+            cursor.execute("UPDATE orders SET coupon_status = %s, redemption_id = %s, discount = %s WHERE id = %s",
+                           [status, redemption_id, Json(terms), order[0]])
+        else:  # a refusal is a value: the order goes on without the discount
+            cursor.execute("UPDATE orders SET coupon_status = %s WHERE id = %s", [status, order[0]])
+        return status
+
+
+def checkout(user_id, code, request_id):
+    for attempt in range(5):
+        try:
+            with closing(psycopg2.connect("")) as connection:
+                return place_order(connection, user_id, code, request_id)
+        except psycopg2.errors.LockNotAvailable:
+            return "busy"  # an earlier click of this user is still in progress; nothing has happened
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            # 40001, 40P01, or the connection is lost: the same request again.
+            if attempt == 4:
+                raise  # the outcome is unknown: whoever asks again does so with the same request id
+            time.sleep(random.uniform(0, 0.1 * 2 ** attempt))
+
+
+print(checkout(int(sys.argv[1]), sys.argv[2], sys.argv[3]))
