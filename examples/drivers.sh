@@ -4,7 +4,7 @@
 # built, how it is run. $examples is this directory, $made where a build may write.
 
 drivers=(libpqxx dbd-pg psycopg psycopg2 django sqlalchemy node-postgres ruby-pg sequel activerecord php-pdo php-pgsql jdbc lib-pq pgx)
-declare -A packages versions builds programs
+declare -A packages versions builds programs pooled_settings
 
 # Debian's modules are for Debian's interpreters; others may come first in the PATH.
 readonly python=/usr/bin/python3 perl=/usr/bin/perl ruby=/usr/bin/ruby php=/usr/bin/php
@@ -100,4 +100,10 @@ programs=(
     [jdbc]="java -cp $made/jdbc:$java_driver Order"
     [lib-pq]="$made/lib-pq"
     [pgx]="$made/pgx"
+)
+
+# What the driver has to be told when PgBouncer stands between, as a parameter of its URL: that it shall not keep prepared statements.
+pooled_settings=(
+    [jdbc]="prepareThreshold=0"
+    [pgx]="statement_cache_mode=describe"
 )
