@@ -9,16 +9,21 @@
 # ask USER CODE REQUEST STATUS: runs the example, which is to say STATUS.
 ask() {
     local said status=0
-    local settings="sslmode=disable${extra_settings:+&$extra_settings}"
     # shellcheck disable=SC2086  # a command line
-    said=$(env PGHOST=127.0.0.1 PGPORT="$port" PGUSER=shop PGDATABASE="$database" PGSSLMODE=disable PGCONNECT_TIMEOUT=30 PYTHONDONTWRITEBYTECODE=1 \
-        DATABASE_URL="postgresql://shop@127.0.0.1:$port/$database?$settings" \
-        JDBC_URL="jdbc:postgresql://127.0.0.1:$port/$database?user=shop&$settings" \
-        timeout 120 $program "$1" "$2" "$3" 2>>"$log" </dev/null) || status=$?
+    said=$(as_shop $program "$1" "$2" "$3" 2>>"$log") || status=$?
     printf 'user %s, %s, %s: %s (%d)\n' "$1" "$2" "$3" "$said" "$status" >>"$log"
     if [ "$said" != "$4" ] || ((status != 0)); then
         trouble+=("user $1 with $2 ($3) was to be told '$4', and heard '$said' (exit status $status)")
     fi
+}
+
+# as_shop COMMAND...: with the connection to $port of the loopback interface as libpq, a URL and JDBC name it.
+as_shop() {
+    local settings="sslmode=disable${extra_settings:+&$extra_settings}"
+    env PGHOST=127.0.0.1 PGPORT="$port" PGUSER=shop PGDATABASE="$database" PGSSLMODE=disable PGCONNECT_TIMEOUT=30 \
+        DATABASE_URL="postgresql://shop@127.0.0.1:$port/$database?$settings" \
+        JDBC_URL="jdbc:postgresql://127.0.0.1:$port/$database?user=shop&$settings" \
+        PYTHONDONTWRITEBYTECODE=1 timeout 120 "$@" </dev/null
 }
 
 value() { psql -XAtq -v ON_ERROR_STOP=1 -d "$database" -c "$1" 2>>"$log"; }

@@ -1,4 +1,4 @@
-// An order and its coupon in one transaction, with node-postgres: node order.js USER CODE REQUEST
+// An order and its coupon in one transaction, with node-postgres.
 import pg from "pg";
 
 interface Answer {
@@ -31,7 +31,7 @@ async function placeOrder(db: pg.ClientBase, userId: bigint, code: string, reque
   return status;
 }
 
-async function checkout(pool: pg.Pool, userId: bigint, code: string, requestId: string): Promise<string> {
+export async function checkout(pool: pg.Pool, userId: bigint, code: string, requestId: string): Promise<string> {
   for (let attempt = 0; ; attempt++) {
     let db: pg.PoolClient | undefined;
     let failure: Error | undefined;
@@ -51,9 +51,3 @@ async function checkout(pool: pg.Pool, userId: bigint, code: string, requestId: 
     await new Promise((wake) => setTimeout(wake, Math.random() * 100 * 2 ** attempt));
   }
 }
-
-const [user, code, requestId] = process.argv.slice(2);
-const pool = new pg.Pool({ max: 10 });
-pool.on("error", () => {}); // likewise for a connection that is lost in the pool
-console.log(await checkout(pool, BigInt(user!), code!, requestId!));
-await pool.end();
