@@ -13,14 +13,14 @@ class Order < ActiveRecord::Base
   def self.place(user_id, code, request_id)
     transaction do
       connection.execute("SET LOCAL lock_timeout = '1s'")
-      order = create_or_find_by!(request_id: request_id) { |new_order| new_order.user_id = user_id }
+      order = create_or_find_by!(user_id: user_id, request_id: request_id)
       # Else an earlier attempt has been committed, redemption and all.
       if order.previously_new_record?
         answer = redeem(user_id, code, request_id)
         order.coupon_status = answer["status"]
         if answer["status"] == "redeemed" # a refusal is a value: the order goes on without the discount
           order.redemption_id = answer["redemption_id"]
-          order.discount = JSON.parse(answer["terms"])
+          order.discount = answer["terms"] && JSON.parse(answer["terms"])
         end
         order.save!
       end

@@ -20,23 +20,26 @@ std::string place_order(pqxx::connection &connection, std::int64_t user, const s
                         const std::string &request_id) {
     pqxx::work transaction{connection};
     transaction.exec("SET LOCAL lock_timeout = '1s'");
+    const std::string customer = transaction.quote(user);
     const std::string request = transaction.quote(request_id);
-    const auto order = transaction.exec("INSERT INTO orders (request_id, user_id) VALUES (" +
-                                        request + ", " + transaction.quote(user) +
-                                        ") ON CONFLICT (request_id) DO NOTHING RETURNING id");
+    const auto order =
+        transaction.exec("INSERT INTO orders (user_id, request_id) VALUES (" + customer + ", " +
+                         request + ") ON CONFLICT (user_id, request_id) DO NOTHING RETURNING id");
     std::string status;
     if (order.empty()) { // an earlier attempt has been committed, redemption and all
-        status =
-            transaction.exec("SELECT coupon_status FROM orders WHERE request_id = " + request)[0][0]
-                .as<std::string>();
+        const auto earlier =
+            transaction.exec("SELECT coupon_status FROM orders WHERE user_id = " + customer +
+                             " AND request_id = " + request);
+        status = earlier[0][0].as<std::string>();
     } else {
         const auto coupon =
             coupon_guard::redeem(transaction, user, code, {{}, request_id}, "promo");
         status = to_string(coupon.status);
         std::string discount; // a refusal is a value: the order goes on without it
         if (coupon.redeemed())
-            discount = ", redemption_id = " + transaction.quote(*coupon.redemption_id) +
-                       ", discount = " + transaction.quote(coupon.terms.value_or("null"));
+            discount = ", redemption_id = " + transaction.quote(*coupon.redemption_id);
+        if (coupon.terms)
+            discount += ", discount = " + transaction.quote(*coupon.terms);
         transaction.exec("UPDATE orders SET coupon_status = " + transaction.quote(status) +
                          discount + " WHERE id = " + order[0][0].as<std::string>());
     }

@@ -11,12 +11,13 @@ sub place_order
 	my ($db, $user_id, $code, $request_id) = @_;
 	$db->do(q(SET LOCAL lock_timeout = '1s'));
 	my ($order_id) = $db->selectrow_array(
-		'INSERT INTO orders (request_id, user_id) VALUES (?, ?) ON CONFLICT (request_id) DO NOTHING RETURNING id',
-		undef, $request_id, $user_id);
+		'INSERT INTO orders (user_id, request_id) VALUES (?, ?) ON CONFLICT (user_id, request_id) DO NOTHING RETURNING id',
+		undef, $user_id, $request_id);
 	my $status;
 	if (!defined $order_id)    # an earlier attempt has been committed, redemption and all
 	{
-		($status) = $db->selectrow_array('SELECT coupon_status FROM orders WHERE request_id = ?', undef, $request_id);
+		($status) = $db->selectrow_array('SELECT coupon_status FROM orders WHERE user_id = ? AND request_id = ?',
+			undef, $user_id, $request_id);
 	}
 	else
 	{

@@ -3,8 +3,8 @@ from django.db import models
 
 
 class Order(models.Model):
-    request_id = models.TextField(unique=True)
     user_id = models.BigIntegerField()
+    request_id = models.TextField()
     coupon_status = models.TextField(null=True)
     redemption_id = models.BigIntegerField(null=True)
     discount = models.JSONField(null=True)
@@ -12,6 +12,7 @@ class Order(models.Model):
     class Meta:
         app_label = "shop"
         db_table = "orders"
+        unique_together = [["user_id", "request_id"]]
 
 
 class Coupon(models.Model):

@@ -17,7 +17,7 @@ from models import Order  # noqa: E402  (only once Django is set up)
 def place_order(user_id, code, request_id):
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '1s'")
-        order, is_new = Order.objects.get_or_create(request_id=request_id, defaults={"user_id": user_id})
+        order, is_new = Order.objects.get_or_create(user_id=user_id, request_id=request_id)
         if not is_new:  # an earlier attempt has been committed, redemption and all
             return order.coupon_status
 
@@ -26,7 +26,7 @@ def place_order(user_id, code, request_id):
             [user_id, code, request_id])
         order.coupon_status, redemption_id, terms = cursor.fetchone()
         if order.coupon_status == "redeemed":  # a refusal is a value: the order goes on without the discount
-            order.redemption_id, order.discount = redemption_id, json.loads(terms)
+            order.redemption_id, order.discount = redemption_id, terms and json.loads(terms)
         order.save()
         return order.coupon_status
 

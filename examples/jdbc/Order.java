@@ -10,13 +10,14 @@ public class Order {
         }
         String status;
         try (PreparedStatement insert = db.prepareStatement(
-                "INSERT INTO orders (request_id, user_id) VALUES (?, ?) ON CONFLICT (request_id) DO NOTHING RETURNING id")) {
-            insert.setString(1, requestId);
-            insert.setLong(2, userId);
+                "INSERT INTO orders (user_id, request_id) VALUES (?, ?)"
+                + " ON CONFLICT (user_id, request_id) DO NOTHING RETURNING id")) {
+            insert.setLong(1, userId);
+            insert.setString(2, requestId);
             ResultSet order = insert.executeQuery();
             status = order.next()
                 ? redeem(db, order.getLong("id"), userId, code, requestId)
-                : earlierStatus(db, requestId); // an earlier attempt has been committed, redemption and all
+                : earlierStatus(db, userId, requestId); // an earlier attempt has been committed, redemption and all
         }
         db.commit();
         return status;
@@ -43,9 +44,11 @@ public class Order {
         }
     }
 
-    static String earlierStatus(Connection db, String requestId) throws SQLException {
-        try (PreparedStatement look = db.prepareStatement("SELECT coupon_status FROM orders WHERE request_id = ?")) {
-            look.setString(1, requestId);
+    static String earlierStatus(Connection db, long userId, String requestId) throws SQLException {
+        try (PreparedStatement look = db.prepareStatement(
+                "SELECT coupon_status FROM orders WHERE user_id = ? AND request_id = ?")) {
+            look.setLong(1, userId);
+            look.setString(2, requestId);
             ResultSet order = look.executeQuery();
             order.next();
             return order.getString(1);

@@ -65,13 +65,15 @@ leave_out() {
 case_order() {
     ask 1 SAVE10 click-1 redeemed
     has 1 0 1 1
+    ask 10 PLAIN click-11 redeemed
+    has 10 0 1 1
     verdict order "the order and its redemption are one transaction"
 }
 
 case_refusal() {
     ask 1 SAVE10 click-2 already_redeemed
     has 1 1 1 1
-    ask 2 NOSUCH click-1-2 not_found
+    ask 2 NOSUCH click-1 not_found # the id that user 1 has given a request
     has 2 1 0 0
     verdict refusal "a refused coupon costs the discount, not the order"
 }

@@ -1,6 +1,9 @@
 -- What scripts/examples adds to the shop's tables: accidents that happen once, and the judgement of what is left of them.
 CREATE SCHEMA judge;
 
+-- Without terms: NULL shall be NULL in the order, and not the null of JSON.
+INSERT INTO promo.coupon (code) VALUES ('PLAIN');
+
 -- A sequence is not rolled back: so the first attempt can be told from the second.
 CREATE SEQUENCE judge.attempts_4;
 CREATE SEQUENCE judge.attempts_6;
@@ -47,7 +50,7 @@ CREATE FUNCTION judge.found(whose bigint) RETURNS text LANGUAGE sql AS $$
     (SELECT count(*) FROM promo.coupon_redemption WHERE user_id = whose::text))
   FROM (
     SELECT o.redemption_id IS NULL AND o.discount IS NULL AND o.coupon_status <> 'redeemed' IS TRUE AS is_without,
-      (o.coupon_status = 'redeemed' AND o.discount = c.terms AND r.request_id = o.request_id AND r.xmin = o.xmin) IS TRUE AS is_with
+      (o.coupon_status = 'redeemed' AND o.discount IS NOT DISTINCT FROM c.terms AND r.request_id = o.request_id AND r.xmin = o.xmin) IS TRUE AS is_with
     FROM orders o
     LEFT JOIN promo.coupon_redemption r ON r.id = o.redemption_id AND r.user_id = o.user_id::text AND r.voided_at IS NULL
     LEFT JOIN promo.coupon c ON c.id = r.coupon_id

@@ -4,28 +4,28 @@ import pg from "pg";
 interface Answer {
   status: string;
   redemption_id: string | null; // a bigint: node-postgres gives its digits
-  terms: unknown;
+  terms: string | null;
 }
 
 async function placeOrder(db: pg.ClientBase, userId: bigint, code: string, requestId: string): Promise<string> {
   await db.query("BEGIN");
   await db.query("SET LOCAL lock_timeout = '1s'");
   const { rows: [order] } = await db.query<{ id: string }>(
-    "INSERT INTO orders (request_id, user_id) VALUES ($1, $2) ON CONFLICT (request_id) DO NOTHING RETURNING id",
-    [requestId, userId],
+    "INSERT INTO orders (user_id, request_id) VALUES ($1, $2) ON CONFLICT (user_id, request_id) DO NOTHING RETURNING id",
+    [userId, requestId],
   );
   let status: string;
   if (order === undefined) { // an earlier attempt has been committed, redemption and all
     const { rows: [earlier] } = await db.query<{ coupon_status: string }>(
-      "SELECT coupon_status FROM orders WHERE request_id = $1", [requestId]);
+      "SELECT coupon_status FROM orders WHERE user_id = $1 AND request_id = $2", [userId, requestId]);
     status = earlier!.coupon_status;
   } else {
     const { rows: [answer] } = await db.query<Answer>(
-      "SELECT status, redemption_id, terms FROM promo.redeem_coupon($1::bigint, $2, $3)", [userId, code, requestId]);
+      "SELECT status, redemption_id, terms::text FROM promo.redeem_coupon($1::bigint, $2, $3)", [userId, code, requestId]);
     status = answer!.status;
     const redeemed = status === "redeemed"; // a refusal is a value: the order goes on without the discount
     await db.query("UPDATE orders SET coupon_status = $1, redemption_id = $2, discount = $3 WHERE id = $4",
-      [status, redeemed ? answer!.redemption_id : null, redeemed ? JSON.stringify(answer!.terms) : null, order.id]);
+      [status, redeemed ? answer!.redemption_id : null, answer!.terms, order.id]);
   }
   await db.query("COMMIT");
   return status;

@@ -22,10 +22,11 @@ func placeOrder(ctx context.Context, tx pgx.Tx, userID int64, code, requestID st
 		return "", err
 	}
 	var orderID int64
-	err = tx.QueryRow(ctx, "INSERT INTO orders (request_id, user_id) VALUES ($1, $2) ON CONFLICT (request_id) DO NOTHING RETURNING id",
-		requestID, userID).Scan(&orderID)
+	err = tx.QueryRow(ctx, "INSERT INTO orders (user_id, request_id) VALUES ($1, $2)"+
+		" ON CONFLICT (user_id, request_id) DO NOTHING RETURNING id", userID, requestID).Scan(&orderID)
 	if err == pgx.ErrNoRows { // an earlier attempt has been committed, redemption and all
-		err = tx.QueryRow(ctx, "SELECT coupon_status FROM orders WHERE request_id = $1", requestID).Scan(&status)
+		err = tx.QueryRow(ctx, "SELECT coupon_status FROM orders WHERE user_id = $1 AND request_id = $2",
+			userID, requestID).Scan(&status)
 		return status, err
 	}
 	if err != nil {

@@ -13,10 +13,11 @@ function place_order(PDO $db, int $user_id, string $code, string $request_id): s
     $db->beginTransaction();
     $db->exec("SET LOCAL lock_timeout = '1s'");
     $order = query($db,
-        'INSERT INTO orders (request_id, user_id) VALUES (?, ?) ON CONFLICT (request_id) DO NOTHING RETURNING id',
-        [$request_id, $user_id]);
+        'INSERT INTO orders (user_id, request_id) VALUES (?, ?) ON CONFLICT (user_id, request_id) DO NOTHING RETURNING id',
+        [$user_id, $request_id]);
     if (!$order) { // an earlier attempt has been committed, redemption and all
-        $answer = query($db, 'SELECT coupon_status AS status FROM orders WHERE request_id = ?', [$request_id]);
+        $answer = query($db,
+            'SELECT coupon_status AS status FROM orders WHERE user_id = ? AND request_id = ?', [$user_id, $request_id]);
     } else {
         $answer = query($db,
             'SELECT status, redemption_id, terms FROM promo.redeem_coupon(CAST(? AS bigint), ?, ?)',

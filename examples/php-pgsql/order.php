@@ -25,10 +25,11 @@ function place_order(PgSql\Connection $db, int $user_id, string $code, string $r
     query($db, 'BEGIN');
     query($db, "SET LOCAL lock_timeout = '1s'");
     $order = query($db,
-        'INSERT INTO orders (request_id, user_id) VALUES ($1, $2) ON CONFLICT (request_id) DO NOTHING RETURNING id',
-        [$request_id, $user_id]);
+        'INSERT INTO orders (user_id, request_id) VALUES ($1, $2) ON CONFLICT (user_id, request_id) DO NOTHING RETURNING id',
+        [$user_id, $request_id]);
     if (!$order) { // an earlier attempt has been committed, redemption and all
-        $answer = query($db, 'SELECT coupon_status AS status FROM orders WHERE request_id = $1', [$request_id]);
+        $answer = query($db,
+            'SELECT coupon_status AS status FROM orders WHERE user_id = $1 AND request_id = $2', [$user_id, $request_id]);
     } else {
         $answer = query($db,
             'SELECT status, redemption_id, terms FROM promo.redeem_coupon($1::bigint, $2, $3)', [$user_id, $code, $request_id]);

@@ -10,9 +10,9 @@ interface Answer {
 
 async function placeOrder(tx: Prisma.TransactionClient, userId: bigint, code: string, requestId: string): Promise<string> {
   await tx.$executeRaw`SET LOCAL lock_timeout = '1s'`;
-  const [order] = await tx.order.createManyAndReturn({ data: [{ requestId, userId }], skipDuplicates: true });
+  const [order] = await tx.order.createManyAndReturn({ data: [{ userId, requestId }], skipDuplicates: true });
   if (order === undefined) { // an earlier attempt has been committed, redemption and all
-    const earlier = await tx.order.findUniqueOrThrow({ where: { requestId } });
+    const earlier = await tx.order.findUniqueOrThrow({ where: { userId_requestId: { userId, requestId } } });
     return earlier.couponStatus!;
   }
 

@@ -4,29 +4,26 @@ import sys
 import time
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 
 def place_order(connection, user_id, code, request_id):
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '1s'")
         cursor.execute(
-            "INSERT INTO orders (request_id, user_id) VALUES (%s, %s) ON CONFLICT (request_id) DO NOTHING RETURNING id",
-            [request_id, user_id])
+            "INSERT INTO orders (user_id, request_id) VALUES (%s, %s)"
+            " ON CONFLICT (user_id, request_id) DO NOTHING RETURNING id", [user_id, request_id])
         order = cursor.fetchone()
         if order is None:  # an earlier attempt has been committed, redemption and all
-            cursor.execute("SELECT coupon_status FROM orders WHERE request_id = %s", [request_id])
+            cursor.execute("SELECT coupon_status FROM orders WHERE user_id = %s AND request_id = %s", [user_id, request_id])
             return cursor.fetchone()[0]
 
         cursor.execute(
-            "SELECT status, redemption_id, terms FROM promo.redeem_coupon(%s::bigint, %s, %s)",
+            "SELECT status, redemption_id, terms::text FROM promo.redeem_coupon(%s::bigint, %s, %s)",
             [user_id, code, request_id])
         status, redemption_id, terms = cursor.fetchone()
-        if status == "redeemed":
-            cursor.execute("UPDATE orders SET coupon_status = %s, redemption_id = %s, discount = %s WHERE id = %s",
-                           [status, redemption_id, Jsonb(terms), order[0]])
-        else:  # a refusal is a value: the order goes on without the discount
-            cursor.execute("UPDATE orders SET coupon_status = %s WHERE id = %s", [status, order[0]])
+        redeemed = status == "redeemed"  # a refusal is a value: the order goes on without the discount
+        cursor.execute("UPDATE orders SET coupon_status = %s, redemption_id = %s, discount = %s WHERE id = %s",
+                       [status, redemption_id if redeemed else None, terms, order[0]])
         return status
 
 

@@ -5,10 +5,11 @@ def place_order(db, user_id, code, request_id)
   db.transaction do
     db.exec("SET LOCAL lock_timeout = '1s'")
     order = db.exec_params(
-      "INSERT INTO orders (request_id, user_id) VALUES ($1, $2) ON CONFLICT (request_id) DO NOTHING RETURNING id",
-      [request_id, user_id]).first
+      "INSERT INTO orders (user_id, request_id) VALUES ($1, $2) ON CONFLICT (user_id, request_id) DO NOTHING RETURNING id",
+      [user_id, request_id]).first
     if order.nil? # an earlier attempt has been committed, redemption and all
-      next db.exec_params("SELECT coupon_status FROM orders WHERE request_id = $1", [request_id]).getvalue(0, 0)
+      next db.exec_params(
+        "SELECT coupon_status FROM orders WHERE user_id = $1 AND request_id = $2", [user_id, request_id]).getvalue(0, 0)
     end
 
     answer = db.exec_params(

@@ -11,9 +11,9 @@ RETRY = { retry_on: [Sequel::SerializationFailure, Sequel::DatabaseDisconnectErr
 def place_order(user_id, code, request_id)
   DB.transaction(**RETRY) do
     DB.run("SET LOCAL lock_timeout = '1s'")
-    order_id = DB[:orders].insert_conflict(target: :request_id).insert(request_id: request_id, user_id: user_id)
+    order_id = DB[:orders].insert_conflict(target: [:user_id, :request_id]).insert(user_id: user_id, request_id: request_id)
     if order_id.nil? # an earlier attempt has been committed, redemption and all
-      next DB[:orders].where(request_id: request_id).get(:coupon_status)
+      next DB[:orders].where(user_id: user_id, request_id: request_id).get(:coupon_status)
     end
 
     answer = DB.fetch("SELECT status, redemption_id, terms FROM promo.redeem_coupon(CAST(? AS bigint), ?, ?)",

@@ -1,5 +1,4 @@
 """An order and its coupon in one transaction, with SQLAlchemy: order.py USER CODE REQUEST"""
-import json
 import os
 import random
 import sys
@@ -14,20 +13,21 @@ def place_order(user_id, code, request_id):
     with engine.begin() as connection:  # COMMIT at the end of the block, ROLLBACK at an error
         connection.execute(text("SET LOCAL lock_timeout = '1s'"))
         order_id = connection.scalar(
-            text("INSERT INTO orders (request_id, user_id) VALUES (:request, :user)"
-                 " ON CONFLICT (request_id) DO NOTHING RETURNING id"), {"request": request_id, "user": user_id})
+            text("INSERT INTO orders (user_id, request_id) VALUES (:user, :request)"
+                 " ON CONFLICT (user_id, request_id) DO NOTHING RETURNING id"), {"user": user_id, "request": request_id})
         if order_id is None:  # an earlier attempt has been committed, redemption and all
             return connection.scalar(
-                text("SELECT coupon_status FROM orders WHERE request_id = :request"), {"request": request_id})
+                text("SELECT coupon_status FROM orders WHERE user_id = :user AND request_id = :request"),
+                {"user": user_id, "request": request_id})
 
         answer = connection.execute(
-            text("SELECT status, redemption_id, terms FROM promo.redeem_coupon(CAST(:user AS bigint), :code, :request)"),
+            text("SELECT status, redemption_id, CAST(terms AS text) FROM promo.redeem_coupon(CAST(:user AS bigint), :code, :request)"),
             {"user": user_id, "code": code, "request": request_id}).one()
         redeemed = answer.status == "redeemed"  # a refusal is a value: the order goes on without the discount
         connection.execute(
             text("UPDATE orders SET coupon_status = :status, redemption_id = :redemption, discount = :discount WHERE id = :id"),
             {"status": answer.status, "redemption": answer.redemption_id if redeemed else None,
-             "discount": json.dumps(answer.terms) if redeemed else None, "id": order_id})
+             "discount": answer.terms, "id": order_id})
         return answer.status
 
 
