@@ -33,7 +33,7 @@ def checkout(*request)
   (0..4).each do |attempt|
     return Order.place(*request)
   rescue ActiveRecord::LockWaitTimeout
-    return "busy" # an earlier click of this user is still in progress; nothing has happened
+    return "busy" # an earlier click of this user is still in progress; this one has done nothing
   rescue ActiveRecord::StatementInvalid, ActiveRecord::ConnectionNotEstablished => error
     lost = !Order.connection.active?
     # A conflict (40001, 40P01) or a lost connection: the same request again. In the end, raise: the outcome is unknown.

@@ -78,7 +78,7 @@ std::string checkout(std::int64_t user, const std::string &code, const std::stri
             return place_order(connection, user, code, request_id);
         } catch (const std::exception &failure) {
             if (sqlstate_of(failure) == "55P03")
-                return "busy"; // an earlier click of this user is in progress; nothing has happened
+                return "busy"; // an earlier click of this user is in progress; this one did nothing
             if (attempt == 4 || !may_try_again(failure))
                 throw; // if it could be tried again, the outcome is unknown
         }

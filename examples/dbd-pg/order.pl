@@ -46,7 +46,7 @@ sub checkout
 		my $failure = $@;
 		my $state = $db ? $db->state : $DBI::state;
 		eval { $db->rollback } if $db;
-		return 'busy' if $state eq '55P03';    # an earlier click of this user is still in progress; nothing has happened
+		return 'busy' if $state eq '55P03';    # an earlier click of this user is still in progress; this one has done nothing
 		# A conflict or a lost connection: the same request again. In the end, die: the outcome is unknown.
 		die $failure if $attempt == 4 || $state !~ /^(40001|40P01|57P0.|08...)$/;
 		sleep(rand(0.1 * 2**$attempt));

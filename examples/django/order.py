@@ -37,7 +37,7 @@ def checkout(user_id, code, request_id):
             return place_order(user_id, code, request_id)
         except (OperationalError, InterfaceError) as error:
             if getattr(error.__cause__, "pgcode", None) == "55P03":
-                return "busy"  # an earlier click of this user is still in progress; nothing has happened
+                return "busy"  # an earlier click of this user is still in progress; this one has done nothing
             # 40001, 40P01, or the connection is lost: the same request again.
             if attempt == 4:
                 raise  # the outcome is unknown: whoever asks again does so with the same request id

@@ -62,7 +62,7 @@ public class Order {
             } catch (SQLException failure) {
                 String state = failure.getSQLState() == null ? "" : failure.getSQLState();
                 if (state.equals("55P03"))
-                    return "busy"; // an earlier click of this user is still in progress; nothing has happened
+                    return "busy"; // an earlier click of this user is still in progress; this one has done nothing
                 // A conflict or a lost connection: the same request again. In the end, throw: the outcome is unknown.
                 if (attempt == 4 || !state.matches("40001|40P01|57P0.|08..."))
                     throw failure;

@@ -64,7 +64,7 @@ func checkout(db *sql.DB, userID int64, code, requestID string) (string, error) 
 		var failure *pq.Error // anything else than one comes from the connection
 		isFromServer := errors.As(err, &failure)
 		if isFromServer && failure.Code == "55P03" {
-			return "busy", nil // an earlier click of this user is still in progress; nothing has happened
+			return "busy", nil // an earlier click of this user is still in progress; this one has done nothing
 		}
 		// A conflict or a lost connection: the same request again. In the end, the outcome is unknown.
 		if attempt == 4 || isFromServer && !tryAgain.MatchString(string(failure.Code)) {

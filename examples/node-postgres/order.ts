@@ -42,7 +42,7 @@ export async function checkout(pool: pg.Pool, userId: bigint, code: string, requ
     } catch (error) {
       failure = error as Error;
       const sqlstate = error instanceof pg.DatabaseError ? error.code ?? "" : "";
-      if (sqlstate === "55P03") return "busy"; // an earlier click of this user is still in progress; nothing has happened
+      if (sqlstate === "55P03") return "busy"; // an earlier click of this user is still in progress; this one has done nothing
       // A conflict or a lost connection: the same request again. In the end, throw: the outcome is unknown.
       if (attempt === 4 || !/^(|40001|40P01|57P0.|08...)$/.test(sqlstate)) throw error;
     } finally {

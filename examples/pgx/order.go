@@ -62,7 +62,7 @@ func checkout(ctx context.Context, pool *pgxpool.Pool, userID int64, code, reque
 		var failure *pgconn.PgError // anything else than one comes from the connection
 		isFromServer := errors.As(err, &failure)
 		if isFromServer && failure.Code == "55P03" {
-			return "busy", nil // an earlier click of this user is still in progress; nothing has happened
+			return "busy", nil // an earlier click of this user is still in progress; this one has done nothing
 		}
 		// A conflict or a lost connection: the same request again. In the end, the outcome is unknown.
 		if attempt == 4 || isFromServer && !tryAgain.MatchString(failure.Code) {

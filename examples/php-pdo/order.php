@@ -39,7 +39,7 @@ function checkout(int $user_id, string $code, string $request_id): string
         } catch (PDOException $failure) {
             $state = $failure->errorInfo[0] ?? $failure->getCode();
             if ($state === '55P03') {
-                return 'busy'; // an earlier click of this user is still in progress; nothing has happened
+                return 'busy'; // an earlier click of this user is still in progress; this one has done nothing
             }
             // A conflict or a lost connection: the same request again. In the end, throw: the outcome is unknown.
             if ($attempt === 4 || !preg_match('/^(40001|40P01|57P0.|08...|HY000)$/', $state)) {

@@ -45,7 +45,7 @@ async function checkout(prisma: PrismaClient, userId: bigint, code: string, requ
     try {
       return await prisma.$transaction((tx) => placeOrder(tx, userId, code, requestId));
     } catch (error) {
-      if (sqlstateOf(error) === "55P03") return "busy"; // an earlier click of this user is still in progress; nothing has happened
+      if (sqlstateOf(error) === "55P03") return "busy"; // an earlier click of this user is still in progress; this one has done nothing
       if (attempt === 4 || !mayTryAgain(error)) throw error; // if it could be tried again, the outcome is unknown
     }
     await new Promise((wake) => setTimeout(wake, Math.random() * 100 * 2 ** attempt));

@@ -33,7 +33,7 @@ def checkout(user_id, code, request_id):
             with psycopg.connect() as connection:
                 return place_order(connection, user_id, code, request_id)
         except psycopg.errors.LockNotAvailable:
-            return "busy"  # an earlier click of this user is still in progress; nothing has happened
+            return "busy"  # an earlier click of this user is still in progress; this one has done nothing
         except psycopg.OperationalError:  # 40001, 40P01, or the connection is lost: the same request again
             if attempt == 4:
                 raise  # the outcome is unknown: whoever asks again does so with the same request id

@@ -34,7 +34,7 @@ def checkout(user_id, code, request_id):
             with closing(psycopg2.connect("")) as connection:
                 return place_order(connection, user_id, code, request_id)
         except psycopg2.errors.LockNotAvailable:
-            return "busy"  # an earlier click of this user is still in progress; nothing has happened
+            return "busy"  # an earlier click of this user is still in progress; this one has done nothing
         except (psycopg2.OperationalError, psycopg2.InterfaceError):
             # 40001, 40P01, or the connection is lost: the same request again.
             if attempt == 4:

@@ -27,7 +27,7 @@ def checkout(*request)
     db = PG.connect
     return place_order(db, *request)
   rescue PG::LockNotAvailable
-    return "busy" # an earlier click of this user is still in progress; nothing has happened
+    return "busy" # an earlier click of this user is still in progress; this one has done nothing
   rescue PG::TransactionRollback, PG::ConnectionBad, PG::UnableToSend, PG::OperatorIntervention
     # 40001, 40P01, or the connection is lost: the same request again. In the end, raise: the outcome is unknown.
     raise if attempt == 4

@@ -24,7 +24,7 @@ def place_order(user_id, code, request_id)
     answer[:status]
   end
 rescue Sequel::DatabaseLockTimeout
-  "busy" # an earlier click of this user is still in progress; nothing has happened
+  "busy" # an earlier click of this user is still in progress; this one has done nothing
 end
 
 puts place_order(Integer(ARGV[0]), ARGV[1], ARGV[2])
