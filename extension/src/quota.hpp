@@ -40,8 +40,8 @@ void return_units(const installation &guard, int64 coupon_id, int64 count);
 void check_cap_covers_use(const installation &guard, const coupon &offer);
 
 // Sets up the quota of a capped coupon if it is not: the cap less the live redemptions and holds in
-// the ledger. Waits for transactions in progress that change these. False, and there is no quota, if
-// there are more of them than the cap allows.
+// the ledger. Waits for transactions in progress that change these. False, and there is no quota,
+// if there are more of them than the cap allows.
 bool set_up_quota(const installation &guard, int64 coupon_id);
 
 // To be called, with nothing held of the coupon, before one of its live rows is ended for the sake
