@@ -31,12 +31,16 @@ def place_order(user_id, code, request_id):
         return order.coupon_status
 
 
+def sqlstate_of(error):  # psycopg 3 names it sqlstate, psycopg2 pgcode
+    return getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "pgcode", None)
+
+
 def checkout(user_id, code, request_id):
     for attempt in range(5):
         try:
             return place_order(user_id, code, request_id)
         except (OperationalError, InterfaceError) as error:
-            if getattr(error.__cause__, "pgcode", None) == "55P03":
+            if sqlstate_of(error) == "55P03":
                 return "busy"  # an earlier click of this user is still in progress; this one has done nothing
             # 40001, 40P01, or the connection is lost: the same request again.
             if attempt == 4:
