@@ -5,8 +5,8 @@ EXTENSION = extension/coupon_guard
 MODULE_big = coupon_guard
 EXTVERSION := $(shell sed -n '1,/"version"/s/.*"version": *"\(.*\)".*/\1/p' META.json)
 DATA_built = extension/coupon_guard--$(EXTVERSION).sql
-OBJS = $(patsubst %.cpp,%.o,$(wildcard extension/src/*.cpp extension/src/pg/*.cpp extension/src/core/*.cpp))
-SOURCE_HEADERS = $(wildcard extension/src/*.hpp extension/src/pg/*.hpp extension/src/core/*.hpp)
+OBJS = $(patsubst %.cpp,%.o,$(wildcard extension/src/*/*.cpp))
+SOURCE_HEADERS = $(wildcard extension/src/*/*.hpp)
 
 # Registered tests; scripts/check-registered proves that none is forgotten.
 REGRESS = install dump_marks statuses limits users strict bad_input code_keys keep_redeemed \

@@ -1,4 +1,4 @@
--- The same logic as redeem_coupon(), step by step as in extension/src/redeem.cpp, on the tables of plpgsql.sql: request ids,
+-- The same logic as redeem_coupon(), step by step as in extension/src/redeem/redeem.cpp, on the tables of plpgsql.sql: request ids,
 -- holds, any limit per user, codes in any Unicode form. What PL/pgSQL's redeem_coupon() of plpgsql.sql leaves out.
 CREATE FUNCTION plpgsql.redeem_in_full(
   customer text, code text, request text DEFAULT NULL, details jsonb DEFAULT NULL,

@@ -1,0 +1,360 @@
+#include "catalog/catalog.hpp"
+
+#include "catalog/news.hpp"
+
+extern "C" {
+#include "catalog/pg_enum.h"
+#include "common/hashfn.h"
+}
+
+namespace coupon_guard {
+namespace {
+
+catalog cached;
+bool is_proven;         // cached is as things are
+catalog in_proof;       // what is to become the next
+bool is_proof_outdated; // a table of it has changed meanwhile
+installation known;     // the last function that was asked for
+
+// ---- columns ----------------------------------------------------------------------------------
+
+template <typename Columns>
+struct column_rule {
+    AttrNumber Columns::*number;
+    column_shape shape;
+};
+
+constexpr column_rule<coupon_columns> coupon_rules[] = {
+    {&coupon_columns::id, {"id", INT8OID, false, '\0'}},
+    {&coupon_columns::code, {"code", TEXTOID, false, '\0'}},
+    {&coupon_columns::code_key, {"code_key", TEXTOID, true, ATTRIBUTE_GENERATED_STORED}},
+    {&coupon_columns::active, {"active", BOOLOID, false, '\0'}},
+    {&coupon_columns::starts_at, {"starts_at", TIMESTAMPTZOID, false, '\0'}},
+    {&coupon_columns::expires_at, {"expires_at", TIMESTAMPTZOID, false, '\0'}},
+    {&coupon_columns::max_redemptions, {"max_redemptions", INT8OID, false, '\0'}},
+    {&coupon_columns::max_per_user, {"max_per_user", INT4OID, false, '\0'}},
+    {&coupon_columns::stripes, {"stripes", INT4OID, false, '\0'}},
+    {&coupon_columns::terms, {"terms", JSONBOID, false, '\0'}},
+};
+
+constexpr column_rule<ledger_columns> ledger_rules[] = {
+    {&ledger_columns::id, {"id", INT8OID, false, '\0'}},
+    {&ledger_columns::coupon_id, {"coupon_id", INT8OID, false, '\0'}},
+    {&ledger_columns::user_id, {"user_id", TEXTOID, true, '\0'}},
+    {&ledger_columns::use_no, {"use_no", INT4OID, false, '\0'}},
+    {&ledger_columns::redeemed_at, {"redeemed_at", TIMESTAMPTZOID, false, '\0'}},
+    {&ledger_columns::hold_expires_at, {"hold_expires_at", TIMESTAMPTZOID, false, '\0'}},
+    {&ledger_columns::voided_at, {"voided_at", TIMESTAMPTZOID, false, '\0'}},
+    {&ledger_columns::void_reason, {"void_reason", TEXTOID, false, '\0'}},
+    {&ledger_columns::request_id, {"request_id", TEXTOID, true, '\0'}},
+    {&ledger_columns::metadata, {"metadata", JSONBOID, false, '\0'}},
+};
+constexpr int ledger_never_null = 5; // the first ones
+
+constexpr column_rule<quota_columns> quota_rules[] = {
+    {&quota_columns::coupon_id, {"coupon_id", INT8OID, false, '\0'}},
+    {&quota_columns::stripe, {"stripe", INT4OID, false, '\0'}},
+    {&quota_columns::generation, {"generation", INT4OID, false, '\0'}},
+    {&quota_columns::remaining, {"remaining", INT8OID, false, '\0'}},
+};
+
+template <typename Columns, int count>
+Columns find_columns(Relation table, const column_rule<Columns> (&rules)[count]) {
+    Columns columns;
+    for (const column_rule<Columns> &rule : rules)
+        columns.*rule.number = find_column(table, rule.shape);
+    return columns;
+}
+
+// ---- finding ----------------------------------------------------------------------------------
+
+Oid find_table(Oid namespace_id, const char *name) {
+    Oid table = get_relname_relid(name, namespace_id);
+    if (!OidIsValid(table))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                        errmsg("table \"%s\" of extension coupon_guard does not exist", name),
+                        errdetail("It is looked for in schema \"%s\", where the function is that "
+                                  "was called.",
+                                  get_namespace_name(namespace_id))));
+    return table;
+}
+
+Oid find_type(Oid namespace_id, const char *name) {
+    Oid type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name),
+                               ObjectIdGetDatum(namespace_id));
+    if (!OidIsValid(type))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("type \"%s\" of extension coupon_guard does not exist", name)));
+    return type;
+}
+
+Oid find_key_function(Oid namespace_id) {
+    const Oid argument = TEXTOID;
+    return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("coupon_key"),
+                           PointerGetDatum(buildoidvector(&argument, 1)),
+                           ObjectIdGetDatum(namespace_id));
+}
+
+// ---- proving ----------------------------------------------------------------------------------
+
+index_shape use_index_shape(const ledger_columns &ledger) {
+    return {true, {ledger.coupon_id, ledger.user_id, ledger.use_no}, 3, {ledger.voided_at, 0}};
+}
+
+index_shape request_index_shape(const ledger_columns &ledger) {
+    return {true, {ledger.user_id, ledger.request_id}, 2, {0, ledger.request_id}};
+}
+
+// Codes are found by their key, so it must be what the code says.
+void check_code_key(Relation table, const catalog &found) {
+    const TupleConstr *constraints = RelationGetDescr(table)->constr;
+    for (int i = 0; constraints != nullptr && i < constraints->num_defval; i++) {
+        const AttrDefault &value = constraints->defval[i];
+        if (value.adnum == found.coupon.code_key &&
+            applies_to_column(static_cast<Node *>(stringToNode(value.adbin)), found.coupon.code,
+                              find_key_function(found.namespace_id)))
+            return;
+    }
+    report_altered_table(table, "Column \"code_key\" is generated in another way.");
+}
+
+constexpr int16 changes_of_rows =
+    TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
+
+// Whether the triggers are in force that follow changes to one table; and what tells whether they
+// have been all the time.
+bool is_followed(Relation table, Oid function, const int16 *types, int count, uint32 &state) {
+    state = hash_combine(state, trigger_state(table, function));
+    bool all = true;
+    for (int i = 0; i < count; i++)
+        all &= is_in_force(table, function, types[i]);
+    return OidIsValid(function) && all;
+}
+
+bool prove_coupon(catalog &found, uint32 &state) {
+    Relation table = open_ordinary_table(found.coupon_table);
+    found.coupon = find_columns(table, coupon_rules);
+    found.coupon_key_index = find_index(table, {true, {found.coupon.code_key}, 1, {0, 0}});
+    found.coupon_id_index = find_index(table, {true, {found.coupon.id}, 1, {0, 0}});
+    check_code_key(table, found);
+    const int16 types[] = {
+        TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE,
+        TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE,
+        TRIGGER_TYPE_TRUNCATE,
+    };
+    Oid function = find_trigger_function(found.namespace_id, "coupon_guard_follow_coupon");
+    bool followed = is_followed(table, function, types, lengthof(types), state);
+    table_close(table, NoLock);
+    return followed;
+}
+
+bool prove_ledger(catalog &found, uint32 &state) {
+    Relation table = open_ordinary_table(found.ledger_table);
+    found.ledger = find_columns(table, ledger_rules);
+    const ledger_columns &ledger = found.ledger;
+    const index_shape arbiters[] = {use_index_shape(ledger), request_index_shape(ledger)};
+    found.ledger_use_index = find_index(table, arbiters[0]);
+    found.ledger_request_index = find_index(table, arbiters[1]);
+    found.ledger_id_index = find_index(table, {true, {ledger.id}, 1, {0, 0}});
+    found.ledger_hold_index = find_index(table, {false,
+                                                 {ledger.coupon_id, ledger.hold_expires_at},
+                                                 2,
+                                                 {ledger.voided_at, ledger.hold_expires_at}});
+    found.ledger_voided_index =
+        find_index(table, {false, {ledger.coupon_id}, 1, {0, ledger.voided_at}});
+    found.ledger_id_sequence = identity_sequence_of(table, ledger.id);
+    if (!OidIsValid(found.ledger_id_sequence))
+        report_altered_table(table, "Column \"id\" has lost its identity sequence.");
+
+    Oid function = find_trigger_function(found.namespace_id, "coupon_guard_follow_ledger");
+    AttrNumber given[lengthof(ledger_rules)];
+    for (int i = 0; i < static_cast<int>(lengthof(ledger_rules)); i++)
+        given[i] = ledger.*ledger_rules[i].number;
+    const known_check checks[] = {
+        {ledger.use_no, F_INT4GT, true},
+        {ledger.hold_expires_at, F_ISFINITE_TIMESTAMPTZ, false},
+    };
+    make_write_plan(table,
+                    {function, given, ledger_never_null, lengthof(given), arbiters,
+                     lengthof(arbiters), checks, lengthof(checks)},
+                    found.ledger_plan);
+    const int16 types[] = {changes_of_rows, TRIGGER_TYPE_TRUNCATE};
+    bool followed = is_followed(table, function, types, lengthof(types), state);
+    table_close(table, NoLock);
+    return followed;
+}
+
+bool prove_quota(catalog &found, uint32 &state) {
+    Relation table = open_ordinary_table(found.quota_table);
+    found.quota = find_columns(table, quota_rules);
+    const index_shape arbiter = {true, {found.quota.coupon_id, found.quota.stripe}, 2, {0, 0}};
+    found.quota_index = find_index(table, arbiter);
+    Oid function = find_trigger_function(found.namespace_id, "coupon_guard_follow_quota");
+    AttrNumber given[lengthof(quota_rules)];
+    for (int i = 0; i < static_cast<int>(lengthof(quota_rules)); i++)
+        given[i] = found.quota.*quota_rules[i].number;
+    const known_check check = {found.quota.remaining, F_INT84GE, true};
+    make_write_plan(table,
+                    {function, given, lengthof(given), lengthof(given), &arbiter, 1, &check, 1},
+                    found.quota_plan);
+    const int16 types[] = {changes_of_rows | TRIGGER_TYPE_BEFORE, changes_of_rows,
+                           TRIGGER_TYPE_TRUNCATE};
+    bool followed = is_followed(table, function, types, lengthof(types), state);
+    table_close(table, NoLock);
+    return followed;
+}
+
+void find_types(catalog &found) {
+    found.returns_relation =
+        get_typ_typrelid(find_type(found.namespace_id, "coupon_guard_returns"));
+    found.status_type = find_type(found.namespace_id, "coupon_status");
+    for (int i = 0; i < status_count; i++) {
+        found.status_values[i] =
+            GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(found.status_type),
+                            CStringGetDatum(status_labels[i]));
+        if (!OidIsValid(found.status_values[i]))
+            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                            errmsg("type \"coupon_status\" has no value \"%s\"", status_labels[i]),
+                            errhint("Run ALTER EXTENSION coupon_guard UPDATE.")));
+    }
+}
+
+void find_tables(catalog &found) {
+    found.ledger_table = find_table(found.namespace_id, "coupon_redemption");
+    found.coupon_table = find_table(found.namespace_id, "coupon");
+    found.quota_table = find_table(found.namespace_id, "coupon_quota");
+}
+
+bool has_same_tables(const catalog &one, const catalog &other) {
+    return one.coupon_table == other.coupon_table && one.ledger_table == other.ledger_table &&
+           one.quota_table == other.quota_table;
+}
+
+void prove(catalog &found) {
+    uint32 state = 0;
+    bool ledger_followed = prove_ledger(found, state);
+    bool coupon_followed = prove_coupon(found, state);
+    bool quota_followed = prove_quota(found, state);
+    found.follows_changes = ledger_followed && coupon_followed && quota_followed;
+    found.generation = static_cast<int32>(state);
+    if (found.generation == void_generation)
+        found.generation = 1;
+    find_types(found);
+}
+
+// Finds and proves what is to be in in_proof. False if a table has changed meanwhile. The tables
+// are locked only so long: a lock that is taken later shows whatever has changed since.
+bool find_and_prove(Oid namespace_id) {
+    memset(&in_proof, 0, sizeof in_proof);
+    is_proof_outdated = false;
+    in_proof.namespace_id = namespace_id;
+    find_tables(in_proof);
+    const Oid locked[] = {in_proof.ledger_table, in_proof.coupon_table, in_proof.quota_table};
+    for (Oid table : locked)
+        LockRelationOid(table, AccessShareLock);
+    catalog again = in_proof; // by their names, which are theirs as long as they are locked
+    find_tables(again);
+    bool is_same = has_same_tables(in_proof, again);
+    if (is_same)
+        prove(in_proof);
+    for (Oid table : locked)
+        UnlockRelationOid(table, AccessShareLock);
+    return is_same && !is_proof_outdated;
+}
+
+// The function that is running may have gone while it waited, and another extension with it.
+void check_function_exists(Oid function) {
+    if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+                        errmsg("the function that was called does not exist any more"),
+                        errdetail("Extension coupon_guard was dropped, or made anew, meanwhile.")));
+}
+
+void load(const installation &guard) {
+    do {
+        CHECK_FOR_INTERRUPTS();
+        check_function_exists(guard.function);
+    } while (!find_and_prove(guard.namespace_id));
+    if (!has_same_tables(in_proof, cached) || in_proof.returns_relation != cached.returns_relation)
+        note_invalidation(InvalidOid, cached); // nothing was noted of these tables
+    cached = in_proof;
+    is_proven = true;
+}
+
+bool is_known(Oid namespace_id) {
+    return is_proven && cached.namespace_id == namespace_id;
+}
+
+installation describe(Oid function) {
+    if (function == known.function)
+        return known;
+    HeapTuple entry = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(entry))
+        check_function_exists(function); // reports that it does not
+    Form_pg_proc form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(entry));
+    known = {function, form->pronamespace, form->prorettype};
+    ReleaseSysCache(entry);
+    return known;
+}
+
+// ---- invalidation -----------------------------------------------------------------------------
+
+bool concerns(const catalog &tables, Oid relation) {
+    return relation == InvalidOid || relation == tables.coupon_table ||
+           relation == tables.ledger_table || relation == tables.quota_table;
+}
+
+void note_relation_change(Datum, Oid relation) {
+    if (concerns(cached, relation))
+        is_proven = false;
+    if (concerns(in_proof, relation))
+        is_proof_outdated = true;
+    note_invalidation(relation, cached);
+}
+
+void note_function_change(Datum, int, uint32) {
+    known.function = InvalidOid;
+    is_proven = false;
+}
+
+} // namespace
+
+const catalog &catalog_of(const installation &guard) {
+    if (!is_known(guard.namespace_id))
+        load(guard);
+    return cached;
+}
+
+const catalog &lock_table(const installation &guard, Oid catalog::*table, LOCKMODE mode) {
+    for (;;) {
+        Oid locked = catalog_of(guard).*table;
+        LockRelationOid(locked, mode);
+        const catalog &now = catalog_of(guard);
+        if (now.*table == locked)
+            return now;
+        UnlockRelationOid(locked, mode);
+    }
+}
+
+installation open_guard(Oid function, LOCKMODE ledger_lock) {
+    // Taking a lock that the transaction has already would not listen.
+    AcceptInvalidationMessages();
+    const installation guard = describe(function);
+    for (;;) {
+        // The lock first, for proving takes weaker ones.
+        Oid locked = is_known(guard.namespace_id)
+                         ? cached.ledger_table
+                         : find_table(guard.namespace_id, "coupon_redemption");
+        LockRelationOid(locked, ledger_lock);
+        if (catalog_of(guard).ledger_table == locked)
+            return guard;
+        UnlockRelationOid(locked, ledger_lock);
+    }
+}
+
+void register_catalog_callbacks() {
+    CacheRegisterRelcacheCallback(note_relation_change, Datum{0});
+    CacheRegisterSyscacheCallback(PROCOID, note_function_change, Datum{0});
+}
+
+} // namespace coupon_guard

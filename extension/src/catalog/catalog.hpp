@@ -1,0 +1,92 @@
+// Where the extension's own objects are, and the proof that they are as it made them: tables,
+// columns, indexes, triggers, types.
+//
+// Found through the schema of the function that was called, never through search_path. Nobody keeps
+// a copy: whoever needs a table's layout asks catalog_of(), which proves it anew after any change
+// to one of the tables that the backend has heard of. A change that matters needs a lock which
+// conflicts with the one that is taken before a table is used; so what is read under the lock is
+// what is there.
+#pragma once
+
+#include "catalog/status.hpp"
+#include "pg/write_plan.hpp"
+
+namespace coupon_guard {
+
+struct coupon_columns {
+    AttrNumber id, code, code_key, active, starts_at, expires_at, max_redemptions, max_per_user,
+        stripes, terms;
+};
+
+struct ledger_columns {
+    AttrNumber id, coupon_id, user_id, use_no, redeemed_at, hold_expires_at, voided_at, void_reason,
+        request_id, metadata;
+};
+
+struct quota_columns {
+    AttrNumber coupon_id, stripe, generation, remaining;
+};
+
+// Of a quota that is never valid.
+inline constexpr int32 void_generation = 0;
+
+struct catalog {
+    Oid namespace_id;
+
+    Oid coupon_table;
+    Oid coupon_key_index; // unique (code_key)
+    Oid coupon_id_index;  // unique (id)
+    coupon_columns coupon;
+
+    Oid ledger_table;
+    Oid ledger_id_index;      // unique (id)
+    Oid ledger_use_index;     // unique (coupon_id, user_id, use_no) where not voided: the arbiter
+    Oid ledger_request_index; // unique (user_id, request_id) where there is a request id
+    Oid ledger_hold_index;    // (coupon_id, hold_expires_at) of the holds
+    Oid ledger_voided_index;  // (coupon_id) of what was voided
+    Oid ledger_id_sequence;
+    ledger_columns ledger;
+    write_plan ledger_plan;
+
+    Oid quota_table;
+    Oid quota_index; // unique (coupon_id, stripe)
+    quota_columns quota;
+    write_plan quota_plan;
+
+    // Whether all triggers are in force that follow what plain SQL and replication do to the
+    // tables (but for those that only save waiting). Without them nothing is remembered of a
+    // coupon, in tables or in memory: caps are kept by counting (quota.cpp).
+    bool follows_changes;
+    int32 generation; // of quotas: differs if the triggers were not in force for a while
+
+    Oid status_type;
+    Oid status_values[status_count]; // enum values, by status
+    Oid returns_relation;            // in whose name it is said that units came back
+};
+static_assert(std::is_trivially_copyable_v<catalog>);
+
+// The extension as it is installed in one schema.
+struct installation {
+    Oid function; // the SQL function through which it was found
+    Oid namespace_id;
+    Oid result_type; // of the function
+};
+
+// The installation that the function belongs to, with the ledger locked in this mode until the end
+// of the transaction. Whoever must wait for the redemptions in flight takes a stronger lock on the
+// ledger; what is read of a coupon once the ledger is locked cannot change in such a way.
+// Errors: 42P01, 42703 or 55000 if the tables are not as the extension made them.
+installation open_guard(Oid function, LOCKMODE ledger_lock);
+
+// The catalog as it is now. The reference is good until the next call of a backend function that
+// may wait, or run a trigger. Errors: as for open_guard().
+const catalog &catalog_of(const installation &guard);
+
+// Locks a table of the catalog until the end of the transaction; to be called before it is used.
+// Errors: as for open_guard().
+const catalog &lock_table(const installation &guard, Oid catalog::*table, LOCKMODE mode);
+
+// Registers the invalidation callbacks; called once, when the library is loaded.
+void register_catalog_callbacks();
+
+} // namespace coupon_guard

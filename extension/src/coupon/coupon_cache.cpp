@@ -1,0 +1,136 @@
+// Why a cached coupon is never out of date.
+//
+// A backend keeps a coupon only if its row was settled when read: created by a committed
+// transaction and with nobody updating or deleting it. Whoever changes a coupon's row
+//   (1) marks the old version in the table,
+//   (2) then sends news of it, at the end of the statement (a trigger does, row by row, so also
+//       for changes that come through a parent table or by replication),
+//   (3) and only then can commit.
+// Every look at the cache first takes in all news sent before it. So if a change had been committed
+// before the look, the news had been sent, and what was kept has been dropped.
+//
+// Could a coupon be kept after its news has been taken in? It was read before (1), or it had not
+// been settled; so the news was sent after the reading. If it was taken in between the reading
+// and the keeping, the count of changes has moved, and the coupon is not kept.
+//
+// This is stricter than the invalidation that comes with a commit: that is sent after the commit
+// has become visible, so leaves a moment in which others see the change and a cache does not know.
+//
+// The transaction that makes the change sees it from (1) on, so may not look at the cache between
+// (1) and (2): before (1) a trigger says so, and the transaction does without the cache until it
+// ends.
+//
+// Nothing is kept or used
+//   - under SERIALIZABLE: there each reading must leave its trace;
+//   - on a standby, which gets no news;
+//   - where the triggers are not in force.
+//
+// New coupons need no news: that a code does not exist is never kept.
+
+#include "coupon/coupon_cache.hpp"
+
+#include "catalog/news.hpp"
+#include "coupon/own_changes.hpp"
+
+extern "C" {
+#include "common/hashfn.h"
+}
+
+namespace coupon_guard {
+namespace {
+
+constexpr int slot_count = 2048; // a power of two
+constexpr Size max_cached_terms = 1024;
+
+struct cached_coupon {
+    coupon offer; // terms in cache_memory
+    int key_length;
+    char key[FLEXIBLE_ARRAY_MEMBER];
+};
+
+MemoryContext cache_memory; // all of the cache
+cached_coupon **slots;      // by hash of the key; one slot, one coupon or none
+uint64 cached_changes;      // what was noted when the slots were last emptied
+Oid cached_table;
+
+cached_coupon *&slot_of(const code_key &key) {
+    uint32 hash = hash_bytes(reinterpret_cast<const unsigned char *>(key.bytes), key.length);
+    return slots[hash & (slot_count - 1)];
+}
+
+void empty_cache(Oid table) {
+    if (cache_memory == nullptr)
+        cache_memory =
+            AllocSetContextCreate(TopMemoryContext, "coupon_guard coupons", ALLOCSET_DEFAULT_SIZES);
+    slots = nullptr;
+    MemoryContextReset(cache_memory);
+    slots = static_cast<cached_coupon **>(
+        MemoryContextAllocZero(cache_memory, slot_count * sizeof(cached_coupon *)));
+    cached_changes = coupon_changes();
+    cached_table = table;
+}
+
+Datum copy_terms(const coupon &offer, MemoryContext where) {
+    MemoryContext caller = MemoryContextSwitchTo(where);
+    Datum copy = datumCopy(offer.terms, false, -1);
+    MemoryContextSwitchTo(caller);
+    return copy;
+}
+
+void drop(cached_coupon *&slot) {
+    cached_coupon *kept = slot;
+    slot = nullptr;
+    if (kept == nullptr)
+        return;
+    if (kept->offer.has_terms)
+        pfree(DatumGetPointer(kept->offer.terms));
+    pfree(kept);
+}
+
+bool is_usable(const catalog &tables) {
+    return tables.follows_changes && !IsolationIsSerializable() && !has_changed_coupons() &&
+           !RecoveryInProgress();
+}
+
+} // namespace
+
+bool find_cached_coupon(const installation &guard, const code_key &key, coupon &found) {
+    AcceptInvalidationMessages();
+    const catalog &tables = catalog_of(guard);
+    if (slots == nullptr || cached_changes != coupon_changes() ||
+        cached_table != tables.coupon_table || !is_usable(tables))
+        return false;
+    const cached_coupon *kept = slot_of(key);
+    if (kept == nullptr || kept->key_length != key.length ||
+        memcmp(kept->key, key.bytes, key.length) != 0)
+        return false;
+    found = kept->offer;
+    if (found.has_terms) // the cache may be emptied while the caller still needs them
+        found.terms = copy_terms(found, CurrentMemoryContext);
+    return true;
+}
+
+void cache_coupon(const installation &guard, const code_key &key, const coupon &offer,
+                  uint64 changes) {
+    const catalog &tables = catalog_of(guard);
+    if (!is_usable(tables) ||
+        (offer.has_terms && VARSIZE_ANY(DatumGetPointer(offer.terms)) > max_cached_terms))
+        return;
+    if (slots == nullptr || cached_changes != coupon_changes() ||
+        cached_table != tables.coupon_table)
+        empty_cache(tables.coupon_table);
+    if (changes != cached_changes)
+        return;
+    cached_coupon *&slot = slot_of(key);
+    drop(slot);
+    Size size = offsetof(cached_coupon, key) + key.length;
+    cached_coupon *kept = static_cast<cached_coupon *>(MemoryContextAllocZero(cache_memory, size));
+    kept->key_length = key.length;
+    memcpy(kept->key, key.bytes, key.length);
+    kept->offer = offer;
+    if (offer.has_terms)
+        kept->offer.terms = copy_terms(offer, cache_memory);
+    slot = kept; // only now: an error on the way leaves an empty slot
+}
+
+} // namespace coupon_guard

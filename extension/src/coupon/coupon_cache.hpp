@@ -1,0 +1,16 @@
+// Coupons this backend has read, kept as long as they are certainly unchanged.
+#pragma once
+
+#include "coupon/coupon.hpp"
+
+namespace coupon_guard {
+
+// The coupon as it is now, if that is known without a look at the table.
+bool find_cached_coupon(const installation &guard, const code_key &key, coupon &found);
+
+// Keeps a coupon whose row was settled (see is_settled()) when it was read; changes is what
+// coupon_changes() said before the reading.
+void cache_coupon(const installation &guard, const code_key &key, const coupon &offer,
+                  uint64 changes);
+
+} // namespace coupon_guard

@@ -1,0 +1,97 @@
+#include "coupon/own_changes.hpp"
+
+namespace coupon_guard {
+namespace {
+
+struct command_of_transaction {
+    LocalTransactionId transaction;
+    CommandId command;
+};
+
+bool is_of(const command_of_transaction &noted, CommandId command) {
+    return noted.transaction == transaction_number() && noted.command == command;
+}
+
+struct coupon_change {
+    command_of_transaction by;
+    SubTransactionId owner;
+    int64 coupon_id;
+    bool is_of_several; // coupons: which of them have been followed is not kept
+    int64 pending;      // rows noted and not followed
+};
+
+coupon_change changed;
+command_of_transaction told;
+// A change belongs to the subtransaction that makes it, then to its parent; or is rolled back.
+void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
+                        void *) {
+    if (changed.owner != self)
+        return;
+    if (event == SUBXACT_EVENT_COMMIT_SUB)
+        changed.owner = parent;
+    else if (event == SUBXACT_EVENT_ABORT_SUB && !changed.is_of_several)
+        changed.pending = 0;
+}
+
+command_of_transaction counted;
+HTAB *counted_coupons; // of that command; goes with the transaction
+
+} // namespace
+
+void note_coupon_change(int64 coupon_id) {
+    bool is_first = !has_changed_coupons() || changed.pending == 0;
+    changed.by = {transaction_number(), GetCurrentCommandId(false)};
+    changed.owner = GetCurrentSubTransactionId();
+    changed.is_of_several = !is_first && (changed.is_of_several || changed.coupon_id != coupon_id);
+    changed.coupon_id = coupon_id;
+    changed.pending = is_first ? 1 : changed.pending + 1;
+}
+
+void note_coupon_change_followed() {
+    if (has_changed_coupons() && changed.pending > 0)
+        changed.pending--;
+}
+
+bool has_changed_coupons() {
+    return changed.by.transaction == transaction_number();
+}
+
+bool is_coupon_change_pending(int64 coupon_id, CommandId &command) {
+    command = changed.by.command;
+    return has_changed_coupons() && changed.pending > 0 &&
+           (changed.is_of_several || changed.coupon_id == coupon_id);
+}
+
+bool claim_news_of(CommandId command) {
+    if (is_of(told, command))
+        return false;
+    told = {transaction_number(), command};
+    return true;
+}
+
+bool was_counted(int64 coupon_id, CommandId command) {
+    return is_of(counted, command) &&
+           hash_search(counted_coupons, &coupon_id, HASH_FIND, nullptr) != nullptr;
+}
+
+void note_counted(int64 coupon_id, CommandId command) {
+    if (!is_of(counted, command)) {
+        HASHCTL control;
+        memset(&control, 0, sizeof control);
+        control.keysize = control.entrysize = sizeof coupon_id;
+        control.hcxt = TopTransactionContext;
+        if (counted.transaction == transaction_number())
+            hash_destroy(counted_coupons);
+        counted.transaction = InvalidLocalTransactionId; // should the next line fail
+        counted_coupons = hash_create("coupons counted for a command", 32, &control,
+                                      HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+        counted = {transaction_number(), command};
+    }
+    hash_search(counted_coupons, &coupon_id, HASH_ENTER, nullptr);
+}
+
+void register_own_change_callbacks() {
+    RegisterSubXactCallback(end_subtransaction, nullptr);
+}
+
+} // namespace coupon_guard

@@ -1,0 +1,249 @@
+#include "quota/quota_ahead.hpp"
+
+#include "quota/quota.hpp"
+#include "quota/quota_stripes.hpp"
+
+namespace coupon_guard {
+namespace {
+
+constexpr int64 most_taken_at_once = 4096;
+constexpr int none = -1;
+
+// Units of one quota: a coupon's may have another generation by the end of the transaction.
+struct quota_key {
+    int64 coupon_id;
+    int32 generation;
+};
+
+bool is_same(const quota_key &one, const quota_key &other) {
+    return one.coupon_id == other.coupon_id && one.generation == other.generation;
+}
+
+quota_key key_of(const installation &guard, int64 coupon_id) {
+    return {coupon_id, catalog_of(guard).generation};
+}
+
+struct units_ahead {
+    Oid function; // through which the tables are found again
+    quota_key quota;
+    SubTransactionId owner;
+    int64 last_taken;
+    int64 spare;
+    int64 borrowed; // of what the next outer entry of this quota had to spare
+};
+
+// One for each coupon and subtransaction, those of inner subtransactions after those of outer ones.
+units_ahead *entries; // in TopTransactionContext
+int entry_count;
+int entry_room;
+
+// No more coupons are minded, for they are searched one by one.
+constexpr int most_coupons = 32;
+
+// The quota's entry of the innermost subtransaction that has one, of those before an entry.
+int nearest_entry(const quota_key &quota, int before) {
+    int at = before - 1;
+    while (at >= 0 && !is_same(entries[at].quota, quota))
+        at--;
+    return at;
+}
+
+void make_room() {
+    if (entry_count < entry_room)
+        return;
+    int room = Max(2 * entry_room, most_coupons);
+    Size size = sizeof(units_ahead) * room;
+    entries = static_cast<units_ahead *>(entries == nullptr
+                                             ? MemoryContextAlloc(TopTransactionContext, size)
+                                             : repalloc(entries, size));
+    entry_room = room;
+}
+
+void forget_entries() {
+    entries = nullptr; // its memory goes with the transaction
+    entry_count = entry_room = 0;
+}
+
+// The entry of the subtransaction at hand; none if there are too many.
+int own_entry(Oid function, const quota_key &quota) {
+    SubTransactionId self = GetCurrentSubTransactionId();
+    int nearest = nearest_entry(quota, entry_count);
+    if (nearest != none && entries[nearest].owner == self)
+        return nearest;
+    if (nearest == none && entry_count >= most_coupons)
+        return none;
+    make_room();
+    int64 last_taken = nearest == none ? 0 : entries[nearest].last_taken;
+    entries[entry_count] = {function, quota, self, last_taken, 0, 0};
+    return entry_count++;
+}
+
+// What outer subtransactions have to spare becomes this one's, until it is rolled back.
+void borrow_spare_units(int at) {
+    int outer = nearest_entry(entries[at].quota, at);
+    if (outer == none)
+        return;
+    borrow_spare_units(outer);
+    entries[at].spare += entries[outer].spare;
+    entries[at].borrowed += entries[outer].spare;
+    entries[outer].spare = 0;
+}
+
+bool is_extension_there(Oid function) {
+    return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function));
+}
+
+bool is_generation_current(const installation &guard, int32 generation) {
+    return lock_quotas(guard) && catalog_of(guard).generation == generation;
+}
+
+void return_last_entry() {
+    const units_ahead last = entries[--entry_count];
+    if (last.spare == 0 || !is_extension_there(last.function))
+        return;
+    const installation guard = open_guard(last.function, RowExclusiveLock);
+    if (is_generation_current(guard, last.quota.generation))
+        return_units(guard, last.quota.coupon_id, last.spare);
+}
+
+// The transaction has no snapshot any more at its end, and deferred triggers have been fired: those
+// of the coupon_quota table, should there be any, want both.
+void return_spare_units() {
+    if (entry_count == 0)
+        return;
+    PushActiveSnapshot(GetTransactionSnapshot());
+    while (entry_count > 0) {
+        return_last_entry();
+        if (entry_count == 0)
+            AfterTriggerFireDeferred(); // and these may redeem
+    }
+    PopActiveSnapshot();
+    forget_entries();
+}
+
+// Nothing is left, unless another extension's callback redeemed after ours.
+void warn_of_lost_units() {
+    for (int i = 0; i < entry_count; i++)
+        if (entries[i].spare > 0)
+            ereport(WARNING,
+                    (errmsg(INT64_FORMAT " units of coupon " INT64_FORMAT " were not given back",
+                            entries[i].spare, entries[i].quota.coupon_id),
+                     errdetail("They were taken while the transaction was being committed."),
+                     errhint("DELETE FROM coupon_quota WHERE coupon_id = " INT64_FORMAT
+                             " has the units counted anew.",
+                             entries[i].quota.coupon_id)));
+}
+
+void end_transaction(XactEvent event, void *) {
+    switch (event) {
+    case XACT_EVENT_PRE_COMMIT:
+    case XACT_EVENT_PRE_PREPARE:
+        return_spare_units();
+        break;
+    case XACT_EVENT_COMMIT:
+    case XACT_EVENT_PREPARE:
+        warn_of_lost_units();
+        forget_entries();
+        break;
+    case XACT_EVENT_ABORT:
+        forget_entries();
+        break;
+    default:
+        break;
+    }
+}
+
+// A subtransaction that commits hands what it minds to its parent; one that is rolled back gives
+// back what it has borrowed.
+void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
+                        void *) {
+    if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+        return;
+    int kept = entry_count;
+    while (kept > 0 && entries[kept - 1].owner == self)
+        kept--;
+    for (int i = kept; i < entry_count; i++) {
+        units_ahead ended = entries[i];
+        int outer = nearest_entry(ended.quota, kept);
+        if (event == SUBXACT_EVENT_ABORT_SUB) {
+            if (outer != none)
+                entries[outer].spare += ended.borrowed;
+        } else if (outer != none && entries[outer].owner == parent) {
+            entries[outer].spare += ended.spare;
+            entries[outer].last_taken = ended.last_taken;
+        } else {
+            ended.owner = parent;
+            entries[kept++] = ended;
+        }
+    }
+    entry_count = kept;
+}
+
+} // namespace
+
+bool use_unit_ahead(const installation &guard, int64 coupon_id) {
+    if (units_to_spare(guard, coupon_id) == 0)
+        return false;
+    int own = own_entry(guard.function, key_of(guard, coupon_id));
+    if (entries[own].spare == 0)
+        borrow_spare_units(own);
+    entries[own].spare--;
+    return true;
+}
+
+int64 units_to_spare(const installation &guard, int64 coupon_id) {
+    if (entry_count == 0)
+        return 0;
+    const quota_key quota = key_of(guard, coupon_id);
+    int64 spare = 0;
+    for (int i = 0; i < entry_count; i++)
+        if (is_same(entries[i].quota, quota))
+            spare += entries[i].spare;
+    return spare;
+}
+
+int64 withdraw_units_ahead(const installation &guard, int64 coupon_id) {
+    int64 spare = units_to_spare(guard, coupon_id);
+    if (spare == 0)
+        return 0;
+    int own = own_entry(guard.function, key_of(guard, coupon_id));
+    borrow_spare_units(own);
+    entries[own].spare = 0;
+    return spare;
+}
+
+void withdraw_all_units_ahead(const installation &guard) {
+    for (int i = entry_count - 1; i >= 0; i--)
+        withdraw_units_ahead(guard, entries[i].quota.coupon_id);
+}
+
+int64 units_to_take(const installation &guard, int64 coupon_id) {
+    int nearest = nearest_entry(key_of(guard, coupon_id), entry_count);
+    return nearest == none ? 1 : Min(Max(2 * entries[nearest].last_taken, 1), most_taken_at_once);
+}
+
+void remember_units_taken(const installation &guard, int64 coupon_id, int64 spare) {
+    int own = own_entry(guard.function, key_of(guard, coupon_id));
+    if (own == none) {
+        if (spare > 0)
+            return_units(guard, coupon_id, spare);
+        return;
+    }
+    entries[own].last_taken = spare + 1;
+    entries[own].spare += spare;
+}
+
+void keep_unused_unit(const installation &guard, int64 coupon_id) {
+    int own = own_entry(guard.function, key_of(guard, coupon_id));
+    if (own != none)
+        entries[own].spare++;
+    else
+        return_units(guard, coupon_id, 1);
+}
+
+void register_transaction_callbacks() {
+    RegisterXactCallback(end_transaction, nullptr);
+    RegisterSubXactCallback(end_subtransaction, nullptr);
+}
+
+} // namespace coupon_guard

@@ -1,0 +1,71 @@
+// Why a coupon known to be sold out is sold out.
+//
+// It was proven so (quota.cpp): no unit was left, and no transaction then in progress could bring
+// one. From then on there are two ways for a unit to come free.
+//
+//   - A transaction gives it back (a void, a raised cap, a ledger row deleted by plain SQL), or
+//     ends the quota. Whoever does so
+//       (1) writes it to the quota,
+//       (2) then sends news of it to every backend,
+//       (3) and only then can commit.
+//     Every question takes in first what was sent before. So once the unit could be had, or its
+//     giver be waited for, what was kept has been dropped. Could it be kept after that? Only if
+//     proven before (1), or else the proof had met the giver; then (2) came after the proof, and is
+//     taken in with the next question, or was between proof and keeping, and then the count of
+//     returns has moved, and nothing is kept.
+//
+//   - The deadline of a hold passes. So it is kept until the first deadline. A hold that comes
+//     later has a unit that was returned, or that of an expired hold; of a deadline that plain SQL
+//     changes there is news.
+//
+// A rollback brings units too: of others only such as were in progress at the proof, and of this
+// transaction none, for nothing is kept by one that has written.
+//
+// A new quota needs no news: there was none before, and without one nothing is proven. Nor does one
+// that becomes void: the triggers have changed, and an altered table counts as a return.
+
+#include "quota/sold_out.hpp"
+
+#include "catalog/news.hpp"
+
+namespace coupon_guard {
+namespace {
+
+struct sold_out_coupon {
+    int64 coupon_id;
+    TimestampTz until; // 0, a moment long past, in a slot that is not used
+};
+
+constexpr uint64 slot_count = 64; // a power of two
+sold_out_coupon slots[slot_count];
+uint64 kept_returns; // what was noted when the slots were last emptied
+
+sold_out_coupon &slot_of(int64 coupon_id) {
+    return slots[static_cast<uint64>(coupon_id) & (slot_count - 1)];
+}
+
+} // namespace
+
+bool is_known_sold_out(int64 coupon_id, TimestampTz moment) {
+    const sold_out_coupon &slot = slot_of(coupon_id);
+    if (slot.coupon_id != coupon_id || moment >= slot.until)
+        return false;
+    AcceptInvalidationMessages();
+    return kept_returns == unit_returns();
+}
+
+bool may_remember_sold_out(const installation &guard) {
+    return catalog_of(guard).follows_changes && !TransactionIdIsValid(GetTopTransactionIdIfAny());
+}
+
+void remember_sold_out(int64 coupon_id, TimestampTz until, uint64 returns) {
+    if (returns != unit_returns())
+        return;
+    if (kept_returns != returns) {
+        memset(slots, 0, sizeof slots);
+        kept_returns = returns;
+    }
+    slot_of(coupon_id) = {coupon_id, until};
+}
+
+} // namespace coupon_guard

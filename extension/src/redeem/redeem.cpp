@@ -1,0 +1,332 @@
+// How one redemption flows:
+//
+//   1. Lock the ledger as any INSERT does, then read the coupon in its newest committed state.
+//      Whoever must wait for the redemptions in flight (delete of the coupon, first cap) takes a
+//      stronger lock on the ledger: once it has it, none is still acting on the coupon's old row.
+//   2. Request id given and used before: answer with what was done then.
+//   3. Judge the coupon: active, within its window. A live hold of the user outlasts that.
+//   4. Look at what the user has redeemed of it, transactions in progress included. A hold is
+//      confirmed. At the limit: answer, nothing written. Undecided: wait for the rival, start over.
+//   5. Capped: take a unit (quota.cpp). None left: answer. Undecided: wait, start over.
+//   6. Insert, with the unique indexes as the only arbiters. Refused: a rival was faster; keep the
+//      unit for the next round, start over.
+//
+// Waiting is always for a transaction to end, with nothing held meanwhile but table locks and what
+// the transaction has written before: a deadlock needs callers that redeem several coupons in one
+// transaction, in an order of their own, or one for many users, and the server's detector ends it
+// (40P01).
+//
+// Every round begins with the coupon's newest state and the clock, for after a wait both may have
+// changed. A round that does not end has seen a rival win, or waited for one: so the loop ends when
+// rivals do. One that goes round with no rival in sight is a fault, and becomes an error.
+//
+// What runs inside a command that is itself changing coupons or ledger rows (a data-modifying CTE,
+// a shop's row trigger) sees what that command has done so far.
+
+#include "redeem/redeem.hpp"
+
+#include "coupon/own_changes.hpp"
+#include "quota/quota.hpp"
+#include "quota/quota_ahead.hpp"
+#include "quota/sold_out.hpp"
+#include "sql/refusal.hpp"
+
+namespace coupon_guard {
+namespace {
+
+// A round ends with an answer (yes), or must be played again (undecided).
+
+outcome end_with(redeem_answer &answer, status what) {
+    answer.status = what;
+    return decided(true);
+}
+
+outcome end_with(redeem_answer &answer, status what, const redemption &made) {
+    answer.made = made;
+    answer.has_redemption = true;
+    return end_with(answer, what);
+}
+
+TimestampTz deadline_after(TimestampTz moment, const Interval *duration) {
+    TimestampTz deadline = DatumGetTimestampTz(DirectFunctionCall2(
+        timestamptz_pl_interval, TimestampTzGetDatum(moment), IntervalPGetDatum(duration)));
+    if (TIMESTAMP_NOT_FINITE(deadline))
+        report_endless_hold();
+    return deadline;
+}
+
+// The request id under which the redemption is found again, made in id; null if there is none.
+// With several codes in one call each coupon gets an id of its own; it has a control character, so
+// no single call can give it.
+const request_id *full_request_id(const redeem_request &request, int64 coupon_id, request_id &id) {
+    if (!request.has_request)
+        return nullptr;
+    if (request.part == 0)
+        return &request.request;
+    char suffix[max_request_suffix_bytes + 1];
+    int length = request.part == 1 ? snprintf(suffix, sizeof suffix, "\x1f" INT64_FORMAT, coupon_id)
+                                   : snprintf(suffix, sizeof suffix, "\x1f" INT64_FORMAT "\x1f%d",
+                                              coupon_id, request.part);
+    id = request.request;
+    memcpy(id.bytes + id.length(), suffix, length);
+    id.set_length(id.length() + length);
+    return &id;
+}
+
+// One round: the request, and what is known so far.
+struct redeem_round {
+    const installation &guard;
+    const redeem_request &request;
+    const request_id *id; // in full, or null
+    redeem_answer &answer;
+    TimestampTz now;
+    bool contended; // an earlier round ended undecided
+};
+
+bool wants_hold(const redeem_round &at) {
+    return at.request.hold_for != nullptr;
+}
+
+usage read_usage(const redeem_round &at) {
+    return read_usage(at.guard, at.answer.offer, at.request.user, at.id, at.now);
+}
+
+outcome confirm(const redeem_round &at, redemption hold) {
+    if (!is_yes(confirm_hold_row(at.guard, hold, at.now, at.id, at.request.metadata,
+                                 at.request.has_metadata)))
+        return look_again();
+    hold.hold_expires_at = no_deadline;
+    hold.redeemed_at = at.now;
+    return end_with(at.answer, status::redeemed, hold);
+}
+
+// The user has a hold, live or expired, that is the request's to use. Either way it has its unit,
+// unless a rival takes it over just now, and then its row has changed.
+outcome use_hold(const redeem_round &at, redemption hold) {
+    if (!wants_hold(at))
+        return confirm(at, hold);
+    bool is_live = hold.hold_expires_at > at.now;
+    bool is_adopted = at.id != nullptr && !hold.has_request;
+    TimestampTz deadline =
+        is_live ? hold.hold_expires_at : deadline_after(at.now, at.request.hold_for);
+    if ((!is_live || is_adopted) && !is_yes(keep_hold_row(at.guard, hold, deadline, at.id)))
+        return look_again();
+    hold.hold_expires_at = deadline;
+    at.answer.is_replayed = is_live;
+    return end_with(at.answer, status::held, hold);
+}
+
+// Another request's hold has lapsed: its unit is there for this one.
+outcome end_lapsed_hold(const redeem_round &at, const redemption &hold) {
+    if (is_capped(at.answer.offer))
+        prepare_quota(at.guard, hold.coupon_id);
+    bool has_quota = is_capped(at.answer.offer) && is_quota_set_up(at.guard, hold.coupon_id);
+    if (is_yes(void_expired_hold(at.guard, hold, at.now)) && has_quota)
+        keep_unused_unit(at.guard, hold.coupon_id);
+    return look_again();
+}
+
+// The request id has been used by this user before.
+outcome replay(const redeem_round &at, const redemption &made) {
+    redeem_answer &answer = at.answer;
+    if (answer.has_offer && answer.offer.id != made.coupon_id)
+        report_reused_request(at.request.request);
+    answer.has_offer = answer.has_offer || find_coupon(at.guard, made.coupon_id, answer.offer);
+    bool is_over = is_hold(made) && !made.is_voided && made.hold_expires_at <= at.now;
+    if (is_hold(made) && !made.is_voided && !is_over && !wants_hold(at))
+        return confirm(at, made);
+    answer.is_replayed = true;
+    if (is_over || made.has_lapsed)
+        return end_with(answer, status::expired);
+    if (made.is_voided)
+        return end_with(answer, status::voided, made);
+    return end_with(answer, is_hold(made) ? status::held : status::redeemed, made);
+}
+
+// The coupon cannot be redeemed now; a hold that was placed while it could is honoured.
+outcome refuse(const redeem_round &at, status reason) {
+    if (!wants_hold(at)) {
+        usage seen = read_usage(at);
+        if (seen.verdict == allowance::has_hold && seen.latest.hold_expires_at > at.now)
+            return confirm(at, seen.latest);
+    }
+    return end_with(at.answer, reason);
+}
+
+outcome take_unit_for(const redeem_round &at) {
+    const coupon &offer = at.answer.offer;
+    if (is_known_sold_out(offer.id, at.now))
+        return decided(false);
+    outcome end = take_unit(at.guard, offer, at.now, at.contended);
+    // The user's other call may have had the last unit meanwhile.
+    if (end.verdict == verdict::no && read_usage(at).verdict != allowance::free)
+        return look_again();
+    return end;
+}
+
+outcome redeem_new(const redeem_round &at, int32 use_no) {
+    const coupon &offer = at.answer.offer;
+    if (is_capped(offer)) {
+        outcome end = take_unit_for(at);
+        if (is_undecided(end))
+            return end;
+        if (!is_yes(end))
+            return end_with(at.answer, status::sold_out);
+    }
+    const new_redemption wanted = {
+        offer.id,
+        &at.request.user,
+        use_no,
+        at.now,
+        wants_hold(at) ? deadline_after(at.now, at.request.hold_for) : no_deadline,
+        at.id,
+        at.request.metadata,
+        at.request.has_metadata,
+    };
+    redemption made;
+    CommandId before = GetCurrentCommandId(false);
+    if (append_redemption(at.guard, wanted, made)) {
+        bool may_be_capped = is_capped(offer) || has_changed_coupons();
+        if (may_be_capped && !catalog_of(at.guard).ledger_plan.inserts_plainly)
+            settle_new_row(at.guard, offer.id, before);
+        return end_with(at.answer, wants_hold(at) ? status::held : status::redeemed, made);
+    }
+    if (is_capped(offer))
+        keep_unused_unit(at.guard, offer.id);
+    return look_again();
+}
+
+outcome redeem_judged(const redeem_round &at) {
+    usage seen = read_usage(at);
+    switch (seen.verdict) {
+    case allowance::used_up:
+        return end_with(at.answer, status::already_redeemed, seen.latest);
+    case allowance::has_hold:
+        return use_hold(at, seen.latest);
+    case allowance::has_lapsed_hold:
+        return end_lapsed_hold(at, seen.latest);
+    case allowance::undecided:
+        return hangs_on(seen.rival);
+    case allowance::free:
+        break;
+    }
+    return redeem_new(at, seen.free_use_no);
+}
+
+outcome play_round(const installation &guard, const redeem_request &request, bool contended,
+                   redeem_answer &answer) {
+    memset(&answer, 0, sizeof answer);
+    answer.has_offer = find_coupon(guard, request.key, answer.offer);
+    request_id full_id;
+    const bool is_named = request.part == 0 || answer.has_offer;
+    const redeem_round at = {
+        guard,
+        request,
+        is_named ? full_request_id(request, answer.offer.id, full_id) : nullptr,
+        answer,
+        GetCurrentTimestamp(),
+        contended,
+    };
+    if (at.id != nullptr) {
+        redemption made;
+        outcome found = find_request(guard, request.user, *at.id, made);
+        if (is_undecided(found))
+            return found;
+        if (is_yes(found))
+            return replay(at, made);
+    }
+    if (!answer.has_offer)
+        return end_with(answer, status::not_found);
+    status judged = judge_coupon(answer.offer, at.now);
+    return judged == status::redeemed ? redeem_judged(at) : refuse(at, judged);
+}
+
+} // namespace
+
+installation open_guard_to_write(Oid function, const char *function_name) {
+    PreventCommandIfReadOnly(function_name);
+    PreventCommandIfParallelMode(function_name);
+    CommandCounterIncrement();
+    return open_guard(function, RowExclusiveLock);
+}
+
+redeem_answer redeem(const installation &guard, const redeem_request &request) {
+    redeem_answer answer;
+    bool contended = false;
+    until_decided([&] {
+        outcome end = play_round(guard, request, contended, answer);
+        contended = true;
+        return end;
+    });
+    return answer;
+}
+
+redeem_answer confirm_hold(const installation &guard, int64 id) {
+    redeem_request no_request;
+    memset(&no_request, 0, sizeof no_request);
+    redeem_answer answer;
+    until_decided([&] {
+        redemption found;
+        if (!find_redemption(guard, id, found))
+            report_unknown_redemption(id);
+        memset(&answer, 0, sizeof answer);
+        answer.has_offer = find_coupon(guard, found.coupon_id, answer.offer);
+        const redeem_round at = {guard, no_request, nullptr, answer, GetCurrentTimestamp(), false};
+        if (found.has_lapsed || (!found.is_voided && found.hold_expires_at <= at.now))
+            return end_with(answer, status::expired);
+        if (found.is_voided)
+            return end_with(answer, status::voided, found);
+        if (is_hold(found))
+            return confirm(at, found);
+        answer.is_replayed = true;
+        return end_with(answer, status::redeemed, found);
+    });
+    return answer;
+}
+
+static void return_one_unit(const installation &guard, int64 coupon_id) {
+    return_units(guard, coupon_id, 1);
+}
+
+bool void_redemption(const installation &guard, int64 id, Datum reason, bool has_reason) {
+    return until_decided([&] {
+        redemption found;
+        if (!find_redemption(guard, id, found))
+            report_unknown_redemption(id);
+        if (found.is_voided)
+            return decided(false);
+        // The unit comes back first, so that a trigger of the shop may redeem it.
+        bool has_quota = is_quota_set_up(guard, found.coupon_id);
+        CommandId before = GetCurrentCommandId(false);
+        outcome end = void_row(guard, found, GetCurrentTimestamp(), reason, has_reason,
+                               has_quota ? return_one_unit : nullptr);
+        if (is_yes(end) && !catalog_of(guard).ledger_plan.changes_plainly)
+            end_quota_newer_than(guard, found.coupon_id, before);
+        return is_yes(end) ? end : look_again();
+    });
+}
+
+coupon_check check_coupon(const installation &guard, const user_id &user, const code_key &key) {
+    coupon_check check;
+    memset(&check, 0, sizeof check);
+    check.has_offer = find_coupon(guard, key, check.offer);
+    if (!check.has_offer) {
+        check.status = status::not_found;
+        return check;
+    }
+    TimestampTz now = GetCurrentTimestamp();
+    user_state has = read_user_state(guard, check.offer, user, now);
+    check.uses_left = Max(check.offer.max_per_user - has.uses, 0);
+    if (is_capped(check.offer))
+        check.units_left = count_units_left(guard, check.offer, now);
+    check.status = judge_coupon(check.offer, now);
+    if (has.has_live_hold || (check.status == status::redeemed && has.has_hold))
+        check.status = status::redeemed;
+    else if (check.status == status::redeemed && check.uses_left == 0)
+        check.status = status::already_redeemed;
+    else if (check.status == status::redeemed && is_capped(check.offer) && check.units_left == 0)
+        check.status = status::sold_out;
+    return check;
+}
+
+} // namespace coupon_guard

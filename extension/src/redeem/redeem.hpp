@@ -1,0 +1,68 @@
+// One redemption or hold, from the request to the answer.
+#pragma once
+
+#include "catalog/status.hpp"
+#include "coupon/coupon.hpp"
+#include "ledger/ledger.hpp"
+
+namespace coupon_guard {
+
+struct redeem_request {
+    user_id user;
+    code_key key;
+    bool has_request;
+    request_id request;
+    int part; // 0; or of several coupons redeemed under one request id: which time this one is
+              // named
+    Datum metadata; // jsonb
+    bool has_metadata;
+    const Interval *hold_for; // how long to hold; null: redeem
+};
+
+struct redeem_answer {
+    enum status status;
+    bool has_offer; // false if not_found
+    coupon offer;
+    bool has_redemption; // if redeemed, held, already_redeemed or voided
+    redemption made;
+    bool is_replayed; // it had been done by an earlier call
+};
+static_assert(std::is_trivially_destructible_v<redeem_request> &&
+              std::is_trivially_destructible_v<redeem_answer>);
+
+inline bool is_success(status what) {
+    return what == status::redeemed || what == status::held;
+}
+
+// open_guard() for functions that write to the ledger. Makes visible to them what the command at
+// hand has done so far. Errors: 25006 in a read-only transaction or on a standby.
+installation open_guard_to_write(Oid function, const char *function_name);
+
+// Redeems or holds the coupon for the user, in the transaction at hand. A refusal is an answer, not
+// an error. Waits for a rival transaction only if the answer hangs on how it ends.
+// Errors: RC006 if triggers of the shop use up the cap meanwhile; RC007 for a request id used for
+// another coupon; 40001 under SERIALIZABLE; 40P01;
+// lock_timeout, statement_timeout and cancel while waiting; what the shop's own constraints and
+// triggers on the ledger raise.
+redeem_answer redeem(const installation &guard, const redeem_request &request);
+
+// Turns a hold into a redemption. Status expired if its deadline has passed, voided if it was
+// voided before that. Errors: RC008 for an unknown id; else as for redeem().
+redeem_answer confirm_hold(const installation &guard, int64 id);
+
+// Gives a redemption or hold back, and its unit with it. False if that had been done already.
+// Errors: RC008 for an unknown id; else as for redeem().
+bool void_redemption(const installation &guard, int64 id, Datum reason, bool has_reason);
+
+// What redeem() would answer to this user now, and what is left. Changes and locks nothing, waits
+// for nobody: transactions still open count as if they had not begun.
+struct coupon_check {
+    enum status status;
+    bool has_offer;
+    coupon offer;
+    int32 uses_left;  // of this user; meaningful if the coupon has a limit per user
+    int64 units_left; // meaningful if the coupon is capped
+};
+coupon_check check_coupon(const installation &guard, const user_id &user, const code_key &key);
+
+} // namespace coupon_guard

@@ -1,0 +1,106 @@
+#include "redeem/redeem_coupons.hpp"
+
+extern "C" {
+#include "utils/resowner.h"
+}
+
+namespace coupon_guard {
+namespace {
+
+struct place {
+    int64 coupon_id; // what is not found comes first
+    int request;
+};
+
+int compare_places(const void *a, const void *b) {
+    const place &left = *static_cast<const place *>(a);
+    const place &right = *static_cast<const place *>(b);
+    if (left.coupon_id != right.coupon_id)
+        return left.coupon_id < right.coupon_id ? -1 : 1;
+    return left.request - right.request;
+}
+
+place *order_of_work(const installation &guard, redeem_request *requests, int count) {
+    place *order = static_cast<place *>(palloc(sizeof(place) * count));
+    for (int i = 0; i < count; i++) {
+        coupon found;
+        order[i].coupon_id = find_coupon(guard, requests[i].key, found) ? found.id : PG_INT64_MIN;
+        order[i].request = i;
+    }
+    qsort(order, count, sizeof(place), compare_places);
+    for (int i = 0; i < count; i++) {
+        bool is_next = i > 0 && order[i].coupon_id == order[i - 1].coupon_id;
+        requests[order[i].request].part = is_next ? requests[order[i - 1].request].part + 1 : 1;
+    }
+    return order;
+}
+
+// True if all succeeded.
+bool redeem_in_order(const installation &guard, const redeem_request *requests,
+                     redeem_answer *answers, const place *order, int count) {
+    bool all = true;
+    for (int i = 0; i < count; i++) {
+        CHECK_FOR_INTERRUPTS();
+        redeem_answer &answer = answers[order[i].request];
+        answer = redeem(guard, requests[order[i].request]);
+        all &= is_success(answer.status);
+    }
+    return all;
+}
+
+bool is_undone(const redeem_answer &answer) {
+    return is_success(answer.status) && !answer.is_replayed;
+}
+
+// A code named twice may have been refused for what was undone: then there is no redemption to
+// name.
+void withhold(redeem_answer *answers, int count) {
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < count; j++)
+            if (!is_success(answers[i].status) && is_undone(answers[j]) &&
+                answers[i].made.id == answers[j].made.id)
+                answers[i].has_redemption = false;
+    for (int i = 0; i < count; i++) {
+        if (!is_undone(answers[i]))
+            continue;
+        answers[i].status = status::withheld;
+        answers[i].has_redemption = false;
+    }
+}
+
+} // namespace
+
+void redeem_all(const installation &guard, redeem_request *requests, redeem_answer *answers,
+                int count) {
+    const place *order = order_of_work(guard, requests, count);
+    MemoryContext memory = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    BeginInternalSubTransaction(nullptr);
+    MemoryContextSwitchTo(memory);
+    // The one PG_TRY of the extension: an error must not leave the subtransaction to whoever
+    // catches it.
+    PG_TRY();
+    {
+        if (redeem_in_order(guard, requests, answers, order, count))
+            ReleaseCurrentSubTransaction();
+        else {
+            RollbackAndReleaseCurrentSubTransaction();
+            withhold(answers, count);
+        }
+        MemoryContextSwitchTo(memory);
+        CurrentResourceOwner = owner;
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(memory);
+        ErrorData *error = CopyErrorData();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+        MemoryContextSwitchTo(memory);
+        CurrentResourceOwner = owner;
+        ReThrowError(error);
+    }
+    PG_END_TRY();
+}
+
+} // namespace coupon_guard

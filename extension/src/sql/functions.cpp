@@ -1,0 +1,342 @@
+// The SQL-callable functions but for triggers: unpack the arguments, call one function, pack the
+// result.
+
+#include "coupon/own_changes.hpp"
+#include "quota/quota.hpp"
+#include "quota/quota_ahead.hpp"
+#include "quota/quota_stripes.hpp"
+#include "redeem/redeem.hpp"
+#include "redeem/redeem_coupons.hpp"
+#include "sql/arguments.hpp"
+#include "sql/keep_rows.hpp"
+#include "sql/refusal.hpp"
+
+extern "C" {
+#include "utils/array.h"
+
+PG_MODULE_MAGIC;
+void _PG_init(void);
+}
+
+namespace coupon_guard {
+namespace {
+
+// ---- results ----------------------------------------------------------------------------------
+
+// What an answer type must be. The rows made of it are read by its columns' types, so each is
+// compared; whenever the type may have changed, which its identifier tells.
+template <int count>
+struct answer_shape {
+    Oid columns[count]; // InvalidOid: the enum coupon_status
+    uint64 proven;      // identifier of the row type that was compared last
+};
+
+void report_altered_type(Oid type) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("type %s is not as extension coupon_guard made it", format_type_be(type))));
+}
+
+template <int count>
+TupleDesc prove_answer_type(const catalog &tables, Oid type, answer_shape<count> &shape) {
+    const TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_TUPDESC);
+    if (entry->tupDesc == nullptr)
+        report_altered_type(type);
+    if (entry->tupDesc_identifier == shape.proven)
+        return entry->tupDesc;
+    bool is_same = entry->tupDesc->natts == count;
+    for (int i = 0; i < count && is_same; i++) {
+        Form_pg_attribute column = TupleDescAttr(entry->tupDesc, i);
+        Oid expected = OidIsValid(shape.columns[i]) ? shape.columns[i] : tables.status_type;
+        is_same = !column->attisdropped && column->atttypid == expected && column->atttypmod == -1;
+    }
+    if (!is_same)
+        report_altered_type(type);
+    shape.proven = entry->tupDesc_identifier;
+    return entry->tupDesc;
+}
+
+// A row of one of our composite types.
+template <int count>
+Datum form_row(const catalog &tables, Oid type, answer_shape<count> &shape,
+               const Datum (&values)[count], const bool (&nulls)[count]) {
+    return HeapTupleGetDatum(heap_form_tuple(prove_answer_type(tables, type, shape),
+                                             const_cast<Datum *>(values),
+                                             const_cast<bool *>(nulls)));
+}
+
+constexpr int answer_column_count = 7;
+answer_shape<answer_column_count> redeem_answer_shape = {
+    {InvalidOid, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, BOOLOID}, 0};
+answer_shape<answer_column_count> hold_answer_shape = redeem_answer_shape;
+answer_shape<4> check_answer_shape = {{InvalidOid, INT8OID, INT4OID, INT8OID}, 0};
+
+// The columns of an answer; a hold shows its deadline where a redemption shows its time.
+void fill_answer(const catalog &tables, const redeem_answer &answer, bool of_hold, Datum *values,
+                 bool *nulls) {
+    bool has_terms = is_success(answer.status) && answer.has_offer && answer.offer.has_terms;
+    values[0] = ObjectIdGetDatum(tables.status_values[static_cast<int>(answer.status)]);
+    values[1] = Int64GetDatum(answer.made.id);
+    values[2] = Int64GetDatum(answer.offer.id);
+    values[3] = Int32GetDatum(answer.made.use_no);
+    values[4] =
+        TimestampTzGetDatum(of_hold ? answer.made.hold_expires_at : answer.made.redeemed_at);
+    values[5] = answer.offer.terms;
+    values[6] = BoolGetDatum(answer.is_replayed);
+    nulls[0] = nulls[6] = false;
+    nulls[1] = nulls[3] = !answer.has_redemption;
+    nulls[2] = !answer.has_offer;
+    nulls[4] = !answer.has_redemption || (of_hold && !is_hold(answer.made));
+    nulls[5] = !has_terms;
+}
+
+Datum pack_answer(const installation &guard, const redeem_answer &answer, bool of_hold) {
+    const catalog &tables = catalog_of(guard);
+    Datum values[answer_column_count];
+    bool nulls[answer_column_count];
+    fill_answer(tables, answer, of_hold, values, nulls);
+    answer_shape<answer_column_count> &shape = of_hold ? hold_answer_shape : redeem_answer_shape;
+    return form_row(tables, guard.result_type, shape, values, nulls);
+}
+
+// ---- redeeming --------------------------------------------------------------------------------
+
+void read_options(redeem_request &request, const NullableDatum &request_id,
+                  const NullableDatum &metadata) {
+    request.has_request = !request_id.isnull;
+    request.part = 0;
+    if (request.has_request)
+        read_request_id(request_id.value, request.request);
+    request.has_metadata = !metadata.isnull;
+    request.metadata =
+        metadata.isnull ? Datum{0} : PointerGetDatum(PG_DETOAST_DATUM(metadata.value));
+}
+
+void read_user_and_code(FunctionCallInfo call, user_reader read_user, redeem_request &request) {
+    check_argument_given(call->args[0], "user id");
+    check_argument_given(call->args[1], "code");
+    read_user(call->args[0].value, request.user);
+    request.key = read_code(call->args[1].value);
+    request.hold_for = nullptr;
+}
+
+// redeem_coupon(user_id, code, request_id, metadata)
+Datum redeem_coupon(FunctionCallInfo call, user_reader read_user, bool is_strict) {
+    redeem_request request;
+    read_user_and_code(call, read_user, request);
+    read_options(request, call->args[2], call->args[3]);
+    const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupon()");
+    redeem_answer answer = redeem(guard, request);
+    if (is_strict && !is_success(answer.status))
+        report_refusal(request, answer, call->args[1].value);
+    return pack_answer(guard, answer, false);
+}
+
+Datum redeem_or_answer(FunctionCallInfo call, user_reader read_user) {
+    return redeem_coupon(call, read_user, false);
+}
+
+Datum redeem_or_raise(FunctionCallInfo call, user_reader read_user) {
+    return redeem_coupon(call, read_user, true);
+}
+
+// hold_coupon(user_id, code, ttl, request_id, metadata)
+Datum hold_coupon(FunctionCallInfo call, user_reader read_user) {
+    redeem_request request;
+    read_user_and_code(call, read_user, request);
+    check_argument_given(call->args[2], "ttl");
+    request.hold_for = read_duration(call->args[2].value, "ttl");
+    read_options(request, call->args[3], call->args[4]);
+    const installation guard = open_guard_to_write(call->flinfo->fn_oid, "hold_coupon()");
+    return pack_answer(guard, redeem(guard, request), true);
+}
+
+// ---- redeeming several ------------------------------------------------------------------------
+
+void check_code_count(int count) {
+    if (count > most_codes)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many codes"),
+                        errdetail("There are %d; the limit is %d.", count, most_codes)));
+}
+
+redeem_request *read_requests(const redeem_request &common, const Datum *codes, const bool *nulls,
+                              int count) {
+    if (common.has_request &&
+        common.request.length() + max_request_suffix_bytes > max_request_id_bytes)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("request id is too long for several coupons"),
+                        errdetail("It has %zu bytes; the limit is %zu.", common.request.length(),
+                                  max_request_id_bytes - max_request_suffix_bytes)));
+    auto requests = static_cast<redeem_request *>(palloc(sizeof(redeem_request) * count));
+    for (int i = 0; i < count; i++) {
+        check_argument_given({codes[i], nulls[i]}, "code");
+        requests[i] = common;
+        requests[i].key = read_code(codes[i]);
+    }
+    return requests;
+}
+
+// redeem_coupons(user_id, codes, request_id, metadata)
+Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
+    check_argument_given(call->args[0], "user id");
+    check_argument_given(call->args[1], "codes");
+    redeem_request common;
+    read_user(call->args[0].value, common.user);
+    common.hold_for = nullptr;
+    read_options(common, call->args[2], call->args[3]);
+    Datum *codes;
+    bool *nulls;
+    int count;
+    ArrayType *array = DatumGetArrayTypeP(call->args[1].value);
+    check_code_count(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
+    deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &codes, &nulls, &count);
+    redeem_request *requests = read_requests(common, codes, nulls, count);
+
+    InitMaterializedSRF(call, 0);
+    const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupons()");
+    auto answers = static_cast<redeem_answer *>(palloc(sizeof(redeem_answer) * count));
+    redeem_all(guard, requests, answers, count);
+    auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
+    Assert(result->setDesc->natts == 1 + answer_column_count);
+    for (int i = 0; i < count; i++) {
+        Datum row[1 + answer_column_count] = {codes[i]};
+        bool row_nulls[1 + answer_column_count] = {false};
+        fill_answer(catalog_of(guard), answers[i], false, row + 1, row_nulls + 1);
+        tuplestore_putvalues(result->setResult, result->setDesc, row, row_nulls);
+    }
+    return Datum{0};
+}
+
+// ---- looking ----------------------------------------------------------------------------------
+
+// check_coupon(user_id, code)
+Datum check_coupon(FunctionCallInfo call, user_reader read_user) {
+    redeem_request request;
+    read_user_and_code(call, read_user, request);
+    PreventCommandIfParallelMode("check_coupon()");
+    CommandCounterIncrement(); // what the command at hand has done so far counts
+    const installation guard = open_guard(call->flinfo->fn_oid, AccessShareLock);
+    coupon_check check = check_coupon(guard, request.user, request.key);
+    const catalog &tables = catalog_of(guard);
+    const Datum values[] = {
+        ObjectIdGetDatum(tables.status_values[static_cast<int>(check.status)]),
+        Int64GetDatum(check.offer.id),
+        Int32GetDatum(check.uses_left),
+        Int64GetDatum(check.units_left),
+    };
+    const bool nulls[] = {
+        false,
+        !check.has_offer,
+        !check.has_offer || check.offer.max_per_user == no_limit,
+        !check.has_offer || !is_capped(check.offer),
+    };
+    return form_row(tables, guard.result_type, check_answer_shape, values, nulls);
+}
+
+Datum coupon_key(Datum code) {
+    code_key key = read_code(code);
+    switch (key.error) {
+    case code_key_error::too_long:
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("coupon code is too long"),
+                        errdetail("A code may have %zu bytes, its key %zu bytes in UTF-8.",
+                                  max_code_bytes, max_code_key_bytes)));
+        break;
+    case code_key_error::unassigned:
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("coupon code has an unassigned character"),
+                        errdetail("Unicode promises stable case and compatibility forms for "
+                                  "assigned characters only.")));
+        break;
+    case code_key_error::invalid_utf8: // reported already
+    case code_key_error::none:
+        break;
+    }
+    return PointerGetDatum(cstring_to_text_with_len(key.bytes, key.length));
+}
+
+} // namespace
+} // namespace coupon_guard
+
+using namespace coupon_guard;
+
+extern "C" {
+
+void _PG_init(void) {
+    DefineCustomIntVariable("coupon_guard.quota_stripes",
+                            "The most rows that the quota of a capped coupon is divided over.",
+                            "A quota begins with few, and gets more where buyers meet. "
+                            "Column stripes of a coupon stands instead.",
+                            &quota_stripes, 64, 1, 1024, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(
+        "coupon_guard.user_id_type", "The type that the shop's user ids have.",
+        "Ids that come as text are read as this type, so that one user has one "
+        "spelling; auto: bigint, uuid, or text that is no other spelling of one.",
+        &user_ids_are, user_ids_are, user_id_type_names, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    MarkGUCPrefixReserved("coupon_guard");
+    register_catalog_callbacks();
+    register_transaction_callbacks();
+    register_own_change_callbacks();
+    register_keep_rows_hook();
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_coupon_key);
+Datum coupon_guard_coupon_key(PG_FUNCTION_ARGS) {
+    return coupon_key(PG_GETARG_DATUM(0));
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_version);
+Datum coupon_guard_version(PG_FUNCTION_ARGS) {
+    return PointerGetDatum(cstring_to_text(COUPON_GUARD_VERSION));
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_user_id_fault);
+Datum coupon_guard_user_id_fault(PG_FUNCTION_ARGS) {
+    spelling_fault fault = judge_user(PG_GETARG_DATUM(0));
+    if (fault == spelling_fault::none)
+        PG_RETURN_NULL();
+    return PointerGetDatum(cstring_to_text(describe(fault)));
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_generation);
+Datum coupon_guard_generation(PG_FUNCTION_ARGS) {
+    PreventCommandIfParallelMode("coupon_guard_generation()");
+    const installation guard = open_guard(fcinfo->flinfo->fn_oid, AccessShareLock);
+    const catalog &tables = catalog_of(guard);
+    if (!tables.follows_changes)
+        PG_RETURN_NULL();
+    return Int32GetDatum(tables.generation);
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_confirm_hold);
+Datum coupon_guard_confirm_hold(PG_FUNCTION_ARGS) {
+    check_argument_given(fcinfo->args[0], "hold id");
+    const installation guard = open_guard_to_write(fcinfo->flinfo->fn_oid, "confirm_hold()");
+    return pack_answer(guard, confirm_hold(guard, PG_GETARG_INT64(0)), false);
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_void_redemption);
+Datum coupon_guard_void_redemption(PG_FUNCTION_ARGS) {
+    check_argument_given(fcinfo->args[0], "redemption id");
+    const installation guard = open_guard_to_write(fcinfo->flinfo->fn_oid, "void_redemption()");
+    return BoolGetDatum(
+        void_redemption(guard, PG_GETARG_INT64(0), PG_GETARG_DATUM(1), !PG_ARGISNULL(1)));
+}
+
+// The functions that come once for each type of user id.
+#define FUNCTION_OF_USER(name, function, read_user)                                                \
+    PG_FUNCTION_INFO_V1(name);                                                                     \
+    Datum name(PG_FUNCTION_ARGS) {                                                                 \
+        return function(fcinfo, read_user);                                                        \
+    }
+
+#define FUNCTIONS_OF_USERS(name, function)                                                         \
+    FUNCTION_OF_USER(coupon_guard_##name##_bigint, function, read_bigint_user)                     \
+    FUNCTION_OF_USER(coupon_guard_##name##_uuid, function, read_uuid_user)                         \
+    FUNCTION_OF_USER(coupon_guard_##name##_text, function, read_text_user)
+
+FUNCTIONS_OF_USERS(redeem, redeem_or_answer)
+FUNCTIONS_OF_USERS(redeem_strict, redeem_or_raise)
+FUNCTIONS_OF_USERS(redeem_several, redeem_coupons)
+FUNCTIONS_OF_USERS(hold, hold_coupon)
+FUNCTIONS_OF_USERS(check, check_coupon)
+}

@@ -1,0 +1,108 @@
+#include "sql/refusal.hpp"
+
+#include "sql/arguments.hpp"
+
+namespace coupon_guard {
+namespace {
+
+constexpr int sqlstate_not_found = MAKE_SQLSTATE('R', 'C', '0', '0', '1');
+constexpr int sqlstate_inactive = MAKE_SQLSTATE('R', 'C', '0', '0', '2');
+constexpr int sqlstate_not_started = MAKE_SQLSTATE('R', 'C', '0', '0', '3');
+constexpr int sqlstate_expired = MAKE_SQLSTATE('R', 'C', '0', '0', '4');
+constexpr int sqlstate_already_redeemed = MAKE_SQLSTATE('R', 'C', '0', '0', '5');
+constexpr int sqlstate_sold_out = MAKE_SQLSTATE('R', 'C', '0', '0', '6');
+constexpr int sqlstate_reused_request = MAKE_SQLSTATE('R', 'C', '0', '0', '7');
+constexpr int sqlstate_unknown_redemption = MAKE_SQLSTATE('R', 'C', '0', '0', '8');
+constexpr int sqlstate_voided = MAKE_SQLSTATE('R', 'C', '0', '1', '2');
+
+} // namespace
+
+void report_refusal(const redeem_request &request, const redeem_answer &answer, Datum code) {
+    const char *typed = clip_for_message(code);
+    switch (answer.status) {
+    case status::not_found:
+        ereport(ERROR,
+                (errcode(sqlstate_not_found), errmsg("coupon \"%s\" does not exist", typed),
+                 errdetail("No coupon has this code, whatever the case, blanks and Unicode form."),
+                 errhint("Function coupon_key() shows the form by which codes are compared.")));
+        break;
+    case status::inactive:
+        ereport(ERROR, (errcode(sqlstate_inactive), errmsg("coupon \"%s\" is not active", typed),
+                        errdetail("Coupon " INT64_FORMAT " has active = false.", answer.offer.id),
+                        errhint("Set active = true to let it be redeemed.")));
+        break;
+    case status::not_started:
+        ereport(
+            ERROR,
+            (errcode(sqlstate_not_started), errmsg("coupon \"%s\" has not started", typed),
+             errdetail("It can be redeemed from %s.", timestamptz_to_str(answer.offer.starts_at)),
+             errhint("Column starts_at of the coupon says when it starts.")));
+        break;
+    case status::expired:
+        ereport(ERROR, (errcode(sqlstate_expired), errmsg("coupon \"%s\" has expired", typed),
+                        errdetail("It could be redeemed until %s.",
+                                  timestamptz_to_str(answer.offer.expires_at)),
+                        errhint("Column expires_at of the coupon says when it ends.")));
+        break;
+    case status::already_redeemed:
+        ereport(
+            ERROR,
+            (errcode(sqlstate_already_redeemed),
+             errmsg("coupon \"%s\" has already been redeemed by user \"%s\"", typed,
+                    clip_for_message(request.user.datum())),
+             errdetail("The limit per user is %d; the latest redemption has ID " INT64_FORMAT ".",
+                       answer.offer.max_per_user, answer.made.id),
+             errhint("Function redeem_coupon() answers with a status instead of an error.")));
+        break;
+    case status::sold_out:
+        ereport(ERROR, (errcode(sqlstate_sold_out), errmsg("coupon \"%s\" is sold out", typed),
+                        errdetail("All " INT64_FORMAT " units are redeemed or held.",
+                                  answer.offer.max_redemptions),
+                        errhint("Raise max_redemptions to let more be redeemed.")));
+        break;
+    case status::voided:
+        ereport(ERROR, (errcode(sqlstate_voided),
+                        errmsg("the redemption of request id \"%s\" has been voided",
+                               clip_for_message(request.request.datum())),
+                        errdetail("It has ID " INT64_FORMAT ".", answer.made.id),
+                        errhint("Use a new request id to redeem coupon \"%s\" again.", typed)));
+        break;
+    case status::redeemed:
+    case status::held:
+    case status::withheld:
+        break;
+    }
+    pg_unreachable();
+}
+
+void report_endless_hold() {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ttl must be finite")));
+    pg_unreachable();
+}
+
+void report_sold_out(int64 coupon_id) {
+    ereport(ERROR,
+            (errcode(sqlstate_sold_out), errmsg("coupon " INT64_FORMAT " is sold out", coupon_id),
+             errdetail("All its units are redeemed or held."),
+             errhint("Raise max_redemptions to let more be redeemed.")));
+    pg_unreachable();
+}
+
+void report_reused_request(const request_id &request) {
+    ereport(ERROR, (errcode(sqlstate_reused_request),
+                    errmsg("request id \"%s\" has been used for another coupon",
+                           clip_for_message(request.datum())),
+                    errdetail("A request id stands for one redemption of one coupon by one user."),
+                    errhint("Use a new request id for a new request.")));
+    pg_unreachable();
+}
+
+void report_unknown_redemption(int64 id) {
+    ereport(ERROR, (errcode(sqlstate_unknown_redemption),
+                    errmsg("redemption " INT64_FORMAT " does not exist", id),
+                    errdetail("No committed row of the ledger has this ID."),
+                    errhint("Use the redemption_id that redeem_coupon() or hold_coupon() gave.")));
+    pg_unreachable();
+}
+
+} // namespace coupon_guard

@@ -1,0 +1,26 @@
+// Refusals and misuse as errors: SQLSTATEs of class RC, which is in the range that the SQL
+// standard leaves to implementations.
+#pragma once
+
+#include "redeem/redeem.hpp"
+
+namespace coupon_guard {
+
+// Raises the error of a refusal (RC001 to RC006, RC012), as redeem_coupon_strict() does. code is
+// what the customer typed.
+[[noreturn]] void report_refusal(const redeem_request &request, const redeem_answer &answer,
+                                 Datum code);
+
+// 22023: a hold that would never end.
+[[noreturn]] void report_endless_hold();
+
+// RC006 for a row that plain SQL wants to add to the ledger.
+[[noreturn]] void report_sold_out(int64 coupon_id);
+
+// RC007: the request id has been used for another coupon.
+[[noreturn]] void report_reused_request(const request_id &request);
+
+// RC008: there is no redemption with this id.
+[[noreturn]] void report_unknown_redemption(int64 id);
+
+} // namespace coupon_guard
