@@ -1,4 +1,4 @@
-// A text datum in place: what a scan key or a tuple needs, without an allocation.
+// Text datums. In place: what a scan key or a tuple needs, without an allocation.
 #pragma once
 
 #include "pg/backend.hpp"
@@ -23,5 +23,8 @@ struct text_value {
     std::size_t length() const { return VARSIZE(&header) - VARHDRSZ; }
 };
 static_assert(offsetof(text_value<1>, bytes) == VARHDRSZ);
+
+// A text datum as a string for an error message, at most 64 bytes of it.
+const char *clip_for_message(Datum text);
 
 } // namespace coupon_guard

@@ -70,6 +70,9 @@ void settle_new_row(const installation &guard, int64 coupon_id, CommandId since)
 void end_quota(const installation &guard, int64 coupon_id);
 void end_all_quotas(const installation &guard);
 
+// RC006, for a live row that is beyond the cap.
+[[noreturn]] void report_sold_out(int64 coupon_id);
+
 // The units that buyers can have in the newest committed state, those of expired holds included.
 int64 count_units_left(const installation &guard, const coupon &offer, TimestampTz moment);
 

@@ -20,11 +20,11 @@
 // waits for the same coupon again (40P01).
 
 #include "catalog/news.hpp"
+#include "catalog/sqlstate.hpp"
 #include "ledger/ledger.hpp"
 #include "quota/quota.hpp"
 #include "quota/quota_ahead.hpp"
 #include "quota/quota_stripes.hpp"
-#include "sql/refusal.hpp"
 
 namespace coupon_guard {
 namespace {
@@ -196,6 +196,14 @@ bool end_quota_newer_than(const installation &guard, int64 coupon_id, CommandId 
         return false;
     end_quota(guard, coupon_id);
     return true;
+}
+
+void report_sold_out(int64 coupon_id) {
+    ereport(ERROR,
+            (errcode(sqlstate_sold_out), errmsg("coupon " INT64_FORMAT " is sold out", coupon_id),
+             errdetail("All its units are redeemed or held."),
+             errhint("Raise max_redemptions to let more be redeemed.")));
+    pg_unreachable();
 }
 
 void settle_new_row(const installation &guard, int64 coupon_id, CommandId since) {

@@ -29,7 +29,7 @@
 #include "quota/quota.hpp"
 #include "quota/quota_ahead.hpp"
 #include "quota/sold_out.hpp"
-#include "sql/refusal.hpp"
+#include "redeem/refusal.hpp"
 
 namespace coupon_guard {
 namespace {

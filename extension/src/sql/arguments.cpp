@@ -185,11 +185,4 @@ const Interval *read_duration(Datum value, const char *name) {
     return duration;
 }
 
-const char *clip_for_message(Datum value) {
-    text *given = DatumGetTextPP(value);
-    int length = VARSIZE_ANY_EXHDR(given);
-    int clipped = pg_mbcliplen(VARDATA_ANY(given), length, 64);
-    return psprintf("%.*s%s", clipped, VARDATA_ANY(given), clipped < length ? "..." : "");
-}
-
 } // namespace coupon_guard

@@ -4,6 +4,7 @@
 #include "core/code_key.hpp"
 #include "core/user_spelling.hpp"
 #include "ledger/ledger.hpp"
+#include "pg/text_value.hpp"
 
 namespace coupon_guard {
 
@@ -34,8 +35,5 @@ code_key read_code(Datum code);
 
 // Errors: 22023 unless the duration is positive and finite.
 const Interval *read_duration(Datum value, const char *name);
-
-// A text datum as a string for an error message, at most 64 bytes of it.
-const char *clip_for_message(Datum text);
 
 } // namespace coupon_guard

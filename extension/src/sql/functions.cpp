@@ -7,9 +7,9 @@
 #include "quota/quota_stripes.hpp"
 #include "redeem/redeem.hpp"
 #include "redeem/redeem_coupons.hpp"
+#include "redeem/refusal.hpp"
 #include "sql/arguments.hpp"
 #include "sql/keep_rows.hpp"
-#include "sql/refusal.hpp"
 
 extern "C" {
 #include "utils/array.h"

@@ -11,7 +11,6 @@
 #include "quota/quota.hpp"
 #include "quota/quota_ahead.hpp"
 #include "sql/arguments.hpp"
-#include "sql/refusal.hpp"
 
 namespace coupon_guard {
 namespace {

@@ -1,5 +1,4 @@
-// Refusals and misuse as errors: SQLSTATEs of class RC, which is in the range that the SQL
-// standard leaves to implementations.
+// Refusals and misuse as errors.
 #pragma once
 
 #include "redeem/redeem.hpp"
@@ -13,9 +12,6 @@ namespace coupon_guard {
 
 // 22023: a hold that would never end.
 [[noreturn]] void report_endless_hold();
-
-// RC006 for a row that plain SQL wants to add to the ledger.
-[[noreturn]] void report_sold_out(int64 coupon_id);
 
 // RC007: the request id has been used for another coupon.
 [[noreturn]] void report_reused_request(const request_id &request);

@@ -1,21 +1,9 @@
-#include "sql/refusal.hpp"
+#include "redeem/refusal.hpp"
 
-#include "sql/arguments.hpp"
+#include "catalog/sqlstate.hpp"
+#include "pg/text_value.hpp"
 
 namespace coupon_guard {
-namespace {
-
-constexpr int sqlstate_not_found = MAKE_SQLSTATE('R', 'C', '0', '0', '1');
-constexpr int sqlstate_inactive = MAKE_SQLSTATE('R', 'C', '0', '0', '2');
-constexpr int sqlstate_not_started = MAKE_SQLSTATE('R', 'C', '0', '0', '3');
-constexpr int sqlstate_expired = MAKE_SQLSTATE('R', 'C', '0', '0', '4');
-constexpr int sqlstate_already_redeemed = MAKE_SQLSTATE('R', 'C', '0', '0', '5');
-constexpr int sqlstate_sold_out = MAKE_SQLSTATE('R', 'C', '0', '0', '6');
-constexpr int sqlstate_reused_request = MAKE_SQLSTATE('R', 'C', '0', '0', '7');
-constexpr int sqlstate_unknown_redemption = MAKE_SQLSTATE('R', 'C', '0', '0', '8');
-constexpr int sqlstate_voided = MAKE_SQLSTATE('R', 'C', '0', '1', '2');
-
-} // namespace
 
 void report_refusal(const redeem_request &request, const redeem_answer &answer, Datum code) {
     const char *typed = clip_for_message(code);
@@ -77,14 +65,6 @@ void report_refusal(const redeem_request &request, const redeem_answer &answer, 
 
 void report_endless_hold() {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ttl must be finite")));
-    pg_unreachable();
-}
-
-void report_sold_out(int64 coupon_id) {
-    ereport(ERROR,
-            (errcode(sqlstate_sold_out), errmsg("coupon " INT64_FORMAT " is sold out", coupon_id),
-             errdetail("All its units are redeemed or held."),
-             errhint("Raise max_redemptions to let more be redeemed.")));
     pg_unreachable();
 }
 

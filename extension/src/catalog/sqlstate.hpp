@@ -1,0 +1,19 @@
+// SQLSTATEs of our own: class RC, which is in the range that the SQL standard leaves to
+// implementations. The README's table of statuses says what each means.
+#pragma once
+
+#include "pg/backend.hpp"
+
+namespace coupon_guard {
+
+inline constexpr int sqlstate_not_found = MAKE_SQLSTATE('R', 'C', '0', '0', '1');
+inline constexpr int sqlstate_inactive = MAKE_SQLSTATE('R', 'C', '0', '0', '2');
+inline constexpr int sqlstate_not_started = MAKE_SQLSTATE('R', 'C', '0', '0', '3');
+inline constexpr int sqlstate_expired = MAKE_SQLSTATE('R', 'C', '0', '0', '4');
+inline constexpr int sqlstate_already_redeemed = MAKE_SQLSTATE('R', 'C', '0', '0', '5');
+inline constexpr int sqlstate_sold_out = MAKE_SQLSTATE('R', 'C', '0', '0', '6');
+inline constexpr int sqlstate_reused_request = MAKE_SQLSTATE('R', 'C', '0', '0', '7');
+inline constexpr int sqlstate_unknown_redemption = MAKE_SQLSTATE('R', 'C', '0', '0', '8');
+inline constexpr int sqlstate_voided = MAKE_SQLSTATE('R', 'C', '0', '1', '2');
+
+} // namespace coupon_guard
