@@ -304,8 +304,8 @@ COMMENT ON TYPE @extschema@.coupon_hold_answer IS 'what hold_coupon() answers';
 CREATE TYPE @extschema@.coupon_check_answer AS (
   status @extschema@.coupon_status,
   coupon_id pg_catalog.int8,
-  uses_left pg_catalog.int4,
-  units_left pg_catalog.int8
+  remaining_uses pg_catalog.int4,
+  remaining_units pg_catalog.int8
 );
 COMMENT ON TYPE @extschema@.coupon_check_answer IS
   'what check_coupon() answers; what is left is NULL where there is no limit';
@@ -362,7 +362,7 @@ RETURNS TABLE (
   code pg_catalog.text, status @extschema@.coupon_status, redemption_id pg_catalog.int8,
   coupon_id pg_catalog.int8, use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz,
   terms pg_catalog.jsonb, replayed pg_catalog.bool)
-AS 'MODULE_PATHNAME', 'coupon_guard_redeem_several_bigint'
+AS 'MODULE_PATHNAME', 'coupon_guard_redeem_coupons_bigint'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 CREATE FUNCTION @extschema@.redeem_coupons(
@@ -372,7 +372,7 @@ RETURNS TABLE (
   code pg_catalog.text, status @extschema@.coupon_status, redemption_id pg_catalog.int8,
   coupon_id pg_catalog.int8, use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz,
   terms pg_catalog.jsonb, replayed pg_catalog.bool)
-AS 'MODULE_PATHNAME', 'coupon_guard_redeem_several_uuid'
+AS 'MODULE_PATHNAME', 'coupon_guard_redeem_coupons_uuid'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 CREATE FUNCTION @extschema@.redeem_coupons(
@@ -382,7 +382,7 @@ RETURNS TABLE (
   code pg_catalog.text, status @extschema@.coupon_status, redemption_id pg_catalog.int8,
   coupon_id pg_catalog.int8, use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz,
   terms pg_catalog.jsonb, replayed pg_catalog.bool)
-AS 'MODULE_PATHNAME', 'coupon_guard_redeem_several_text'
+AS 'MODULE_PATHNAME', 'coupon_guard_redeem_coupons_text'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 CREATE FUNCTION @extschema@.hold_coupon(
@@ -428,7 +428,7 @@ AS 'MODULE_PATHNAME', 'coupon_guard_check_text'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 CREATE FUNCTION @extschema@.confirm_hold(
-  hold_id pg_catalog.int8)
+  redemption_id pg_catalog.int8)
 RETURNS @extschema@.coupon_redeem_answer
 AS 'MODULE_PATHNAME', 'coupon_guard_confirm_hold'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -486,7 +486,7 @@ COMMENT ON FUNCTION @extschema@.void_redemption(pg_catalog.int8, pg_catalog.text
 -- Units of expired holds count as remaining: the next buyer can have them.
 CREATE VIEW @extschema@.coupon_usage AS
 SELECT c.id AS coupon_id, c.code, c.max_redemptions, live.uses - hold.uses AS redeemed, hold.held, void.voided,
-  c.max_redemptions - (live.uses - hold.uses) - hold.held AS remaining
+  c.max_redemptions - (live.uses - hold.uses) - hold.held AS remaining_units
 FROM @extschema@.coupon AS c
 CROSS JOIN LATERAL (
   SELECT count(*) AS uses
@@ -508,7 +508,7 @@ COMMENT ON VIEW @extschema@.coupon_usage IS
 
 -- One statement, so one snapshot: on a live system too the figures belong together. The ledger is read once. A body that
 -- is parsed here goes on when tables, columns or schemas are renamed.
-CREATE FUNCTION @extschema@.coupon_guard_check()
+CREATE FUNCTION @extschema@.coupon_guard_verify()
 RETURNS TABLE (invariant text, coupon_id int8, user_id text, detail text)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -572,7 +572,7 @@ BEGIN ATOMIC
   WHERE NOT EXISTS (SELECT FROM @extschema@.coupon AS c
                     WHERE c.id = q.coupon_id AND c.max_redemptions IS NOT NULL);
 END;
-COMMENT ON FUNCTION @extschema@.coupon_guard_check() IS
+COMMENT ON FUNCTION @extschema@.coupon_guard_verify() IS
   'one row for every invariant that is broken; none when all is well';
 
 -- ---------------------------------------------------------------------------

@@ -88,7 +88,7 @@ UPDATE coupon SET active = NULL WHERE code = 'ONCE';
 SELECT status FROM redeem_coupon(2, 'ONCE');
 \echo :LAST_ERROR_SQLSTATE
 ROLLBACK;
--- (Columns that coupon_guard_check() names cannot be changed at all: PostgreSQL says so.)
+-- (Columns that coupon_guard_verify() names cannot be changed at all: PostgreSQL says so.)
 -- The enum
 BEGIN;
 ALTER TYPE coupon_status RENAME VALUE 'redeemed' TO 'done';

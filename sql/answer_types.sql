@@ -83,12 +83,12 @@ SELECT status, use_no, terms FROM redeem_coupon(3, 'MANY');
 \c -
 \set VERBOSITY sqlstate
 BEGIN;
-ALTER TYPE coupon_check_answer ALTER ATTRIBUTE uses_left TYPE bytea;
-SELECT uses_left FROM check_coupon(3, 'MANY');
+ALTER TYPE coupon_check_answer ALTER ATTRIBUTE remaining_uses TYPE bytea;
+SELECT remaining_uses FROM check_coupon(3, 'MANY');
 ROLLBACK;
-SELECT status, uses_left, units_left FROM check_coupon(3, 'MANY');
+SELECT status, remaining_uses, remaining_units FROM check_coupon(3, 'MANY');
 SELECT count(*) FROM coupon_redemption WHERE user_id = '3';
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 DROP DOMAIN large;

@@ -6,8 +6,8 @@ INSERT INTO coupon (code, max_redemptions) SELECT 'CAP' || cap, cap FROM unnest(
 SELECT c.max_redemptions, r.status, count(*)
   FROM coupon c, generate_series(1, 1010) buyer(id), LATERAL redeem_coupon(buyer.id, c.code) r
  WHERE buyer.id <= c.max_redemptions + 10 GROUP BY 1, 2 ORDER BY 1, 2;
-SELECT code, redeemed, remaining FROM coupon_usage ORDER BY max_redemptions;
-SELECT * FROM coupon_guard_check();
+SELECT code, redeemed, remaining_units FROM coupon_usage ORDER BY max_redemptions;
+SELECT * FROM coupon_guard_verify();
 -- Who has it already is told so, not that it is sold out.
 SELECT status FROM redeem_coupon(1, 'CAP2');
 SELECT status FROM redeem_coupon(3, 'CAP2');
@@ -21,7 +21,7 @@ TRUNCATE coupon, coupon_redemption;
 INSERT INTO coupon (code, max_redemptions, max_per_user) VALUES ('FIVE', 5, 3), ('ANY', 5, NULL);
 SELECT r.status, count(*) FROM generate_series(1, 2) buyer(id), generate_series(1, 4) i, LATERAL redeem_coupon(buyer.id + 0 * i, 'FIVE') r GROUP BY 1 ORDER BY 1;
 SELECT r.status, count(*) FROM generate_series(1, 7) i, LATERAL redeem_coupon(1 + 0 * i, 'ANY') r GROUP BY 1 ORDER BY 1;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon, coupon_redemption;
 
 -- A cap is positive.
@@ -31,10 +31,10 @@ INSERT INTO coupon (code, max_redemptions) VALUES ('LESS', -1);
 \set VERBOSITY default
 INSERT INTO coupon (code, max_redemptions) VALUES ('MOST', 9223372036854775807);
 SELECT status FROM redeem_coupon(1, 'MOST');
-SELECT remaining FROM coupon_usage WHERE code = 'MOST';
-SELECT units_left FROM check_coupon(2, 'MOST');
+SELECT remaining_units FROM coupon_usage WHERE code = 'MOST';
+SELECT remaining_units FROM check_coupon(2, 'MOST');
 UPDATE coupon SET max_redemptions = 1;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon, coupon_redemption;
 
 -- In bulk, by INSERT and by COPY. A single-use code costs no quota row before it is used, and no lasting one for each unit.
@@ -48,15 +48,15 @@ COPY-ANY	\N
 SELECT c.max_redemptions, count(DISTINCT q.coupon_id) AS coupons, count(*) AS stripes, sum(q.remaining)
   FROM coupon_quota q JOIN coupon c ON c.id = q.coupon_id GROUP BY 1 ORDER BY 1;
 SELECT c.max_redemptions, r.status, count(*) FROM coupon c, generate_series(1, 4) buyer(id), LATERAL redeem_coupon(buyer.id, c.code) r GROUP BY 1, 2 ORDER BY 1, 2;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 -- ON CONFLICT, MERGE
 INSERT INTO coupon (code, max_redemptions) VALUES ('two1', 5) ON CONFLICT (code_key) DO UPDATE SET max_redemptions = excluded.max_redemptions;
 INSERT INTO coupon (code, max_redemptions) VALUES ('two1', 7) ON CONFLICT DO NOTHING;
 MERGE INTO coupon USING (VALUES ('TWO2', 5), ('NEW', 4)) AS wanted (code, cap) ON coupon.code = wanted.code
   WHEN MATCHED THEN UPDATE SET max_redemptions = wanted.cap
   WHEN NOT MATCHED THEN INSERT (code, max_redemptions) VALUES (wanted.code, wanted.cap);
-SELECT code, max_redemptions, redeemed, remaining FROM coupon_usage WHERE code IN ('TWO1', 'TWO2', 'NEW') ORDER BY code;
-SELECT * FROM coupon_guard_check();
+SELECT code, max_redemptions, redeemed, remaining_units FROM coupon_usage WHERE code IN ('TWO1', 'TWO2', 'NEW') ORDER BY code;
+SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon, coupon_redemption;
 
 -- How many stripes: as many as the setting says, or the cap if that is less.
@@ -74,7 +74,7 @@ TRUNCATE coupon;
 
 -- Raised and lowered; below what is used is an error that says how many. Holds count.
 INSERT INTO coupon (code, max_redemptions) VALUES ('TEN', 10);
-CREATE VIEW ten AS SELECT max_redemptions, redeemed, held, remaining FROM coupon_usage WHERE code LIKE 'TEN%';
+CREATE VIEW ten AS SELECT max_redemptions, redeemed, held, remaining_units FROM coupon_usage WHERE code LIKE 'TEN%';
 SELECT r.status, count(*) FROM generate_series(1, 4) buyer(id), LATERAL redeem_coupon(buyer.id, 'TEN') r GROUP BY 1;
 SELECT status FROM hold_coupon(5, 'TEN');
 UPDATE coupon SET max_redemptions = 4;
@@ -102,7 +102,7 @@ SELECT * FROM ten;
 UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE hold_expires_at IS NOT NULL;
 UPDATE coupon SET max_redemptions = 6;
 SELECT * FROM ten;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 -- Rolled back, in a savepoint and as a whole
 BEGIN;
 SAVEPOINT s;
@@ -115,14 +115,14 @@ SELECT status FROM redeem_coupon(8, 'TEN');
 ROLLBACK;
 SELECT status FROM redeem_coupon(8, 'TEN');
 SELECT * FROM ten;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 -- Several coupons, with and without a cap, in one UPDATE
 INSERT INTO coupon (code, max_redemptions) VALUES ('TEN-2', NULL), ('TEN-3', 1), ('TEN-4', 3);
 UPDATE coupon SET max_redemptions = coalesce(max_redemptions, 1) + 1;
 SELECT * FROM ten ORDER BY 1, 4;
 UPDATE coupon SET max_redemptions = max_redemptions;
 UPDATE coupon SET terms = '{}';
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 DROP VIEW ten;
 TRUNCATE coupon, coupon_redemption;
 SELECT count(*) FROM coupon_quota;
@@ -139,7 +139,7 @@ SELECT r.status, count(*) FROM generate_series(1, 6) buyer(id), LATERAL redeem_c
 DELETE FROM coupon WHERE id = 1002;
 UPDATE coupon SET id = 4001 WHERE id = 1003;
 SELECT coupon_id, sum(remaining) FROM coupon_quota GROUP BY 1 ORDER BY 1;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon;
 TRUNCATE coupon, coupon_redemption;
 SELECT count(*) FROM coupon_quota;

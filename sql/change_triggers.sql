@@ -51,7 +51,7 @@ UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE user_id = 'dor
 ALTER TABLE coupon_redemption ENABLE TRIGGER USER;
 SELECT status FROM redeem_coupon('emil'::text, 'TEN');
 SELECT user_id, void_reason FROM coupon_redemption WHERE voided_at IS NOT NULL ORDER BY id;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 DROP TRIGGER a_statement ON coupon_redemption;
 DROP TRIGGER b_row ON coupon_redemption;
@@ -95,8 +95,8 @@ SELECT void_redemption(:emil, 'postponed');
 SELECT void_redemption(:emil, 'another reason');
 SELECT void_redemption(:emil, 'refused');
 \echo :LAST_ERROR_SQLSTATE
-SELECT * FROM coupon_guard_check();
-SELECT redeemed, remaining FROM coupon_usage;
+SELECT * FROM coupon_guard_verify();
+SELECT redeemed, remaining_units FROM coupon_usage;
 SELECT void_redemption(:emil, 'noted');
 SELECT metadata FROM coupon_redemption WHERE id = :emil;
 -- After one that changes the row, another that suppresses it
@@ -107,7 +107,7 @@ SELECT status FROM hold_coupon('fay'::text, 'TEN');
 SELECT id AS fay FROM coupon_redemption WHERE user_id = 'fay' \gset
 SELECT status FROM confirm_hold(:fay);
 SELECT status FROM redeem_coupon('fay'::text, 'TEN');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 DROP TRIGGER suppress ON coupon_redemption;
 DROP TRIGGER before_change ON coupon_redemption;
 
@@ -119,8 +119,8 @@ BEGIN
 END $$;
 CREATE TRIGGER void_again AFTER UPDATE OF voided_at ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION void_again();
 SELECT void_redemption(:carl);
-SELECT * FROM coupon_guard_check();
-SELECT redeemed, held, remaining FROM coupon_usage;
+SELECT * FROM coupon_guard_verify();
+SELECT redeemed, held, remaining_units FROM coupon_usage;
 
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -17,7 +17,7 @@ CREATE PROCEDURE pg_temp.unbind() LANGUAGE plpgsql AS $$
 DECLARE
   command text;
 BEGIN
-  CREATE OR REPLACE FUNCTION coupon_guard_check() RETURNS TABLE (invariant text, coupon_id bigint, user_id text, detail text)
+  CREATE OR REPLACE FUNCTION coupon_guard_verify() RETURNS TABLE (invariant text, coupon_id bigint, user_id text, detail text)
     LANGUAGE sql AS 'SELECT NULL, NULL::bigint, NULL, NULL WHERE false';
   FOR command IN
     SELECT 'CREATE OR REPLACE VIEW coupon_usage AS SELECT ' || string_agg(format('NULL::%s AS %I', format_type(atttypid, atttypmod), attname), ', ' ORDER BY attnum)
@@ -121,7 +121,7 @@ SELECT pg_temp.after($$UPDATE coupon SET terms = '{"off": 10}', starts_at = '200
 -- Defaults are for who says nothing: the guard says what it writes.
 SELECT default_value, string_agg(name, ', ' ORDER BY name) AS columns, outcome FROM (
   SELECT default_value, name, pg_temp.after(format('ALTER TABLE %s ALTER %I SET DEFAULT %s', of_table, name, default_value),
-           $$SELECT status FROM redeem_coupon('ann'::text, 'TOUR')$$, $$SELECT status FROM hold_coupon('bob'::text, 'TOUR')$$, $$SELECT units_left FROM check_coupon(1, 'TOUR')$$,
+           $$SELECT status FROM redeem_coupon('ann'::text, 'TOUR')$$, $$SELECT status FROM hold_coupon('bob'::text, 'TOUR')$$, $$SELECT remaining_units FROM check_coupon(1, 'TOUR')$$,
            $$SELECT string_agg(concat_ws(' ', user_id, use_no, redeemed_at > now(), hold_expires_at > now(), voided_at, request_id, metadata), ', ' ORDER BY id)
                FROM coupon_redemption$$) AS outcome
     FROM ours JOIN (VALUES ('text', '''x'''), ('jsonb', '''{"a": 1}'''), ('timestamp with time zone', '''2001-01-01'''), ('integer', '7'), ('bigint', '7'),
@@ -177,7 +177,7 @@ SELECT command, pg_temp.after('CALL pg_temp.drop_checks()', command, $$SELECT st
   $$INSERT INTO coupon (code, max_per_user) VALUES ('LESS', 0) RETURNING 'done'$$,
   $$INSERT INTO coupon (code, max_redemptions, max_per_user) VALUES ('LESS', 5, -5) RETURNING 'done'$$]) AS command;
 SELECT pg_temp.after($$SELECT redeem_coupon(1, 'TOUR-ANY'); CALL pg_temp.drop_checks()$$,
-  'UPDATE coupon_redemption SET use_no = 0 RETURNING ''changed''', 'SELECT string_agg(invariant, '', '') FROM coupon_guard_check()');
+  'UPDATE coupon_redemption SET use_no = 0 RETURNING ''changed''', 'SELECT string_agg(invariant, '', '') FROM coupon_guard_verify()');
 
 -- What a shop adds to the quota is kept; what it forbids is an error; and what it says of each row is said of every row that there is.
 CREATE DOMAIN channel AS text DEFAULT 'web' NOT NULL;
@@ -238,7 +238,7 @@ SELECT pg_temp.after(change, $$SELECT status FROM redeem_coupon(1, 'TOUR', metad
   FROM unnest('{SELECT, ALTER TABLE coupon_redemption ADD note text DEFAULT 1}'::text[]) AS change;
 
 SELECT pg_temp.tour();
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 DROP VIEW ours;
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -4,7 +4,7 @@ INSERT INTO coupon (id, code, max_redemptions, max_per_user, terms) VALUES (1, '
 -- Time passes: the deadlines of all holds are over.
 CREATE PROCEDURE pg_temp.let_holds_expire() LANGUAGE sql AS $$ UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE hold_expires_at IS NOT NULL $$;
 CREATE PROCEDURE pg_temp.begin_anew() LANGUAGE sql AS $$ TRUNCATE coupon_redemption RESTART IDENTITY $$;
-CREATE VIEW one AS SELECT redeemed, held, voided, remaining FROM coupon_usage WHERE code = 'ONE';
+CREATE VIEW one AS SELECT redeemed, held, voided, remaining_units FROM coupon_usage WHERE code = 'ONE';
 
 -- Held: for 15 minutes unless told otherwise
 SELECT status, redemption_id, coupon_id, use_no, hold_expires_at - clock_timestamp() BETWEEN '0:10:00' AND '0:15:00' AS deadline, terms, replayed FROM hold_coupon(1, 'ONE');
@@ -74,15 +74,15 @@ SELECT status, redemption_id FROM redeem_coupon(3, 'ONE');
 SELECT status FROM redeem_coupon(4, 'ONE');
 SELECT void_redemption(1), void_redemption(2);
 SELECT * FROM one;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 -- Only who finds it sold out takes over: units that are left come first.
 SELECT r.status, count(*) FROM generate_series(1, 3) buyer(id), LATERAL hold_coupon(buyer.id, 'TEN') r GROUP BY 1;
 CALL pg_temp.let_holds_expire();
 SELECT r.status, count(*) FROM generate_series(11, 17) buyer(id), LATERAL redeem_coupon(buyer.id, 'TEN') r GROUP BY 1;
-SELECT redeemed, held, voided, remaining FROM coupon_usage WHERE code = 'TEN';
+SELECT redeemed, held, voided, remaining_units FROM coupon_usage WHERE code = 'TEN';
 SELECT r.status, count(*) FROM generate_series(21, 24) buyer(id), LATERAL redeem_coupon(buyer.id, 'TEN') r GROUP BY 1 ORDER BY 1;
-SELECT redeemed, held, voided, remaining FROM coupon_usage WHERE code = 'TEN';
-SELECT * FROM coupon_guard_check();
+SELECT redeemed, held, voided, remaining_units FROM coupon_usage WHERE code = 'TEN';
+SELECT * FROM coupon_guard_verify();
 -- Rolled back takeovers have not happened.
 CALL pg_temp.begin_anew();
 SELECT status FROM hold_coupon(1, 'ONE');
@@ -146,7 +146,7 @@ SELECT status FROM redeem_coupon(6, 'THRICE');
 UPDATE coupon SET max_per_user = 58 WHERE code = 'THRICE';
 SELECT status FROM redeem_coupon(6, 'THRICE');
 SELECT status FROM redeem_coupon(6, 'THRICE');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- How long
 SELECT status FROM hold_coupon(9, 'FREE', '0');
@@ -165,7 +165,7 @@ SELECT status FROM hold_coupon(9, 'NOSUCH');
 SELECT status FROM hold_coupon(''::text, 'FREE');
 SELECT status FROM hold_coupon(NULL::bigint, 'FREE');
 SELECT status FROM hold_coupon(9, NULL);
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 DROP VIEW one;
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -26,7 +26,7 @@ INSERT INTO coupon (code, max_redemptions) SELECT 'S' || i, 1 FROM generate_seri
 INSERT INTO coupon (code, max_redemptions) SELECT 'M' || i, 100 FROM generate_series(1, 2000) i;
 SELECT count(*) FILTER (WHERE c.max_redemptions = 1) AS single_use, count(*) FILTER (WHERE c.max_redemptions = 100) <= 4 * 2000 AS few
   FROM coupon_quota q JOIN coupon c ON c.id = q.coupon_id WHERE c.code ~ '^[SM]';
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- The number may be changed, before and after units are used: as many are sold as there are.
 TRUNCATE coupon, coupon_redemption;
@@ -38,7 +38,7 @@ UPDATE coupon SET stripes = 1, max_redemptions = 12;
 SELECT r.status, count(*) FROM generate_series(7, 9) i, LATERAL redeem_coupon(i, 'TEN') r GROUP BY 1;
 UPDATE coupon SET stripes = NULL;
 SELECT r.status, count(*) FROM generate_series(10, 20) i, LATERAL redeem_coupon(i, 'TEN') r GROUP BY 1 ORDER BY 1;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 -- From 1 to 1024
 \set VERBOSITY terse
 UPDATE coupon SET stripes = 0;

@@ -43,7 +43,7 @@ BEGIN
     END;
     COMMIT;
     INSERT INTO outcome (name, start, answer, broken)
-      SELECT name, start, answer, string_agg(format('%s: %s', invariant, detail), ', ') FROM coupon_guard_check();
+      SELECT name, start, answer, string_agg(format('%s: %s', invariant, detail), ', ') FROM coupon_guard_verify();
     COMMIT;
   END LOOP;
 END $$;
@@ -77,7 +77,7 @@ CALL pg_temp.try_with('cap 2, on conflict', $$INSERT INTO coupon (code) VALUES (
 CALL pg_temp.try_with('cap 2, void at once', $$UPDATE coupon SET max_redemptions = 2$$,
   $$SELECT bool_and(v.voided) FROM a, LATERAL redeem_coupon(1, code) r, LATERAL void_redemption(r.redemption_id) v (voided)$$);
 CALL pg_temp.try_with('cap 2, held', $$UPDATE coupon SET max_redemptions = 2$$, $$SELECT string_agg(r.status::text, ' ') FROM a, generate_series(1, 3) i, LATERAL hold_coupon(i, code) r$$);
-CALL pg_temp.try_with('cap 2, checked', $$UPDATE coupon SET max_redemptions = 2$$, $$SELECT concat_ws(' ', r.status, units_left) FROM a, LATERAL check_coupon(1, code) r$$);
+CALL pg_temp.try_with('cap 2, checked', $$UPDATE coupon SET max_redemptions = 2$$, $$SELECT concat_ws(' ', r.status, remaining_units) FROM a, LATERAL check_coupon(1, code) r$$);
 CALL pg_temp.try_with('new', $$INSERT INTO coupon (code) VALUES ('NEW')$$);
 CALL pg_temp.try_with('new, cap 1', $$INSERT INTO coupon (code, max_redemptions) VALUES ('NEW', 1)$$);
 CALL pg_temp.try_with('new, cap 2', $$INSERT INTO coupon (code, max_redemptions) VALUES ('NEW', 2)$$);
@@ -171,7 +171,7 @@ DELETE FROM coupon_redemption;
 SELECT count(*) <= 2 AS not_too_many FROM coupon_redemption WHERE voided_at IS NULL;
 UPDATE coupon_redemption SET voided_at = now() WHERE voided_at IS NULL;
 SELECT count(*) <= 2 AS not_too_many FROM coupon_redemption WHERE voided_at IS NULL;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 DROP FUNCTION shop_redeems, shop_passes_on CASCADE;
 
 -- Plain SQL beyond the cap is refused (RC006), whether or not the quota has been set up.
@@ -203,8 +203,8 @@ ROLLBACK TO s;
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (4, 'ann', 1);
 SELECT status FROM redeem_coupon('bob'::text, 'NEW');
 COMMIT;
-SELECT code, redeemed, remaining FROM coupon_usage ORDER BY code;
-SELECT * FROM coupon_guard_check();
+SELECT code, redeemed, remaining_units FROM coupon_usage ORDER BY code;
+SELECT * FROM coupon_guard_verify();
 
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

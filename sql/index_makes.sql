@@ -94,7 +94,7 @@ SELECT status FROM redeem_coupon('ann'::text, 'TOUR');
 SELECT void_redemption(id) FROM coupon_redemption;
 COMMIT;
 ALTER TABLE coupon_redemption DROP CONSTRAINT one_for_each;
-SELECT status, units_left FROM check_coupon('ann'::text, 'TOUR');
+SELECT status, remaining_units FROM check_coupon('ann'::text, 'TOUR');
 
 -- What an index includes is read from it as it is in the table.
 CREATE UNIQUE INDEX uses ON coupon_redemption (coupon_id, user_id, use_no) INCLUDE (redeemed_at, metadata, request_id) WHERE voided_at IS NULL;
@@ -134,7 +134,7 @@ SELECT status FROM redeem_coupon('emil'::text, 'TOUR');
 REINDEX INDEX CONCURRENTLY coupon_redemption_use_unique;
 SELECT status FROM redeem_coupon('dora'::text, 'TOUR');
 SELECT status FROM redeem_coupon('emil'::text, 'TOUR');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 DROP OPERATOR FAMILY int4_backward_ops USING btree;

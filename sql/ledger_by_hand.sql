@@ -2,7 +2,7 @@
 CREATE EXTENSION coupon_guard;
 SET coupon_guard.quota_stripes = 2;
 INSERT INTO coupon (id, code, max_redemptions, max_per_user) VALUES (1, 'FIVE', 5, NULL), (2, 'FREE', NULL, 1), (3, 'ONE', 1, 1), (4, 'TWO', 2, 1);
-CREATE VIEW state AS SELECT code, redeemed, held, voided, remaining, (SELECT sum(q.remaining) FROM coupon_quota q WHERE q.coupon_id = u.coupon_id) AS quota FROM coupon_usage u ORDER BY code;
+CREATE VIEW state AS SELECT code, redeemed, held, voided, remaining_units, (SELECT sum(q.remaining) FROM coupon_quota q WHERE q.coupon_id = u.coupon_id) AS quota FROM coupon_usage u ORDER BY code;
 
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT 1, 'u' || i, 1 FROM generate_series(1, 3) i;
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no, voided_at) VALUES (1, 'u4', 1, now());
@@ -20,7 +20,7 @@ INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (1, 'u9', 1);
 \echo :LAST_ERROR_SQLSTATE
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT 4, 'v' || i, 1 FROM generate_series(1, 2) i;
 SELECT * FROM state;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- Voided, revived, moved, changed otherwise
 UPDATE coupon_redemption SET voided_at = now() WHERE user_id = 'u1';
@@ -36,7 +36,7 @@ UPDATE coupon_redemption SET coupon_id = 1 WHERE coupon_id = 4;
 UPDATE coupon_redemption SET metadata = '{}', redeemed_at = now(), user_id = upper(user_id);
 UPDATE coupon_redemption SET hold_expires_at = NULL WHERE hold_expires_at IS NOT NULL;
 SELECT * FROM state;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 -- Deleted
 DELETE FROM coupon_redemption WHERE user_id IN ('U3', 'U4');
 SELECT * FROM state;
@@ -45,7 +45,7 @@ MERGE INTO coupon_redemption l USING (VALUES ('1')) AS gone (user_id) ON l.user_
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (1, 'U5', 1) ON CONFLICT (coupon_id, user_id, use_no) WHERE voided_at IS NULL DO NOTHING;
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (1, 'U5', 1) ON CONFLICT (coupon_id, user_id, use_no) WHERE voided_at IS NULL DO UPDATE SET voided_at = now();
 SELECT * FROM state;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- Rolled back, and together with redemptions of the same transaction
 BEGIN;
@@ -58,7 +58,7 @@ DELETE FROM coupon_redemption WHERE user_id = '11';
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (1, 'u21', 1);
 COMMIT;
 SELECT * FROM state;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- A single-use code that has no quota yet
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (3, 'u1', 1);
@@ -66,7 +66,7 @@ SELECT count(*) FROM coupon_quota WHERE coupon_id = 3;
 SELECT status FROM redeem_coupon(2, 'ONE');
 DELETE FROM coupon_redemption WHERE coupon_id = 3;
 SELECT status FROM redeem_coupon(2, 'ONE');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- Emptied: as if nothing had been redeemed
 TRUNCATE coupon_redemption;
@@ -78,7 +78,7 @@ TRUNCATE coupon_redemption;
 SELECT status FROM redeem_coupon(7, 'FIVE');
 ROLLBACK;
 SELECT status FROM redeem_coupon(7, 'FIVE');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- A coupon and its redemptions in one transaction, as a restore loads them; in either order
 BEGIN;
@@ -90,14 +90,14 @@ INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT 12, 'u' || i, 
 INSERT INTO coupon (id, code, max_redemptions) VALUES (12, 'LEDGER FIRST', 3);
 COMMIT;
 SELECT c.code, r.status, count(*) FROM coupon c, generate_series(1, 2) i, LATERAL redeem_coupon(i, c.code) r WHERE c.id > 10 GROUP BY 1, 2 ORDER BY 1, 2;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- A coupon that comes with more redemptions than its cap allows: nothing is sold until as many have been given back.
 BEGIN;
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT 13, 'u' || i, 1 FROM generate_series(1, 4) i;
 INSERT INTO coupon (id, code, max_redemptions) VALUES (13, 'BEYOND', 2);
 COMMIT;
-CREATE VIEW beyond AS SELECT status, units_left FROM check_coupon('nobody', 'BEYOND');
+CREATE VIEW beyond AS SELECT status, remaining_units FROM check_coupon('nobody', 'BEYOND');
 SELECT status FROM redeem_coupon('new', 'BEYOND');
 SELECT bool_and(void_redemption(id)), count(*) FROM coupon_redemption WHERE coupon_id = 13 AND user_id = 'u1';
 SELECT * FROM beyond;
@@ -105,12 +105,12 @@ SELECT status FROM redeem_coupon('new', 'BEYOND');
 UPDATE coupon_redemption SET voided_at = now() WHERE coupon_id = 13 AND user_id = 'u2';
 SELECT * FROM beyond;
 SELECT status FROM redeem_coupon('new', 'BEYOND');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 DELETE FROM coupon_redemption WHERE coupon_id = 13 AND user_id = 'u3';
 SELECT * FROM beyond;
 SELECT status FROM redeem_coupon('new', 'BEYOND');
 SELECT status FROM redeem_coupon('late', 'BEYOND');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 -- The same after facts from elsewhere; then expired holds are no units either, until the cap is kept without them.
 SET session_replication_role = replica;
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no, hold_expires_at) SELECT 13, 'v' || i, 1, '2001-01-01' FROM generate_series(1, 2) i;
@@ -125,7 +125,7 @@ UPDATE coupon SET max_redemptions = 3 WHERE id = 13;
 SELECT * FROM beyond;
 SELECT status FROM redeem_coupon('late', 'BEYOND');
 SELECT status FROM redeem_coupon('later', 'BEYOND');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 -- With triggers off
 ALTER TABLE coupon_redemption DISABLE TRIGGER coupon_redemption_follow_change;
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no, hold_expires_at) SELECT 13, 'w' || i, 1, '2001-01-01' FROM generate_series(1, 2) i;
@@ -134,7 +134,7 @@ DELETE FROM coupon_redemption WHERE coupon_id = 13 AND user_id = 'late';
 SELECT status FROM redeem_coupon('later', 'BEYOND');
 SELECT status FROM redeem_coupon('last', 'BEYOND');
 ALTER TABLE coupon_redemption ENABLE ALWAYS TRIGGER coupon_redemption_follow_change;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 DROP VIEW beyond;
 DROP VIEW state;
 TRUNCATE coupon_redemption, coupon;

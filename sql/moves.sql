@@ -15,17 +15,17 @@ SELECT status FROM redeem_coupon(1, 'TOUR');
 ALTER SCHEMA promo RENAME TO marketing;
 SET search_path = '';
 SELECT status FROM marketing.redeem_coupon(1, 'TOUR');
-SELECT status, units_left FROM marketing.check_coupon(1, 'TOUR');
+SELECT status, remaining_units FROM marketing.check_coupon(1, 'TOUR');
 INSERT INTO marketing.coupon (code, max_redemptions) VALUES ('NEW', 2);
 UPDATE marketing.coupon SET max_redemptions = 3 WHERE code = 'NEW';
 INSERT INTO marketing.coupon_redemption (coupon_id, user_id, use_no) SELECT id, 'hand', 1 FROM marketing.coupon WHERE code = 'NEW';
 DELETE FROM marketing.coupon WHERE code = 'NEW';
-SELECT code, redeemed, remaining FROM marketing.coupon_usage ORDER BY code;
-SELECT * FROM marketing.coupon_guard_check();
+SELECT code, redeemed, remaining_units FROM marketing.coupon_usage ORDER BY code;
+SELECT * FROM marketing.coupon_guard_verify();
 \c -
 \set VERBOSITY sqlstate
 SELECT status FROM marketing.redeem_coupon(2, 'NEW');
-SELECT * FROM marketing.coupon_guard_check();
+SELECT * FROM marketing.coupon_guard_verify();
 SET search_path = marketing, public;
 \set ECHO none
 DELETE FROM coupon_redemption;
@@ -126,7 +126,7 @@ SELECT coupon_key(' Tour ');
 CALL pg_temp.make_parallel('UNSAFE');
 SELECT count(*) FROM coupon_redemption;
 SELECT pg_temp.after('SELECT');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 DROP VIEW member;
 RESET search_path;

@@ -44,8 +44,8 @@ DELETE FROM thing;
 TRUNCATE offer;
 MERGE INTO offer USING (VALUES ('FRESH')) AS old (code) ON offer.code = old.code WHEN MATCHED THEN UPDATE SET active = false;
 SELECT status FROM redeem_coupon(2, 'FRESH');
-SELECT code, redeemed, remaining FROM coupon_usage WHERE redeemed > 0 ORDER BY code;
-SELECT * FROM coupon_guard_check();
+SELECT code, redeemed, remaining_units FROM coupon_usage WHERE redeemed > 0 ORDER BY code;
+SELECT * FROM coupon_guard_verify();
 
 -- The ledger and the quota with a parent: served or refused, and no unit too many comes of what is done through it.
 CREATE TABLE entry (coupon_id bigint NOT NULL, user_id text COLLATE "C" NOT NULL, voided_at timestamptz);
@@ -54,7 +54,7 @@ CREATE FUNCTION pg_temp.live_after(command text) RETURNS text LANGUAGE sql AS $$
   SELECT pg_temp.after('SELECT redeem_coupon(''one''::text, ''TOUR''), redeem_coupon(''two''::text, ''TOUR'');
       ALTER TABLE coupon_redemption INHERIT entry; ALTER TABLE coupon_quota INHERIT units; ' || command,
     'SELECT count(*) FROM (SELECT r.status FROM generate_series(11, 16) i, LATERAL redeem_coupon(i, ''TOUR'') r) AS r WHERE status = ''redeemed''',
-    'SELECT units_left FROM check_coupon(99, ''TOUR'')', 'SELECT count(*) FROM coupon_redemption l JOIN coupon c ON c.id = l.coupon_id WHERE c.code = ''TOUR'' AND voided_at IS NULL')
+    'SELECT remaining_units FROM check_coupon(99, ''TOUR'')', 'SELECT count(*) FROM coupon_redemption l JOIN coupon c ON c.id = l.coupon_id WHERE c.code = ''TOUR'' AND voided_at IS NULL')
 $$;
 SELECT command, pg_temp.live_after(command) IN (expected || ', 0, 4', '55000') AS right_or_refused FROM (VALUES
     ('UPDATE entry SET voided_at = now() WHERE user_id = ''one''', 3),
@@ -92,7 +92,7 @@ SELECT pg_temp.after(pg_temp.attach('coupon_quota', 'DEFAULT'), 'SELECT void_red
        pg_temp.after(pg_temp.attach('coupon_quota', 'DEFAULT'), 'UPDATE coupon SET max_redemptions = 9 WHERE code = ''TWO'' RETURNING ''changed''') AS cap;
 
 SELECT pg_temp.after('SELECT');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 DROP TABLE offer, thing, entry, units;

@@ -58,7 +58,7 @@ BEGIN
       COMMIT;
       outcome := concat_ws('; ', outcome, (SELECT nullif(format('%s of %s', live, max_redemptions), format('%1$s of %1$s', max_redemptions))
           FROM coupon c, LATERAL (SELECT count(*) AS live FROM coupon_redemption r WHERE r.coupon_id = c.id AND r.voided_at IS NULL) l WHERE code = 'X'),
-        (SELECT string_agg(invariant, ', ') FROM coupon_guard_check()));
+        (SELECT string_agg(invariant, ', ') FROM coupon_guard_verify()));
       INSERT INTO outcome (how, command, outcome) VALUES (how, command, coalesce(nullif(outcome, ''), 'right'));
       COMMIT;
     END LOOP;
@@ -105,7 +105,7 @@ COPY coupon_quota (coupon_id, stripe, remaining) FROM STDIN;
 1	2	500
 \.
 CALL pg_temp.buy(1, 20);
-SELECT redeemed, remaining FROM coupon_usage;
+SELECT redeemed, remaining_units FROM coupon_usage;
 -- Rolled back it has not been.
 BEGIN;
 SAVEPOINT s;
@@ -114,8 +114,8 @@ SELECT status FROM redeem_coupon(21, 'X');
 ROLLBACK TO s;
 SELECT status FROM redeem_coupon(21, 'X');
 COMMIT;
-SELECT redeemed, remaining FROM coupon_usage;
-SELECT * FROM coupon_guard_check();
+SELECT redeemed, remaining_units FROM coupon_usage;
+SELECT * FROM coupon_guard_verify();
 
 -- Coupons, ledger and quota changed as a replica does it, while triggers are off, after they are gone
 CREATE FUNCTION pg_temp.commands() RETURNS text[] LANGUAGE sql AS $$
@@ -166,6 +166,6 @@ SELECT command, string_agg(DISTINCT outcome, ' | ') AS outcomes FROM outcome WHE
 -- Put back, the triggers are in force again, and the quota is.
 CALL pg_temp.put_back();
 SELECT count(*) > 0 AS has_quota FROM coupon_quota;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -20,7 +20,7 @@ SELECT confirm_hold(1);
 SELECT void_redemption(1);
 SELECT redeem_coupons(1, '{FIVE}');
 SELECT check_coupon(1, 'FIVE');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 SELECT * FROM coupon_usage;
 SELECT * FROM coupon_quota;
 SET coupon_guard.quota_stripes = 1;
@@ -56,7 +56,7 @@ CALL pg_temp.for_each('check_coupon', 'GRANT EXECUTE ON FUNCTION %s TO regress_c
 CALL pg_temp.for_each('redeem_coupons', 'GRANT EXECUTE ON FUNCTION %s TO regress_coupon_clerk');
 SET ROLE regress_coupon_clerk;
 SELECT void_redemption(1, 'returned');
-SELECT status, units_left FROM check_coupon(1, 'FIVE');
+SELECT status, remaining_units FROM check_coupon(1, 'FIVE');
 SELECT code, status FROM redeem_coupons(1, '{FIVE,ONE}');
 -- Nothing else
 SELECT * FROM coupon;
@@ -87,7 +87,7 @@ UPDATE coupon SET max_redemptions = 4 WHERE code = 'CLERK';
 DELETE FROM coupon WHERE code = 'CLERK';
 SELECT * FROM coupon_quota;
 RESET ROLE;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;
 DROP TABLE mine;

@@ -56,14 +56,14 @@ SELECT * FROM pg_temp.ledger;
 SELECT status, replayed FROM redeem_coupon(1, 'ONE', 'order-A');
 SELECT status, replayed FROM hold_coupon(1, 'ONE', request_id => 'order-B');
 SELECT status FROM confirm_hold(1);
-SELECT status, units_left FROM check_coupon(2, 'ONE');
+SELECT status, remaining_units FROM check_coupon(2, 'ONE');
 -- ... of a user with several uses, only as many as are needed
 SELECT status, use_no FROM hold_coupon(2, 'TWICE', request_id => 'order-A');
 SELECT status, use_no FROM hold_coupon(2, 'TWICE', request_id => 'order-B');
 CALL pg_temp.let_holds_expire();
 SELECT status FROM redeem_coupon(2, 'TWICE', 'order-C');
 SELECT count(*) FILTER (WHERE voided_at IS NULL) AS live, count(*) FILTER (WHERE void_reason = 'hold expired') AS expired FROM coupon_redemption WHERE user_id = '2';
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- A redemption that was voided since is answered so, to its own request.
 CALL pg_temp.begin_anew();
@@ -120,7 +120,7 @@ SELECT code, status FROM redeem_coupons(1, '{ONCE,ANY}', 'z');
 SELECT status FROM hold_coupon(2, 'ONCE');
 SELECT code, status FROM redeem_coupons(2, '{ONCE,ANY}', 'z');
 SELECT code, status, replayed FROM redeem_coupons(2, '{ANY,ONCE}', 'z');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- Control characters are no part of a request id; what is beyond ASCII may be.
 CREATE FUNCTION pg_temp.sqlstate_of(command text) RETURNS text LANGUAGE plpgsql AS $$
@@ -151,7 +151,7 @@ SELECT ttl, CASE WHEN ttl LIKE '%infinity' AND current_setting('server_version_n
               ELSE pg_temp.sqlstate_of(format('SELECT hold_coupon(10, ''ANY'', %L)', ttl)) END AS outcome
   FROM unnest('{infinity,-infinity,0,-1 second,1 microsecond,200000 years}'::text[]) AS ttl;
 SELECT count(*) FROM coupon_redemption WHERE user_id = '10' AND isfinite(hold_expires_at);
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 DROP VIEW pg_temp.ledger;
 TRUNCATE coupon_redemption, coupon;

@@ -31,7 +31,7 @@ UPDATE coupon SET code = 'TWO', active = true, starts_at = NULL WHERE id = 1;
 SELECT void_redemption(1);
 SELECT status, redemption_id, replayed FROM redeem_coupon(1, 'TWO', 'r-1');
 SELECT status, redemption_id, use_no, replayed FROM redeem_coupon(1, 'TWO', 'r-3');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- With another coupon
 SELECT status FROM redeem_coupon(1, 'ANY', 'r-1');
@@ -79,6 +79,6 @@ SELECT status, replayed FROM redeem_coupon(5, 'ANY', 'r-1');
 SELECT count(*) FROM coupon_redemption WHERE user_id = '5';
 -- Not found stays not found: nothing is known under this request id.
 SELECT status, replayed FROM redeem_coupon(5, 'NOSUCH', 'r-9');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

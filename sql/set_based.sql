@@ -13,15 +13,15 @@ SELECT r.status, count(*) FROM users u, LATERAL redeem_coupon(u.id, 'CAPPED') r 
 SELECT * FROM quota;
 SELECT r.status, count(*) FROM users u, LATERAL redeem_coupon(u.id, 'SCARCE') r GROUP BY 1 ORDER BY 1;
 SELECT * FROM quota;
-SELECT code, redeemed, remaining FROM coupon_usage ORDER BY code;
-SELECT * FROM coupon_guard_check();
+SELECT code, redeemed, remaining_units FROM coupon_usage ORDER BY code;
+SELECT * FROM coupon_guard_verify();
 
 -- Undone, as a whole and by savepoints
 BEGIN;
 UPDATE coupon SET max_redemptions = 50000 WHERE code = 'CAPPED';
 SELECT r.status, count(*) FROM users u, LATERAL redeem_coupon(100000 + u.id, 'CAPPED') r GROUP BY 1;
 ROLLBACK;
-SELECT redeemed, remaining FROM coupon_usage WHERE code = 'CAPPED';
+SELECT redeemed, remaining_units FROM coupon_usage WHERE code = 'CAPPED';
 BEGIN;
 SELECT r.status, count(*) FROM users u, LATERAL redeem_coupon(100000 + u.id, 'CAPPED') r WHERE u.id <= 1000 GROUP BY 1;
 SAVEPOINT s;
@@ -30,8 +30,8 @@ ROLLBACK TO s;
 SELECT r.status, count(*) FROM users u, LATERAL redeem_coupon(100000 + u.id, 'CAPPED') r WHERE u.id BETWEEN 1001 AND 3000 GROUP BY 1;
 RELEASE s;
 COMMIT;
-SELECT redeemed, remaining FROM coupon_usage WHERE code = 'CAPPED';
-SELECT * FROM coupon_guard_check();
+SELECT redeemed, remaining_units FROM coupon_usage WHERE code = 'CAPPED';
+SELECT * FROM coupon_guard_verify();
 
 -- A block of its own for each of them
 TRUNCATE coupon_redemption;
@@ -49,9 +49,9 @@ BEGIN
   END LOOP;
   RAISE NOTICE '% redeemed', redeemed;
 END $$;
-SELECT redeemed, remaining FROM coupon_usage WHERE code = 'SCARCE';
+SELECT redeemed, remaining_units FROM coupon_usage WHERE code = 'SCARCE';
 SELECT * FROM quota;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- A row each from a RETURNING list, into a table
 WITH new_users AS (INSERT INTO users SELECT generate_series(20001, 20003) RETURNING id)
@@ -69,8 +69,8 @@ SELECT count(*) FROM coupon_redemption l JOIN coupon c ON c.id = l.coupon_id WHE
 SELECT r.status, count(*) FROM users u, LATERAL hold_coupon(u.id, 'CAPPED') r WHERE u.id BETWEEN 1001 AND 3000 GROUP BY 1;
 SELECT r.status, count(*) FROM coupon_redemption l, LATERAL confirm_hold(l.id) r WHERE l.hold_expires_at IS NOT NULL AND l.id % 2 = 0 GROUP BY 1;
 SELECT void_redemption(l.id) AS voided, count(*) FROM coupon_redemption l WHERE l.hold_expires_at IS NOT NULL GROUP BY 1;
-SELECT redeemed, held, voided, remaining FROM coupon_usage WHERE code = 'CAPPED';
-SELECT * FROM coupon_guard_check();
+SELECT redeemed, held, voided, remaining_units FROM coupon_usage WHERE code = 'CAPPED';
+SELECT * FROM coupon_guard_verify();
 DROP VIEW quota;
 DROP TABLE users, sent;
 TRUNCATE coupon_redemption, coupon;

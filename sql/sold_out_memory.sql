@@ -102,14 +102,14 @@ SELECT r.status, count(*) FROM generate_series(1, 2) again, generate_series(1, 2
 SELECT count(void_redemption(id)) FROM coupon_redemption WHERE coupon_id IN (SELECT id FROM coupon WHERE code LIKE 'MANY%5');
 SELECT r.status, count(*) FROM generate_series(1, 200) i, LATERAL redeem_coupon(3, 'MANY' || i) r GROUP BY 1 ORDER BY 1;
 
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 -- A coupon that takes another's place
 DELETE FROM coupon_redemption WHERE coupon_id = (SELECT id FROM coupon WHERE code = 'GONE');
 DELETE FROM coupon WHERE code = 'GONE';
 INSERT INTO coupon (id, code, max_redemptions) VALUES (1, 'NEW', 1);
 SELECT status FROM redeem_coupon(1, 'NEW');
 SELECT status FROM redeem_coupon(2, 'NEW');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 DROP FUNCTION ask(bigint, text), wait_for_deadline(bigint);
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -2,7 +2,7 @@
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (id, code, active, max_redemptions, max_per_user, terms) VALUES (1, 'A', true, 3, 1, '{"off": 1}'), (2, 'B', true, 1, 1, '{"off": 2}'),
   (3, 'C', true, NULL, 1, '{"off": 3}'), (4, 'OFF', false, NULL, 1, NULL), (5, 'TWICE', true, 5, 2, NULL);
-CREATE VIEW state AS SELECT code, redeemed, held, voided, remaining FROM coupon_usage WHERE redeemed + held + voided > 0 ORDER BY code;
+CREATE VIEW state AS SELECT code, redeemed, held, voided, remaining_units FROM coupon_usage WHERE redeemed + held + voided > 0 ORDER BY code;
 
 SELECT code, status, coupon_id, use_no, terms, replayed FROM redeem_coupons(1, '{C,A}');
 SELECT code, status, coupon_id, use_no, redemption_id, redeemed_at, terms, replayed FROM redeem_coupons(2, ARRAY['B', 'NOSUCH', 'A']);
@@ -12,7 +12,7 @@ SELECT * FROM state;
 SELECT code, status FROM redeem_coupons(2, '{A,B}');
 SELECT code, status FROM redeem_coupons(3, '{A,B,C}');
 SELECT * FROM state;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- The same code twice: two uses, if the user may have two; else none
 SELECT code, status, use_no FROM redeem_coupons(1, '{TWICE, twice}');
@@ -47,7 +47,7 @@ SELECT code, status, replayed FROM redeem_coupons(6, '{TWICE,C}', 'cart-1');
 SELECT code, status, replayed FROM redeem_coupons(6, '{C,TWICE,NOSUCH}', 'cart-1');
 SELECT code, status, replayed FROM redeem_coupons(6, '{C}', repeat('x', 254));
 \echo :LAST_ERROR_SQLSTATE
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- A hold is confirmed with the rest, or stays a hold with the rest.
 SELECT status FROM hold_coupon(7, 'C');
@@ -91,8 +91,8 @@ COMMIT;
 SELECT user_id, coupon_id, use_no FROM coupon_redemption WHERE user_id IN ('8', 'robot', 'bob', 'carl') ORDER BY 1, 2, 3;
 -- For many users in one statement
 SELECT r.code, r.status, count(*) FROM generate_series(101, 150) buyer(id), LATERAL redeem_coupons(buyer.id, '{C,TWICE}') r GROUP BY 1, 2 ORDER BY 1, 2;
-SELECT redeemed, remaining FROM coupon_usage WHERE code = 'TWICE';
-SELECT * FROM coupon_guard_check();
+SELECT redeemed, remaining_units FROM coupon_usage WHERE code = 'TWICE';
+SELECT * FROM coupon_guard_verify();
 DROP FUNCTION try;
 DROP VIEW state;
 TRUNCATE coupon_redemption, coupon;

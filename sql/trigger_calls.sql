@@ -118,7 +118,7 @@ BEGIN
         END;
         EXECUTE command;
         SET CONSTRAINTS ALL IMMEDIATE;
-        outcome := CASE WHEN EXISTS (SELECT FROM coupon_guard_check()) THEN 'broken' ELSE 'right' END;
+        outcome := CASE WHEN EXISTS (SELECT FROM coupon_guard_verify()) THEN 'broken' ELSE 'right' END;
         RAISE EXCEPTION SQLSTATE 'UNDO0' USING MESSAGE = outcome;
       EXCEPTION
         WHEN SQLSTATE 'UNDO0' THEN outcome := sqlerrm;
@@ -158,7 +158,7 @@ INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (1, 'bob', 1);
 DROP TRIGGER follow ON coupon_redemption;
 
 SELECT status FROM redeem_coupon(2, 'USED');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 SET client_min_messages = warning;
 DROP SCHEMA stranger, seen, parted CASCADE;
 TRUNCATE coupon_redemption, coupon;

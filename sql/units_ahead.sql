@@ -7,7 +7,7 @@ SET coupon_guard.quota_stripes = 1;
 CREATE FUNCTION pg_temp.buy(first int, last int) RETURNS TABLE (status coupon_status, buyers bigint) LANGUAGE sql AS $$
   SELECT r.status, count(*) FROM generate_series(first, last) AS buyer(id), LATERAL redeem_coupon(buyer.id, 'TEN') r GROUP BY r.status ORDER BY 1
 $$;
-CREATE VIEW state AS SELECT redeemed, held, voided, remaining FROM coupon_usage;
+CREATE VIEW state AS SELECT redeemed, held, voided, remaining_units FROM coupon_usage;
 CREATE PROCEDURE pg_temp.begin_anew() LANGUAGE sql AS $$
   TRUNCATE coupon, coupon_redemption;
   INSERT INTO coupon (code, max_redemptions) VALUES ('TEN', 10);
@@ -17,23 +17,23 @@ $$;
 CALL pg_temp.begin_anew();
 BEGIN;
 SELECT * FROM pg_temp.buy(1, 8);
-SELECT status, units_left FROM check_coupon(9, 'TEN');
+SELECT status, remaining_units FROM check_coupon(9, 'TEN');
 SAVEPOINT s;
 SELECT * FROM pg_temp.buy(9, 11);
 ROLLBACK TO s;
-SELECT status, units_left FROM check_coupon(9, 'TEN');
+SELECT status, remaining_units FROM check_coupon(9, 'TEN');
 SAVEPOINT t;
 SAVEPOINT u;
 SELECT * FROM pg_temp.buy(9, 9);
 ROLLBACK TO u;
 SELECT * FROM pg_temp.buy(10, 10);
 RELEASE u;
-SELECT status, units_left FROM check_coupon(9, 'TEN');
+SELECT status, remaining_units FROM check_coupon(9, 'TEN');
 RELEASE t;
 SELECT * FROM pg_temp.buy(9, 11);
 COMMIT;
 SELECT * FROM state;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- One after the other in blocks of their own, every other one rolled back
 CALL pg_temp.begin_anew();
@@ -49,7 +49,7 @@ EXCEPTION WHEN division_by_zero THEN
 END $$;
 SELECT pg_temp.buy_in_block(i) AS answer, count(*) FROM generate_series(1, 24) i GROUP BY answer ORDER BY 1;
 SELECT * FROM state;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- The rest comes back at commit; nothing is left to come back after a rollback.
 CALL pg_temp.begin_anew();
@@ -62,14 +62,14 @@ SELECT * FROM pg_temp.buy(5, 6);
 ROLLBACK;
 SELECT sum(remaining) FROM coupon_quota;
 SELECT * FROM pg_temp.buy(5, 12);
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- The cap is changed by the same transaction: raised, lowered to what is used, below it, and undone.
 CALL pg_temp.begin_anew();
 BEGIN;
 SELECT * FROM pg_temp.buy(1, 4);
 UPDATE coupon SET max_redemptions = 12;
-SELECT status, units_left FROM check_coupon(9, 'TEN');
+SELECT status, remaining_units FROM check_coupon(9, 'TEN');
 SELECT * FROM pg_temp.buy(5, 6);
 SAVEPOINT s;
 UPDATE coupon SET max_redemptions = 5;
@@ -80,7 +80,7 @@ ROLLBACK TO s;
 SELECT * FROM pg_temp.buy(7, 13);
 COMMIT;
 SELECT * FROM state;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 -- No cap, and a cap again
 CALL pg_temp.begin_anew();
 BEGIN;
@@ -90,7 +90,7 @@ SELECT * FROM pg_temp.buy(5, 6);
 UPDATE coupon SET max_redemptions = 7;
 SELECT * FROM pg_temp.buy(7, 8);
 COMMIT;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 SELECT * FROM state;
 BEGIN;
 SELECT void_redemption(min(id)) FROM coupon_redemption;
@@ -99,7 +99,7 @@ SAVEPOINT s;
 UPDATE coupon SET max_redemptions = NULL;
 ROLLBACK TO s;
 COMMIT;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 SELECT * FROM state;
 
 -- The ledger is emptied by the same transaction, by DELETE or TRUNCATE; the coupon goes with it.
@@ -108,9 +108,9 @@ BEGIN;
 SELECT * FROM pg_temp.buy(1, 4);
 TRUNCATE coupon_redemption;
 COMMIT;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 SELECT * FROM pg_temp.buy(1, 12);
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 BEGIN;
 DELETE FROM coupon_redemption;
 SELECT * FROM pg_temp.buy(1, 4);
@@ -120,7 +120,7 @@ DELETE FROM coupon;
 ROLLBACK TO s;
 SELECT * FROM pg_temp.buy(5, 12);
 COMMIT;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 BEGIN;
 DELETE FROM coupon_redemption;
 SELECT * FROM pg_temp.buy(1, 4);
@@ -141,7 +141,7 @@ INSERT INTO coupon (code, max_redemptions) SELECT 'C' || i, 10 FROM generate_ser
 SELECT r.status, count(*) FROM generate_series(1, 11) AS buyer(id), generate_series(1, 100) AS c(i), LATERAL redeem_coupon(buyer.id, 'C' || c.i) r
  GROUP BY r.status ORDER BY 1;
 SELECT count(*), sum(remaining) FROM coupon_quota;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- The extension is dropped by the same transaction.
 CALL pg_temp.begin_anew();

@@ -1,5 +1,5 @@
 -- What looking costs, in rows of the ledger and not in time: coupon_usage reads each row once for all coupons, and for one coupon the
--- rows of that coupon, whatever the planner knows; coupon_guard_check() reads the ledger once.
+-- rows of that coupon, whatever the planner knows; coupon_guard_verify() reads the ledger once.
 CREATE EXTENSION coupon_guard;
 
 -- Rows of the ledger that a query reads, index entries included, by the counters of this transaction.
@@ -32,7 +32,7 @@ CREATE VIEW looks AS
          pg_temp.reads('SELECT * FROM coupon_usage WHERE coupon_id = 7') <= one.entries AS by_id,
          pg_temp.reads('SELECT * FROM coupon_usage WHERE code = ''CODE7''') <= one.entries AS by_code,
          pg_temp.reads('SELECT u.* FROM coupon c JOIN coupon_usage u ON u.coupon_id = c.id WHERE c.code_key = ''code7''') <= one.entries AS by_code_key,
-         pg_temp.reads('SELECT * FROM coupon_guard_check()') <= (SELECT count(*) FROM coupon_redemption) AS everything_checked
+         pg_temp.reads('SELECT * FROM coupon_guard_verify()') <= (SELECT count(*) FROM coupon_redemption) AS everything_checked
   FROM one, whole;
 
 -- 200 coupons, and rows of all of them
@@ -49,7 +49,7 @@ SELECT * FROM looks;
 ANALYZE coupon, coupon_redemption;
 SELECT * FROM looks;
 SELECT code, redeemed, held, voided FROM coupon_usage WHERE redeemed + held + voided > 0;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 DROP VIEW looks;
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -55,9 +55,9 @@ SET coupon_guard.user_id_type = number;
 RESET coupon_guard.user_id_type;
 
 -- What has come into the ledger by other ways is told, by what ids are.
-SELECT invariant, user_id, detail FROM coupon_guard_check() ORDER BY user_id;
+SELECT invariant, user_id, detail FROM coupon_guard_verify() ORDER BY user_id;
 SET coupon_guard.user_id_type = bigint;
-SELECT invariant, user_id FROM coupon_guard_check() WHERE user_id ~ '^[-\d ]*$' ORDER BY user_id;
+SELECT invariant, user_id FROM coupon_guard_verify() WHERE user_id ~ '^[-\d ]*$' ORDER BY user_id;
 SELECT coupon_guard_user_id_fault('1'), coupon_guard_user_id_fault('01'), coupon_guard_user_id_fault(NULL);
 RESET coupon_guard.user_id_type;
 

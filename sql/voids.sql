@@ -13,8 +13,8 @@ SELECT status FROM redeem_coupon(1, 'TWO');
 SELECT void_redemption(2);
 SELECT void_reason IS NULL FROM coupon_redemption WHERE id = 2;
 SELECT status, use_no FROM redeem_coupon(1, 'TWO');
-SELECT redeemed, held, voided, remaining FROM coupon_usage WHERE code = 'TWO';
-SELECT * FROM coupon_guard_check();
+SELECT redeemed, held, voided, remaining_units FROM coupon_usage WHERE code = 'TWO';
+SELECT * FROM coupon_guard_verify();
 
 -- Misuse
 SELECT void_redemption(NULL);
@@ -34,7 +34,7 @@ SELECT status, use_no FROM redeem_coupon(1, 'FREE');
 SELECT status FROM redeem_coupon(1, 'FREE');
 SELECT count(void_redemption(id)) FROM coupon_redemption WHERE coupon_id = 2;
 SELECT status, use_no FROM redeem_coupon(1, 'FREE');
-SELECT redeemed, voided, remaining FROM coupon_usage WHERE code = 'FREE';
+SELECT redeemed, voided, remaining_units FROM coupon_usage WHERE code = 'FREE';
 
 -- In the same transaction as the redemption, in savepoints, and in one statement
 BEGIN;
@@ -55,12 +55,12 @@ BEGIN;
 SELECT void_redemption(id) FROM coupon_redemption WHERE coupon_id = 3 AND voided_at IS NULL;
 ROLLBACK;
 SELECT status FROM redeem_coupon(3, 'ONE');
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 
 -- Whatever has become of the coupon
 UPDATE coupon SET active = false, expires_at = '2001-01-01' WHERE code = 'ONE';
 SELECT void_redemption(id) FROM coupon_redemption WHERE coupon_id = 3 AND voided_at IS NULL;
-SELECT remaining FROM coupon_usage WHERE code = 'ONE';
+SELECT remaining_units FROM coupon_usage WHERE code = 'ONE';
 UPDATE coupon SET active = true, expires_at = NULL WHERE code = 'ONE';
 SELECT status FROM redeem_coupon(3, 'ONE');
 -- A coupon whose redemptions are all void still has redemptions.
@@ -70,8 +70,8 @@ DELETE FROM coupon WHERE code = 'ONE';
 INSERT INTO coupon (id, code, max_redemptions) VALUES (4, 'MANY', 1000);
 SELECT r.status, count(*) FROM generate_series(1, 1000) buyer(id), LATERAL redeem_coupon(buyer.id, 'MANY') r GROUP BY 1;
 SELECT void_redemption(l.id) AS voided, count(*) FROM coupon_redemption l JOIN coupon c ON c.id = l.coupon_id WHERE c.code = 'MANY' GROUP BY 1;
-SELECT redeemed, voided, remaining FROM coupon_usage WHERE code = 'MANY';
+SELECT redeemed, voided, remaining_units FROM coupon_usage WHERE code = 'MANY';
 SELECT r.status, count(*) FROM generate_series(1, 1001) buyer(id), LATERAL redeem_coupon(buyer.id, 'MANY') r GROUP BY 1 ORDER BY 1;
-SELECT * FROM coupon_guard_check();
+SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -37,7 +37,7 @@ sub make_shop
 				FROM pg_proc WHERE proname = 'redeem_coupon');
 		END \$\$;
 		GRANT SELECT ON coupon TO clerk;
-		GRANT EXECUTE ON FUNCTION coupon_guard_check() TO PUBLIC;),
+		GRANT EXECUTE ON FUNCTION coupon_guard_verify() TO PUBLIC;),
 		connstr => $node->connstr($database) . " user=$owner");
 }
 

@@ -84,7 +84,7 @@ sub are_answers
 	foreach my $change (@changes)
 	{
 		my ($code, $answer) = @{$change}[ 0, $column ];
-		my $got = join '|', @{ ($session->query("SELECT status, uses_left, units_left FROM check_coupon(1, '$code')"))[0] };
+		my $got = join '|', @{ ($session->query("SELECT status, remaining_uses, remaining_units FROM check_coupon(1, '$code')"))[0] };
 		push @wrong, "$code: $got, not $answer" if $got ne $answer;
 	}
 	is(join("\n", @wrong), '', $name);
@@ -180,7 +180,7 @@ is( $standby->safe_psql('postgres', q(
 	'', 'exactly the cap can be had');
 is( $standby->psql('postgres', "DELETE FROM coupon WHERE code = 'ONCE'"),
 	3, 'promoted, it keeps coupons that have redemptions');
-is($standby->safe_psql('postgres', 'SELECT * FROM coupon_guard_check()'), '', 'nothing is broken');
+is($standby->safe_psql('postgres', 'SELECT * FROM coupon_guard_verify()'), '', 'nothing is broken');
 
 $standby->stop;
 done_testing();

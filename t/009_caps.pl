@@ -30,7 +30,7 @@ sub value
 sub is_sound
 {
 	my ($when) = @_;
-	is(value('SELECT * FROM coupon_guard_check()'), '', "nothing is broken $when");
+	is(value('SELECT * FROM coupon_guard_verify()'), '', "nothing is broken $when");
 }
 
 # --- B buyers of C units, all of whom commit ----------------------------------
@@ -55,7 +55,7 @@ foreach my $cap (1, 2, 63, 64, 65, 1000)
 	my $refused = $clients * $each - $cap;
 	is( value("SELECT count(*) FILTER (WHERE status = 'redeemed'), count(*) FILTER (WHERE status = 'sold_out') FROM answer"),
 		"$cap|$refused", "cap $cap: exactly $cap redeemed, the others sold_out");
-	is(value('SELECT redeemed, remaining FROM coupon_usage'), "$cap|0", "cap $cap: and so says the ledger");
+	is(value('SELECT redeemed, remaining_units FROM coupon_usage'), "$cap|0", "cap $cap: and so says the ledger");
 	is_sound("with cap $cap");
 }
 
@@ -80,7 +80,7 @@ $node->pgbench(
 			COMMIT;
 			\endif)
 	});
-is( value('SELECT redeemed, voided, remaining FROM coupon_usage'),
+is( value('SELECT redeemed, voided, remaining_units FROM coupon_usage'),
 	'1000|0|0', 'exactly 1000 live redemptions: nobody was refused for a unit that came back');
 is( value(q(SELECT count(*) FROM answer a FULL JOIN coupon_redemption l ON l.id = a.redemption_id
 		WHERE (a.status = 'redeemed') IS DISTINCT FROM (l.id IS NOT NULL))),
@@ -121,7 +121,7 @@ value(q(SELECT count(*) FROM (VALUES ('USED', 1), ('TEN', 4), ('FULL', 2), ('ANY
 	generate_series(1, times) buyer, LATERAL redeem_coupon(buyer, c.code);
 	SELECT void_redemption(max(id)) FROM coupon_redemption WHERE coupon_id = (SELECT id FROM coupon WHERE code = 'TEN');
 	SELECT hold_coupon(99, 'TEN')));
-my $usage = 'SELECT code, redeemed, held, voided, remaining FROM coupon_usage ORDER BY code';
+my $usage = 'SELECT code, redeemed, held, voided, remaining_units FROM coupon_usage ORDER BY code';
 my $before = value($usage);
 my $dump = $node->basedir . '/dump';
 $node->command_ok([ 'pg_dump', '-f', "$dump.sql", $node->connstr('postgres') ], 'plain dump');
@@ -133,11 +133,11 @@ $node->command_ok([ 'pg_restore', '-j', '2', '-d', $node->connstr('custom'), "$d
 foreach my $database ('plain', 'custom')
 {
 	is($node->safe_psql($database, $usage), $before, "$database: every coupon stands as it stood");
-	is($node->safe_psql($database, 'SELECT * FROM coupon_guard_check()'), '', "$database: nothing is broken");
+	is($node->safe_psql($database, 'SELECT * FROM coupon_guard_verify()'), '', "$database: nothing is broken");
 	is( $node->safe_psql($database, q(SELECT c.code, count(*) FROM coupon c, generate_series(10001, 14000) buyer, LATERAL redeem_coupon(buyer, c.code) r
 			WHERE r.status = 'redeemed' AND c.max_redemptions IS NOT NULL GROUP BY 1 ORDER BY 1)),
 		"MANY|3766\nONE|1\nTEN|6", "$database: exactly the units left can be had");
-	is($node->safe_psql($database, 'SELECT * FROM coupon_guard_check()'), '', "$database: still nothing is broken");
+	is($node->safe_psql($database, 'SELECT * FROM coupon_guard_verify()'), '', "$database: still nothing is broken");
 }
 
 # --- PREPARE TRANSACTION with the last unit; a crash ----------------------------
@@ -159,7 +159,7 @@ $rival = start_rival($node, "redeem_coupon(4, 'ONE')");
 value("COMMIT PREPARED 'last'");
 is(answer($rival), 'sold_out', 'commit prepared, after a crash: sold out');
 value("COMMIT PREPARED 'many'");
-is(value("SELECT redeemed, remaining FROM coupon_usage WHERE code = 'MANY'"), '1238|3762', 'a transaction open at the crash has taken nothing');
+is(value("SELECT redeemed, remaining_units FROM coupon_usage WHERE code = 'MANY'"), '1238|3762', 'a transaction open at the crash has taken nothing');
 is_sound('after a crash');
 
 # --- killed at COMMIT ------------------------------------------------------------

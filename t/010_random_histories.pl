@@ -90,7 +90,7 @@ foreach my $name (sort keys %scripts)
 }
 
 my %checks = (
-	'nothing is broken' => 'SELECT * FROM coupon_guard_check()',
+	'nothing is broken' => 'SELECT * FROM coupon_guard_verify()',
 	'no more than the cap' => q(SELECT code, redeemed, held, max_redemptions FROM coupon_usage WHERE redeemed + held > max_redemptions),
 	'no more than one use a user' => q(SELECT coupon_id, user_id FROM coupon_redemption WHERE voided_at IS NULL GROUP BY 1, 2 HAVING count(*) > 1),
 	'every row was answered' => q(SELECT id FROM coupon_redemption EXCEPT SELECT redemption_id FROM answer),

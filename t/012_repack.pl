@@ -90,13 +90,13 @@ foreach my $table ('coupon_quota', 'coupon_redemption', 'coupon')
 	$bystander->quit;
 	ok(end_of($repack), "$table is rebuilt");
 	value("UPDATE coupon SET max_redemptions = 10 WHERE code = 'FIRST'");
-	is(value('SELECT * FROM coupon_guard_check()'), '', "$table: nothing is broken afterwards");
+	is(value('SELECT * FROM coupon_guard_verify()'), '', "$table: nothing is broken afterwards");
 	is(value("SELECT status FROM redeem_coupon(1001, 'OFF')"), 'inactive', "$table: a coupon switched off meanwhile is off");
 	value("UPDATE coupon SET active = true WHERE code = 'OFF'");
 	value("SELECT redeem_coupon(b, '$_') FROM generate_series(1001, 1020) b") foreach qw(SOLD VOID HELD RAISED LOWERED FIRST OFF);
 	is( value('SELECT code, redeemed + held FROM coupon_usage WHERE redeemed + held <> 10'),
 		'', "$table: of each coupon exactly the cap is sold");
-	is(value('SELECT * FROM coupon_guard_check()'), '', "$table: and nothing is broken");
+	is(value('SELECT * FROM coupon_guard_verify()'), '', "$table: and nothing is broken");
 }
 
 # --- in a loop, beside three buyers -------------------------------------------------------
@@ -153,11 +153,11 @@ foreach my $round (1 .. 3)
 ok($is_good, 'every table is rebuilt several times beside the buyers');
 value('INSERT INTO closing DEFAULT VALUES');
 is(scalar(grep { $_->finish } @buyers), 3, 'no buyer meets an error');
-is( value('SELECT code, redeemed, remaining FROM coupon_usage ORDER BY code'),
+is( value('SELECT code, redeemed, remaining_units FROM coupon_usage ORDER BY code'),
 	"A|$cap|0\nB|$cap|0\nC|$cap|0", 'exactly the cap is sold');
 is( value(q(SELECT code, status, count(*) FILTER (WHERE NOT voided) FROM answer WHERE status <> 'sold_out' GROUP BY 1, 2 ORDER BY 1)),
 	"A|redeemed|$cap\nB|redeemed|$cap\nC|redeemed|$cap", 'and so the buyers were told');
-is(value('SELECT * FROM coupon_guard_check()'), '', 'nothing is broken');
+is(value('SELECT * FROM coupon_guard_verify()'), '', 'nothing is broken');
 
 $node->stop;
 done_testing();

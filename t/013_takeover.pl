@@ -160,7 +160,7 @@ sub drill
 
 # --- the takeover ----------------------------------------------------------------------------------
 
-my $check = 'SELECT * FROM coupon_guard_check()';
+my $check = 'SELECT * FROM coupon_guard_verify()';
 
 # What the session is told instead of an answer.
 sub error_of

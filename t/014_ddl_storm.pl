@@ -132,7 +132,7 @@ sub judge
 	my ($coupon, $ledger, $schema) = map { $storm->current_name($_) } qw(coupon ledger schema);
 	my $oversold = "SELECT code || ' has ' || count(*) || ' live, cap ' || max_redemptions FROM $coupon c JOIN $ledger l ON l.coupon_id = c.id
 		WHERE voided_at IS NULL GROUP BY c.id HAVING count(*) > max_redemptions";
-	my @found = eval { ($storm->look($oversold), $storm->look("SELECT * FROM $schema.coupon_guard_check()")) };
+	my @found = eval { ($storm->look($oversold), $storm->look("SELECT * FROM $schema.coupon_guard_verify()")) };
 	push @finds, "$when: $@" if $@ && $storm->fingerprint eq $as_made;
 	push @finds, map { "$when: " . join ' ', @$_ } @found;
 	return;

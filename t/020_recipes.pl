@@ -39,7 +39,7 @@ sub follow
 	return $node->command_ok([ 'sh', '-e', '-c', $text ], "$recipe: the commands succeed");
 }
 
-sub all_is_well { is(ask('SELECT * FROM coupon_guard_check()'), '', "$_[0]: no invariant is broken"); }
+sub all_is_well { is(ask('SELECT * FROM coupon_guard_verify()'), '', "$_[0]: no invariant is broken"); }
 
 my $ledger = "SELECT code, user_id, use_no, r.id, voided_at IS NOT NULL, request_id FROM coupon_redemption r JOIN coupon c ON c.id = coupon_id ORDER BY r.id";
 
@@ -84,7 +84,7 @@ is(ask($archived), '1 2 6', 'archiving: what counts no more is archived');
 is(ask("UPDATE coupon SET expires_at = NULL; SELECT status FROM redeem_coupon(3, 'LONG OVER')"), 'inactive', 'archiving: what was over stays over');
 follow('Archiving old rows');
 is(ask($archived), '1 2 3 4 6', 'archiving: so are the old uses of a coupon that goes on');
-is(ask("SELECT max_redemptions, redeemed, remaining FROM coupon_usage WHERE code = 'GIFT'"), '2|1|1', 'archiving: its cap is lower by as many');
+is(ask("SELECT max_redemptions, redeemed, remaining_units FROM coupon_usage WHERE code = 'GIFT'"), '2|1|1', 'archiving: its cap is lower by as many');
 is(ask("SELECT r.status FROM generate_series(1, 2) i, redeem_coupon(i, 'GIFT') r"), "redeemed\nsold_out", 'archiving: no unit came free');
 all_is_well('archiving');
 
@@ -111,7 +111,7 @@ ask(q(SET allow_system_table_mods = on;
 	UPDATE coupon_quota SET remaining = remaining + 1 WHERE coupon_id = 1;
 	UPDATE pg_class SET relhastriggers = true WHERE oid = 'coupon_quota'::regclass;
 	COMMIT;));
-is(ask('SELECT invariant, coupon_id FROM coupon_guard_check()'), 'quota|1', 'repairing: a quota is wrong');
+is(ask('SELECT invariant, coupon_id FROM coupon_guard_verify()'), 'quota|1', 'repairing: a quota is wrong');
 follow('Repairing a quota');
 is(ask('SELECT DISTINCT coupon_id FROM coupon_quota'), '2', 'repairing: and gone, and no other');
 all_is_well('repairing');

@@ -184,7 +184,7 @@ follow('When the last old instance is gone');
 is(ask(q(SELECT count(*), max("userId") FROM "CouponRedemption")), '9|10', 'reports read the ledger');
 is(ask(q(INSERT INTO promo.coupon (code) VALUES ('NEW') RETURNING id)), '6', 'new coupons have ids of their own');
 is(ask(q(SELECT status, redemption_id > 16 FROM promo.redeem_coupon(1::bigint, 'new'))), 'redeemed|t', 'new redemptions too');
-is(ask('SELECT * FROM promo.coupon_guard_check()'), '', 'tutorial: no invariant is broken');
+is(ask('SELECT * FROM promo.coupon_guard_verify()'), '', 'tutorial: no invariant is broken');
 
 # ---- shop systems -------------------------------------------------------------------------------------------------------------
 

@@ -150,7 +150,7 @@ $node->command_ok([ 'sh', '-e', '-c', $block{commands} ], 'the commands succeed'
 is($node->safe_psql('shop_copy', $description), $node->safe_psql('shop', $description), 'all that the shop has added is there');
 is_deeply(found('shop_copy', %kept), [ sort keys %kept ], 'and all that a dump keeps');
 is($node->safe_psql('shop_copy', $ask), '3 already_redeemed, 4 redeemed', 'redeeming goes on where it was');
-is($node->safe_psql('shop_copy', 'SELECT * FROM promo.coupon_guard_check()'), '', 'no invariant is broken');
+is($node->safe_psql('shop_copy', 'SELECT * FROM promo.coupon_guard_verify()'), '', 'no invariant is broken');
 
 $node->stop;
 done_testing();

@@ -53,7 +53,7 @@ def run_case(case, database, clients, settings, prepare=lambda: None):
 
 
 def _is_sound(case, database):
-    return not case.ledger.startswith("guard.") or not psql(database, "SELECT * FROM guard.coupon_guard_check();")
+    return not case.ledger.startswith("guard.") or not psql(database, "SELECT * FROM guard.coupon_guard_verify();")
 
 
 def _summarise(case, runs):

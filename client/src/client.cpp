@@ -123,9 +123,9 @@ redemption client::hold(const user_id &user, std::string_view code, const hold_o
     });
 }
 
-redemption client::confirm(std::int64_t hold_id) {
+redemption client::confirm(std::int64_t redemption_id) {
     return implementation_->answer(true, [&](auto &transaction) {
-        return coupon_guard::confirm(transaction, hold_id, implementation_->schema());
+        return coupon_guard::confirm(transaction, redemption_id, implementation_->schema());
     });
 }
 
@@ -136,11 +136,11 @@ bool client::void_redemption(std::int64_t redemption_id, const std::optional<std
     });
 }
 
-stacked_redemptions client::redeem_all(const user_id &user, const std::vector<std::string> &codes,
-                                       const redeem_options &options) {
+redemptions client::redeem_coupons(const user_id &user, const std::vector<std::string> &codes,
+                                   const redeem_options &options) {
     return implementation_->answer(options.request_id.has_value(), [&](auto &transaction) {
-        return coupon_guard::redeem_all(transaction, user, codes, options,
-                                        implementation_->schema());
+        return coupon_guard::redeem_coupons(transaction, user, codes, options,
+                                            implementation_->schema());
     });
 }
 

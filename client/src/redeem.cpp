@@ -60,10 +60,10 @@ redemption hold(pqxx::transaction_base &transaction, const user_id &user, std::s
     return answer;
 }
 
-redemption confirm(pqxx::transaction_base &transaction, std::int64_t hold_id,
+redemption confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id,
                    std::string_view schema) {
     function_call call{"confirm_hold", schema};
-    call.argument("hold_id", "bigint", std::to_string(hold_id));
+    call.argument("redemption_id", "bigint", std::to_string(redemption_id));
     return run_for_redemption(transaction, call);
 }
 
@@ -75,15 +75,15 @@ bool void_redemption(pqxx::transaction_base &transaction, std::int64_t redemptio
     return call.run_for_one_row(transaction, "void_redemption")[0][0].as<bool>();
 }
 
-stacked_redemptions redeem_all(pqxx::transaction_base &transaction, const user_id &user,
-                               const std::vector<std::string> &codes, const redeem_options &options,
-                               std::string_view schema) {
+redemptions redeem_coupons(pqxx::transaction_base &transaction, const user_id &user,
+                           const std::vector<std::string> &codes, const redeem_options &options,
+                           std::string_view schema) {
     function_call call{"redeem_coupons", schema};
     call.user(user).array_argument("codes", "text", codes);
     add_options(call, options);
     const pqxx::result rows = call.run(transaction, std::string{"code, "} + common_columns +
                                                         microseconds_of("redeemed_at"));
-    stacked_redemptions answer;
+    redemptions answer;
     for (const auto &row : rows) {
         stacked_redemption each;
         each.code = row["code"].as<std::string>();
@@ -99,12 +99,12 @@ availability check(pqxx::transaction_base &transaction, const user_id &user, std
     function_call call{"check_coupon", schema};
     call.user(user).argument("code", "text", code);
     const pqxx::result rows = call.run_for_one_row(
-        transaction, "status::text AS status, coupon_id, uses_left, units_left");
+        transaction, "status::text AS status, coupon_id, remaining_uses, remaining_units");
     availability answer;
     answer.status = read_status(optional_column<std::string>(rows[0], "status"));
     answer.coupon_id = optional_column<std::int64_t>(rows[0], "coupon_id");
-    answer.uses_left = optional_column<std::int32_t>(rows[0], "uses_left");
-    answer.units_left = optional_column<std::int64_t>(rows[0], "units_left");
+    answer.remaining_uses = optional_column<std::int32_t>(rows[0], "remaining_uses");
+    answer.remaining_units = optional_column<std::int64_t>(rows[0], "remaining_units");
     return answer;
 }
 

@@ -64,6 +64,6 @@ CREATE FUNCTION judge.broken() RETURNS text LANGUAGE sql AS $$
     SELECT format('redemption %s has no order', id) FROM promo.coupon_redemption r
     WHERE NOT EXISTS (SELECT FROM orders o WHERE o.redemption_id = r.id)
     UNION ALL
-    SELECT c::text FROM promo.coupon_guard_check() c
+    SELECT c::text FROM promo.coupon_guard_verify() c
   ) AS broken(what)
 $$;

@@ -64,7 +64,7 @@ redemption hold(pqxx::transaction_base &transaction, const user_id &user, std::s
 /// Turns the hold with this redemption id into a redemption: `redeemed` (`replayed` if it was one
 /// already), `expired` if its deadline has passed, or `voided` if it was given back before. misuse
 /// (RC008) if there is none; all else as for redeem(). Since 0.1.0.
-redemption confirm(pqxx::transaction_base &transaction, std::int64_t hold_id,
+redemption confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id,
                    std::string_view schema = {});
 
 /// Gives a redemption or a hold back, and its unit with it. True if it was voided now, false if it
@@ -76,9 +76,9 @@ bool void_redemption(pqxx::transaction_base &transaction, std::int64_t redemptio
 /// `withheld`. Callers who name the codes in different orders do not deadlock. A request id stands
 /// for the codes together, in whatever order they are named when it is asked again. More than 1,000
 /// codes are misuse. All else as for redeem(). Since 0.1.0.
-stacked_redemptions redeem_all(pqxx::transaction_base &transaction, const user_id &user,
-                               const std::vector<std::string> &codes,
-                               const redeem_options &options = {}, std::string_view schema = {});
+redemptions redeem_coupons(pqxx::transaction_base &transaction, const user_id &user,
+                           const std::vector<std::string> &codes,
+                           const redeem_options &options = {}, std::string_view schema = {});
 
 /// What redeem() would answer now, and what is left. Changes and locks nothing. Since 0.1.0.
 availability check(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
@@ -129,15 +129,15 @@ class client {
     redemption redeem(const user_id &user, std::string_view code,
                       const redeem_options &options = {});
 
-    /// coupon_guard::hold(), confirm(), void_redemption(), redeem_all() and check(), each committed
-    /// when it returns. What redeem() says of conflicts and of lost connections holds for them too.
-    /// To ask again is always harmless for confirm() and check(), which need no request id for it;
-    /// void_redemption() has none, and throws outcome_unknown.
+    /// coupon_guard::hold(), confirm(), void_redemption(), redeem_coupons() and check(), each
+    /// committed when it returns. What redeem() says of conflicts and of lost connections holds for
+    /// them too. To ask again is always harmless for confirm() and check(), which need no request
+    /// id for it; void_redemption() has none, and throws outcome_unknown.
     redemption hold(const user_id &user, std::string_view code, const hold_options &options = {});
-    redemption confirm(std::int64_t hold_id);
+    redemption confirm(std::int64_t redemption_id);
     bool void_redemption(std::int64_t redemption_id, const std::optional<std::string> &reason = {});
-    stacked_redemptions redeem_all(const user_id &user, const std::vector<std::string> &codes,
-                                   const redeem_options &options = {});
+    redemptions redeem_coupons(const user_id &user, const std::vector<std::string> &codes,
+                               const redeem_options &options = {});
     availability check(const user_id &user, std::string_view code);
 
   private:

@@ -60,7 +60,7 @@ struct stacked_redemption : redemption {
 
 /// The answer to a request for several coupons: all of them redeemed, or none by this request.
 /// Since 0.1.0.
-struct stacked_redemptions {
+struct redemptions {
     std::vector<stacked_redemption> coupons;
     int retries = 0;     ///< of the request as a whole, as in redemption
     int asked_again = 0; ///< likewise
@@ -78,8 +78,8 @@ struct stacked_redemptions {
 struct availability {
     coupon_guard::status status{}; ///< what redeem() would have answered
     std::optional<std::int64_t> coupon_id;
-    std::optional<std::int32_t> uses_left;  ///< to this user; none: no limit, or no such coupon
-    std::optional<std::int64_t> units_left; ///< in all; none: no cap, or no such coupon
+    std::optional<std::int32_t> remaining_uses; ///< to this user; none: no limit, or no such coupon
+    std::optional<std::int64_t> remaining_units; ///< in all; none: no cap, or no such coupon
 };
 
 } // namespace coupon_guard

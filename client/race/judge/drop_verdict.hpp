@@ -30,7 +30,7 @@ std::int64_t false_sold_outs(const drop_log &log, const std::vector<ledger_row> 
 /// - double redemptions: rows beyond the first of each buyer
 /// - lost: acknowledged redemptions whose row is not there
 /// - unasked: rows of buyers who were refused, rolled back or saw an error
-/// - broken invariants: of the strategy's own tables (for redeem_coupon: what coupon_guard_check()
+/// - broken invariants: of the strategy's own tables (for redeem_coupon: what coupon_guard_verify()
 ///   tells, and quota + rows = cap)
 ///
 /// An unknown outcome may have a row or none. The verdict is unknown if a purchase failed or there

@@ -70,12 +70,12 @@ class reservation : public checkout_strategy {
             return std::nullopt; // refused: the caller rolls the reservation back
         return reserved[0][0].as<std::int64_t>();
     }
-    bool confirm(pqxx::transaction_base &transaction, std::int64_t hold_id) const override {
+    bool confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id) const override {
         return !exec(transaction,
                      "UPDATE textbook.reservation SET confirmed_at = clock_timestamp()"
                      " WHERE id = $1 AND confirmed_at IS NULL AND swept_at IS NULL"
                      " AND expires_at > clock_timestamp() RETURNING id",
-                     {std::to_string(hold_id)})
+                     {std::to_string(redemption_id)})
                     .empty();
     }
     std::string sweep() const override {
@@ -125,8 +125,8 @@ class guarded_checkout : public checkout_strategy {
         throw coupon_guard::unexpected_answer{"hold_coupon() answered " +
                                               std::string{to_string(got.status)}};
     }
-    bool confirm(pqxx::transaction_base &transaction, std::int64_t hold_id) const override {
-        return coupon_guard::confirm(transaction, hold_id, name()).redeemed();
+    bool confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id) const override {
+        return coupon_guard::confirm(transaction, redemption_id, name()).redeemed();
     }
     std::string ledger_query() const override {
         return fmt::format("SELECT r.id AS redemption_id, r.user_id::bigint AS user_id"
@@ -140,7 +140,7 @@ class guarded_checkout : public checkout_strategy {
                ".coupon_redemption WHERE void_reason = 'hold expired'";
     }
     std::string broken_invariants_query() const override {
-        return "SELECT count(*) FROM " + schema_ + ".coupon_guard_check()";
+        return "SELECT count(*) FROM " + schema_ + ".coupon_guard_verify()";
     }
 
   private:

@@ -34,7 +34,7 @@ class checkout_strategy {
                                              const std::string &code,
                                              std::chrono::microseconds ttl) const = 0;
     /// False if the hold's deadline has passed.
-    virtual bool confirm(pqxx::transaction_base &transaction, std::int64_t hold_id) const = 0;
+    virtual bool confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id) const = 0;
     /// What must be run now and then, for abandoned units to come back; empty: nothing.
     virtual std::string sweep() const { return {}; }
 

@@ -177,7 +177,7 @@ class guarded_drop : public drop_strategy {
     /// What it checks itself; and, not to take its word for it, quota + rows = cap.
     std::string broken_invariants_query() const override {
         return fmt::format(
-            "SELECT (SELECT count(*) FROM {0}.coupon_guard_check()) + (SELECT count(*)"
+            "SELECT (SELECT count(*) FROM {0}.coupon_guard_verify()) + (SELECT count(*)"
             " FROM {0}.coupon c WHERE max_redemptions <>"
             " (SELECT sum(remaining) FROM {0}.coupon_quota WHERE coupon_id = c.id) +"
             " (SELECT count(*) FROM {0}.coupon_redemption"

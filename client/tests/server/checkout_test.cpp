@@ -108,8 +108,8 @@ class unswept : public checkout_strategy {
                                      std::chrono::microseconds ttl) const override {
         return sound_.hold(transaction, user, code, ttl);
     }
-    bool confirm(pqxx::transaction_base &transaction, std::int64_t hold_id) const override {
-        return sound_.confirm(transaction, hold_id);
+    bool confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id) const override {
+        return sound_.confirm(transaction, redemption_id);
     }
     std::string ledger_query() const override { return sound_.ledger_query(); }
     std::string came_back_query() const override { return sound_.came_back_query(); }

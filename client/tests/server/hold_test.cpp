@@ -125,7 +125,7 @@ TEST_F(Hold, InTheCallersTransactionAllStandAndFallWithIt) {
         ASSERT_TRUE(held.held());
         EXPECT_TRUE(confirm(transaction, held.redemption_id.value()).redeemed());
         EXPECT_TRUE(void_redemption(transaction, held.redemption_id.value(), "changed my mind"));
-        EXPECT_TRUE(redeem_all(transaction, 1, {"ONE", "SAVE10"}).redeemed());
+        EXPECT_TRUE(redeem_coupons(transaction, 1, {"ONE", "SAVE10"}).redeemed());
         EXPECT_EQ(check(transaction, 1, "ONE").status, status::already_redeemed);
         transaction.abort();
     }
@@ -134,7 +134,7 @@ TEST_F(Hold, InTheCallersTransactionAllStandAndFallWithIt) {
 
 TEST_F(Hold, SeveralCouponsAreRedeemedAllOrNone) {
     client guard{connection()};
-    const stacked_redemptions none = guard.redeem_all(1, {"SAVE10", "no such", "it's {\"\\}"});
+    const redemptions none = guard.redeem_coupons(1, {"SAVE10", "no such", "it's {\"\\}"});
     EXPECT_FALSE(none.redeemed());
     ASSERT_EQ(none.coupons.size(), 3u);
     EXPECT_EQ(none.coupons[0].code, "SAVE10");
@@ -143,25 +143,25 @@ TEST_F(Hold, SeveralCouponsAreRedeemedAllOrNone) {
     EXPECT_EQ(none.coupons[2].code, "it's {\"\\}");
     EXPECT_EQ(rows_of("1"), "0");
 
-    const stacked_redemptions all = guard.redeem_all(1, {"SAVE10", "ONE"});
+    const redemptions all = guard.redeem_coupons(1, {"SAVE10", "ONE"});
     EXPECT_TRUE(all.redeemed());
     EXPECT_EQ(all.coupons[0].terms, R"({"percent": 10})");
     EXPECT_TRUE(all.coupons[1].redeemed_at);
     EXPECT_EQ(rows_of("1"), "2");
-    EXPECT_TRUE(guard.redeem_all(1, {}).coupons.empty());
+    EXPECT_TRUE(guard.redeem_coupons(1, {}).coupons.empty());
 }
 
 TEST_F(Hold, LookingTellsWhatIsLeftAndChangesNothing) {
     client guard{connection()};
     const availability before = guard.check(1, "ONE");
     EXPECT_EQ(before.status, status::redeemed);
-    EXPECT_EQ(before.uses_left, 1);
-    EXPECT_EQ(before.units_left, 1);
-    EXPECT_FALSE(guard.check(1, "SAVE10").units_left) << "no cap";
+    EXPECT_EQ(before.remaining_uses, 1);
+    EXPECT_EQ(before.remaining_units, 1);
+    EXPECT_FALSE(guard.check(1, "SAVE10").remaining_units) << "no cap";
     EXPECT_EQ(guard.check(1, "NONE").status, status::not_found);
     EXPECT_EQ(rows_of("1"), "0");
     ASSERT_TRUE(guard.redeem(1, "ONE").redeemed());
-    EXPECT_EQ(guard.check(1, "ONE").uses_left, 0);
+    EXPECT_EQ(guard.check(1, "ONE").remaining_uses, 0);
     EXPECT_EQ(guard.check(2, "ONE").status, status::sold_out);
 }
 

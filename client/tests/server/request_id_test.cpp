@@ -77,9 +77,9 @@ TEST_F(RequestId, AVoidedRedemptionIsNotTakenForRedeemed) {
 TEST_F(RequestId, SeveralCouponsAreTheSameRequestInAnyOrder) {
     run("INSERT INTO coupon (code) VALUES ('OTHER')");
     client guard{connection()};
-    const stacked_redemptions first = guard.redeem_all(1, {"SAVE10", "OTHER"}, with_id("a"));
+    const redemptions first = guard.redeem_coupons(1, {"SAVE10", "OTHER"}, with_id("a"));
     ASSERT_TRUE(first.redeemed());
-    const stacked_redemptions again = guard.redeem_all(1, {"OTHER", "SAVE10"}, with_id("a"));
+    const redemptions again = guard.redeem_coupons(1, {"OTHER", "SAVE10"}, with_id("a"));
     EXPECT_TRUE(again.redeemed());
     EXPECT_EQ(again.coupons[0].redemption_id, first.coupons[1].redemption_id);
     EXPECT_EQ(again.coupons[1].redemption_id, first.coupons[0].redemption_id);
@@ -107,7 +107,7 @@ TEST_F(RequestId, HoldsAndSeveralCouponsAreResolvedLikewise) {
     run("INSERT INTO coupon (code) VALUES ('OTHER')");
     kill_at_commit(1);
     client guard{connection()};
-    const stacked_redemptions got = guard.redeem_all(1, {"SAVE10", "OTHER"}, with_id("a"));
+    const redemptions got = guard.redeem_coupons(1, {"SAVE10", "OTHER"}, with_id("a"));
     EXPECT_TRUE(got.redeemed());
     EXPECT_EQ(got.asked_again, 1);
     EXPECT_EQ(rows_of("1"), "2");

@@ -373,7 +373,7 @@ void return_units(const installation &guard, int64 coupon_id, int64 count) {
     send_unit_return(guard);
 }
 
-int64 count_units_left(const installation &guard, const coupon &offer, TimestampTz moment) {
+int64 count_remaining_units(const installation &guard, const coupon &offer, TimestampTz moment) {
     int64 remaining;
     CommandId command;
     bool is_outdated = is_coupon_change_pending(offer.id, command);

@@ -74,6 +74,6 @@ void end_all_quotas(const installation &guard);
 [[noreturn]] void report_sold_out(int64 coupon_id);
 
 // The units that buyers can have in the newest committed state, those of expired holds included.
-int64 count_units_left(const installation &guard, const coupon &offer, TimestampTz moment);
+int64 count_remaining_units(const installation &guard, const coupon &offer, TimestampTz moment);
 
 } // namespace coupon_guard

@@ -316,15 +316,16 @@ coupon_check check_coupon(const installation &guard, const user_id &user, const 
     }
     TimestampTz now = GetCurrentTimestamp();
     user_state has = read_user_state(guard, check.offer, user, now);
-    check.uses_left = Max(check.offer.max_per_user - has.uses, 0);
+    check.remaining_uses = Max(check.offer.max_per_user - has.uses, 0);
     if (is_capped(check.offer))
-        check.units_left = count_units_left(guard, check.offer, now);
+        check.remaining_units = count_remaining_units(guard, check.offer, now);
     check.status = judge_coupon(check.offer, now);
     if (has.has_live_hold || (check.status == status::redeemed && has.has_hold))
         check.status = status::redeemed;
-    else if (check.status == status::redeemed && check.uses_left == 0)
+    else if (check.status == status::redeemed && check.remaining_uses == 0)
         check.status = status::already_redeemed;
-    else if (check.status == status::redeemed && is_capped(check.offer) && check.units_left == 0)
+    else if (check.status == status::redeemed && is_capped(check.offer) &&
+             check.remaining_units == 0)
         check.status = status::sold_out;
     return check;
 }

@@ -60,8 +60,8 @@ struct coupon_check {
     enum status status;
     bool has_offer;
     coupon offer;
-    int32 uses_left;  // of this user; meaningful if the coupon has a limit per user
-    int64 units_left; // meaningful if the coupon is capped
+    int32 remaining_uses;  // of this user; meaningful if the coupon has a limit per user
+    int64 remaining_units; // meaningful if the coupon is capped
 };
 coupon_check check_coupon(const installation &guard, const user_id &user, const code_key &key);
 

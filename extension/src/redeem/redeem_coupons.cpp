@@ -70,8 +70,8 @@ void withhold(redeem_answer *answers, int count) {
 
 } // namespace
 
-void redeem_all(const installation &guard, redeem_request *requests, redeem_answer *answers,
-                int count) {
+void redeem_coupons(const installation &guard, redeem_request *requests, redeem_answer *answers,
+                    int count) {
     const place *order = order_of_work(guard, requests, count);
     MemoryContext memory = CurrentMemoryContext;
     ResourceOwner owner = CurrentResourceOwner;

@@ -12,7 +12,7 @@ inline constexpr int most_codes = 1000;
 // redeemed get the status withheld. Works through the coupons in the order of their ids, so that
 // two callers who name them in different order do not deadlock. Of requests for one coupon each
 // gets a part number of its own. Errors: as for redeem().
-void redeem_all(const installation &guard, redeem_request *requests, redeem_answer *answers,
-                int count);
+void redeem_coupons(const installation &guard, redeem_request *requests, redeem_answer *answers,
+                    int count);
 
 } // namespace coupon_guard

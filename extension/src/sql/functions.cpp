@@ -195,7 +195,7 @@ Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
     InitMaterializedSRF(call, 0);
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupons()");
     auto answers = static_cast<redeem_answer *>(palloc(sizeof(redeem_answer) * count));
-    redeem_all(guard, requests, answers, count);
+    redeem_coupons(guard, requests, answers, count);
     auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
     Assert(result->setDesc->natts == 1 + answer_column_count);
     for (int i = 0; i < count; i++) {
@@ -221,8 +221,8 @@ Datum check_coupon(FunctionCallInfo call, user_reader read_user) {
     const Datum values[] = {
         ObjectIdGetDatum(tables.status_values[static_cast<int>(check.status)]),
         Int64GetDatum(check.offer.id),
-        Int32GetDatum(check.uses_left),
-        Int64GetDatum(check.units_left),
+        Int32GetDatum(check.remaining_uses),
+        Int64GetDatum(check.remaining_units),
     };
     const bool nulls[] = {
         false,
@@ -309,7 +309,7 @@ Datum coupon_guard_generation(PG_FUNCTION_ARGS) {
 
 PG_FUNCTION_INFO_V1(coupon_guard_confirm_hold);
 Datum coupon_guard_confirm_hold(PG_FUNCTION_ARGS) {
-    check_argument_given(fcinfo->args[0], "hold id");
+    check_argument_given(fcinfo->args[0], "redemption id");
     const installation guard = open_guard_to_write(fcinfo->flinfo->fn_oid, "confirm_hold()");
     return pack_answer(guard, confirm_hold(guard, PG_GETARG_INT64(0)), false);
 }
@@ -336,7 +336,7 @@ Datum coupon_guard_void_redemption(PG_FUNCTION_ARGS) {
 
 FUNCTIONS_OF_USERS(redeem, redeem_or_answer)
 FUNCTIONS_OF_USERS(redeem_strict, redeem_or_raise)
-FUNCTIONS_OF_USERS(redeem_several, redeem_coupons)
+FUNCTIONS_OF_USERS(redeem_coupons, redeem_coupons)
 FUNCTIONS_OF_USERS(hold, hold_coupon)
 FUNCTIONS_OF_USERS(check, check_coupon)
 }

@@ -121,7 +121,7 @@ sub as_text
 	return "error $answer->{error}" if $answer->{error};
 	my @columns =
 	    exists $answer->{value} ? 'value'
-	  : exists $answer->{units_left} ? qw(status uses_left units_left)
+	  : exists $answer->{remaining_units} ? qw(status remaining_uses remaining_units)
 	  : qw(status id use_no replayed moment);
 	return join '|', map { $answer->{$_} // '' } @columns;
 }
@@ -143,7 +143,7 @@ sub expected
 {
 	my ($self, $outcome) = @_;
 	return 'waits for ' . join ' or ', @{ $outcome->{rivals} } if $outcome->{rivals};
-	$outcome->{answer}{replayed} //= 'f' if exists $outcome->{answer}{status} && !exists $outcome->{answer}{units_left};
+	$outcome->{answer}{replayed} //= 'f' if exists $outcome->{answer}{status} && !exists $outcome->{answer}{remaining_units};
 	return as_text($outcome->{answer});
 }
 

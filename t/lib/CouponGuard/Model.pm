@@ -418,16 +418,16 @@ sub decide_check
 	my @live = map { $_->{view} } $self->views($me, $op->{coupon});
 	my @own = grep { $_->{user} == $op->{user} } @live;
 	my @holds = grep { defined $_->{hold} } @own;
-	my $uses_left = max(0, $offer->{limit} - grep { !$self->is_expired($_) } @own);
-	my $units_left = max(0, $offer->{cap} - @live) + grep { $self->is_expired($_) } @live;
+	my $remaining_uses = max(0, $offer->{limit} - grep { !$self->is_expired($_) } @own);
+	my $remaining_units = max(0, $offer->{cap} - @live) + grep { $self->is_expired($_) } @live;
 	my $has_hold = any { $offer->{active} eq 't' || !$self->is_expired($_) } @holds;
 	my $status =
 	    $has_hold ? 'redeemed'
 	  : $offer->{active} ne 't' ? 'inactive'
-	  : $uses_left == 0 ? 'already_redeemed'
-	  : $units_left == 0 ? 'sold_out'
+	  : $remaining_uses == 0 ? 'already_redeemed'
+	  : $remaining_units == 0 ? 'sold_out'
 	  : 'redeemed';
-	return answers({ status => $status, uses_left => $uses_left, units_left => $units_left });
+	return answers({ status => $status, remaining_uses => $remaining_uses, remaining_units => $remaining_units });
 }
 
 sub decide_confirm

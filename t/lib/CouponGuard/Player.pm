@@ -22,7 +22,7 @@ my %sql = (
 	hold => sub { "$hold_answer hold_coupon($_[0]{user}, '$_[0]{code}', '$_[0]{seconds} seconds'" . request_of($_[0]) . ')' },
 	confirm => sub { "$answer confirm_hold($_[0]{row})" },
 	void => sub { "SELECT void_redemption($_[0]{row}, 'model')" },
-	check => sub { "SELECT status, uses_left, units_left FROM check_coupon($_[0]{user}, '$_[0]{code}')" },
+	check => sub { "SELECT status, remaining_uses, remaining_units FROM check_coupon($_[0]{user}, '$_[0]{code}')" },
 	delete => sub { "WITH changed AS (DELETE FROM coupon_redemption WHERE id = $_[0]{row} $count" },
 	strike => sub {
 		"WITH changed AS (UPDATE coupon_redemption SET voided_at = clock_timestamp() WHERE id = $_[0]{row} AND voided_at IS NULL $count";
