@@ -17,7 +17,7 @@ END $$;
 SHOW coupon_guard.user_id_type;
 SELECT status FROM redeem_coupon(1, 'ONCE');
 SELECT id, try(id) FROM unnest('{1," 1","1 ",01,+1,1.0,[1],"{1}","\"1\"",１,١,1e0,0x1,"1,0",1_0,-01}'::text[]) AS id;
-SELECT try(E'1\n'), try(E'\u200b1'), try(E'1\u200b'), try(E'a\u0085b');
+SELECT left(try(id), 5) FROM unnest(ARRAY[E'1\n', E'\u200b1', E'1\u200b', E'a\u0085b']) AS id; -- psql of other versions has other widths for them
 SELECT status FROM redeem_coupon('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, 'ONCE');
 SELECT id, try(id) FROM unnest('{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11,"{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}",a0eebc999c0b4ef8bb6d6bb9bd380a11,urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}'::text[]) AS id;
 SELECT id, try(id) FROM unnest('{ann,Ann,1a,555-1234,一,½,true,12345678901234567890123}'::text[]) AS id;
