@@ -30,22 +30,10 @@
 #include "quota/quota_ahead.hpp"
 #include "quota/sold_out.hpp"
 #include "redeem/refusal.hpp"
+#include "redeem/round.hpp"
 
 namespace coupon_guard {
 namespace {
-
-// A round ends with an answer (yes), or must be played again (undecided).
-
-outcome end_with(redeem_answer &answer, status what) {
-    answer.status = what;
-    return decided(true);
-}
-
-outcome end_with(redeem_answer &answer, status what, const redemption &made) {
-    answer.made = made;
-    answer.has_redemption = true;
-    return end_with(answer, what);
-}
 
 TimestampTz deadline_after(TimestampTz moment, const Interval *duration) {
     TimestampTz deadline = DatumGetTimestampTz(DirectFunctionCall2(
@@ -73,31 +61,12 @@ const request_id *full_request_id(const redeem_request &request, int64 coupon_id
     return &id;
 }
 
-// One round: the request, and what is known so far.
-struct redeem_round {
-    const installation &guard;
-    const redeem_request &request;
-    const request_id *id; // in full, or null
-    redeem_answer &answer;
-    TimestampTz now;
-    bool contended; // an earlier round ended undecided
-};
-
 bool wants_hold(const redeem_round &at) {
     return at.request.hold_for != nullptr;
 }
 
 usage read_usage(const redeem_round &at) {
     return read_usage(at.guard, at.answer.offer, at.request.user, at.id, at.now);
-}
-
-outcome confirm(const redeem_round &at, redemption hold) {
-    if (!is_yes(confirm_hold_row(at.guard, hold, at.now, at.id, at.request.metadata,
-                                 at.request.has_metadata)))
-        return look_again();
-    hold.hold_expires_at = no_deadline;
-    hold.redeemed_at = at.now;
-    return end_with(at.answer, status::redeemed, hold);
 }
 
 // The user has a hold, live or expired, that is the request's to use. Either way it has its unit,
@@ -259,75 +228,6 @@ redeem_answer redeem(const installation &guard, const redeem_request &request) {
         return end;
     });
     return answer;
-}
-
-redeem_answer confirm_hold(const installation &guard, int64 id) {
-    redeem_request no_request;
-    memset(&no_request, 0, sizeof no_request);
-    redeem_answer answer;
-    until_decided([&] {
-        redemption found;
-        if (!find_redemption(guard, id, found))
-            report_unknown_redemption(id);
-        memset(&answer, 0, sizeof answer);
-        answer.has_offer = find_coupon(guard, found.coupon_id, answer.offer);
-        const redeem_round at = {guard, no_request, nullptr, answer, GetCurrentTimestamp(), false};
-        if (found.has_lapsed || (!found.is_voided && found.hold_expires_at <= at.now))
-            return end_with(answer, status::expired);
-        if (found.is_voided)
-            return end_with(answer, status::voided, found);
-        if (is_hold(found))
-            return confirm(at, found);
-        answer.is_replayed = true;
-        return end_with(answer, status::redeemed, found);
-    });
-    return answer;
-}
-
-static void return_one_unit(const installation &guard, int64 coupon_id) {
-    return_units(guard, coupon_id, 1);
-}
-
-bool void_redemption(const installation &guard, int64 id, Datum reason, bool has_reason) {
-    return until_decided([&] {
-        redemption found;
-        if (!find_redemption(guard, id, found))
-            report_unknown_redemption(id);
-        if (found.is_voided)
-            return decided(false);
-        // The unit comes back first, so that a trigger of the shop may redeem it.
-        bool has_quota = is_quota_set_up(guard, found.coupon_id);
-        CommandId before = GetCurrentCommandId(false);
-        outcome end = void_row(guard, found, GetCurrentTimestamp(), reason, has_reason,
-                               has_quota ? return_one_unit : nullptr);
-        if (is_yes(end) && !catalog_of(guard).ledger_plan.changes_plainly)
-            end_quota_newer_than(guard, found.coupon_id, before);
-        return is_yes(end) ? end : look_again();
-    });
-}
-
-coupon_check check_coupon(const installation &guard, const user_id &user, const code_key &key) {
-    coupon_check check;
-    memset(&check, 0, sizeof check);
-    check.has_offer = find_coupon(guard, key, check.offer);
-    if (!check.has_offer) {
-        check.status = status::not_found;
-        return check;
-    }
-    TimestampTz now = GetCurrentTimestamp();
-    user_state has = read_user_state(guard, check.offer, user, now);
-    check.remaining_uses = Max(check.offer.max_per_user - has.uses, 0);
-    if (is_capped(check.offer))
-        check.remaining_units = count_remaining_units(guard, check.offer, now);
-    check.status = judge_coupon(check.offer, now);
-    if (has.has_live_hold || (check.status == status::redeemed && has.has_hold))
-        check.status = status::redeemed;
-    else if (check.status == status::redeemed && check.remaining_uses == 0)
-        check.status = status::already_redeemed;
-    else if (check.status == status::redeemed && is_capped(check.offer) &&
-             check.remaining_units == 0)
-        check.status = status::sold_out;
-    return check;
 }
 
 } // namespace coupon_guard

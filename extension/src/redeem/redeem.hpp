@@ -46,23 +46,4 @@ installation open_guard_to_write(Oid function, const char *function_name);
 // triggers on the ledger raise.
 redeem_answer redeem(const installation &guard, const redeem_request &request);
 
-// Turns a hold into a redemption. Status expired if its deadline has passed, voided if it was
-// voided before that. Errors: RC008 for an unknown id; else as for redeem().
-redeem_answer confirm_hold(const installation &guard, int64 id);
-
-// Gives a redemption or hold back, and its unit with it. False if that had been done already.
-// Errors: RC008 for an unknown id; else as for redeem().
-bool void_redemption(const installation &guard, int64 id, Datum reason, bool has_reason);
-
-// What redeem() would answer to this user now, and what is left. Changes and locks nothing, waits
-// for nobody: transactions still open count as if they had not begun.
-struct coupon_check {
-    enum status status;
-    bool has_offer;
-    coupon offer;
-    int32 remaining_uses;  // of this user; meaningful if the coupon has a limit per user
-    int64 remaining_units; // meaningful if the coupon is capped
-};
-coupon_check check_coupon(const installation &guard, const user_id &user, const code_key &key);
-
 } // namespace coupon_guard

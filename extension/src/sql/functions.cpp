@@ -1,21 +1,16 @@
 // The SQL-callable functions but for triggers: unpack the arguments, call one function, pack the
 // result.
 
-#include "coupon/own_changes.hpp"
-#include "quota/quota.hpp"
-#include "quota/quota_ahead.hpp"
-#include "quota/quota_stripes.hpp"
+#include "redeem/check.hpp"
+#include "redeem/confirm.hpp"
 #include "redeem/redeem.hpp"
 #include "redeem/redeem_coupons.hpp"
 #include "redeem/refusal.hpp"
+#include "redeem/void.hpp"
 #include "sql/arguments.hpp"
-#include "sql/keep_rows.hpp"
 
 extern "C" {
 #include "utils/array.h"
-
-PG_MODULE_MAGIC;
-void _PG_init(void);
 }
 
 namespace coupon_guard {
@@ -260,24 +255,6 @@ Datum coupon_key(Datum code) {
 using namespace coupon_guard;
 
 extern "C" {
-
-void _PG_init(void) {
-    DefineCustomIntVariable("coupon_guard.quota_stripes",
-                            "The most rows that the quota of a capped coupon is divided over.",
-                            "A quota begins with few, and gets more where buyers meet. "
-                            "Column stripes of a coupon stands instead.",
-                            &quota_stripes, 64, 1, 1024, PGC_SUSET, 0, nullptr, nullptr, nullptr);
-    DefineCustomEnumVariable(
-        "coupon_guard.user_id_type", "The type that the shop's user ids have.",
-        "Ids that come as text are read as this type, so that one user has one "
-        "spelling; auto: bigint, uuid, or text that is no other spelling of one.",
-        &user_ids_are, user_ids_are, user_id_type_names, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-    MarkGUCPrefixReserved("coupon_guard");
-    register_catalog_callbacks();
-    register_transaction_callbacks();
-    register_own_change_callbacks();
-    register_keep_rows_hook();
-}
 
 PG_FUNCTION_INFO_V1(coupon_guard_coupon_key);
 Datum coupon_guard_coupon_key(PG_FUNCTION_ARGS) {

@@ -1,0 +1,31 @@
+#include "redeem/confirm.hpp"
+
+#include "redeem/refusal.hpp"
+#include "redeem/round.hpp"
+
+namespace coupon_guard {
+
+redeem_answer confirm_hold(const installation &guard, int64 id) {
+    redeem_request no_request;
+    memset(&no_request, 0, sizeof no_request);
+    redeem_answer answer;
+    until_decided([&] {
+        redemption found;
+        if (!find_redemption(guard, id, found))
+            report_unknown_redemption(id);
+        memset(&answer, 0, sizeof answer);
+        answer.has_offer = find_coupon(guard, found.coupon_id, answer.offer);
+        const redeem_round at = {guard, no_request, nullptr, answer, GetCurrentTimestamp(), false};
+        if (found.has_lapsed || (!found.is_voided && found.hold_expires_at <= at.now))
+            return end_with(answer, status::expired);
+        if (found.is_voided)
+            return end_with(answer, status::voided, found);
+        if (is_hold(found))
+            return confirm(at, found);
+        answer.is_replayed = true;
+        return end_with(answer, status::redeemed, found);
+    });
+    return answer;
+}
+
+} // namespace coupon_guard
