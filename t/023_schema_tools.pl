@@ -114,7 +114,8 @@ ActiveRecord::Base.configurations = { "development" => { "url" => "postgresql://
 configuration = ActiveRecord::Base.configurations.configs_for(env_name: "development").first
 ActiveRecord::Base.establish_connection(configuration)
 tasks = ActiveRecord::Tasks::PostgreSQLDatabaseTasks.new(configuration)
-dump = -> { File.open(file, "w") { |stream| ActiveRecord::SchemaDumper.dump(ActiveRecord::Base.connection, stream) } }
+from = ActiveRecord.version >= Gem::Version.new("7.2") ? ActiveRecord::Base.connection_pool : ActiveRecord::Base.connection
+dump = -> { File.open(file, "w") { |stream| ActiveRecord::SchemaDumper.dump(from, stream) } }
 case action
 when "dump" then dump.call
 when "dump_ignoring"
