@@ -13,6 +13,8 @@
 //   transaction open beyond timeout
 //   the server ends the connection      PrismaClientKnownRequestError P2039 (P2010, if the query was raw; a bare
 //                                       DriverAdapterError at COMMIT), 57P01 inside
+//   the connection is cut at COMMIT     a plain Error, "Connection terminated unexpectedly", without code or cause (examples/prisma
+//                                       has it happen)
 
 const causeOf = (error) => error?.meta?.driverAdapterError?.cause ?? error?.cause;
 
@@ -31,4 +33,4 @@ const lostConnection = new Set(["ConnectionClosed", "DatabaseNotReachable", "Soc
 
 /** At COMMIT nobody can tell whether it happened. Whoever has sent a request id asks again, and hears. */
 export const isLostConnection = (error) =>
-  lostConnection.has(causeOf(error)?.kind) || /^(57P0|08)/.test(sqlstateOf(error) ?? "");
+  error?.constructor === Error || lostConnection.has(causeOf(error)?.kind) || /^(57P0|08)/.test(sqlstateOf(error) ?? "");
