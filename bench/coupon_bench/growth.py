@@ -31,7 +31,7 @@ SPREAD = """
 SET session_replication_role = replica;
 INSERT INTO {ledger} (coupon_id, user_id, use_no)
 SELECT (SELECT id FROM guard.coupon WHERE code = 'UNCAPPED'),
-  1000000000 + floor(random() * {rows})::bigint || '.' || number, 1 FROM generate_series(1, {rows} / 50) number;
+  1000000000 + floor(random() * {rows})::bigint || '-' || number, 1 FROM generate_series(1, {rows} / 50) number;
 """
 
 LEDGERS = (("growth_bare", "bare.ledger"), ("growth_redeem", "guard.coupon_redemption"))
