@@ -45,5 +45,7 @@ $(OBJS) $(OBJS:.o=.bc): $(SOURCE_HEADERS) META.json
 extension/coupon_guard.control: extension/coupon_guard.control.in META.json
 	sed 's/@VERSION@/$(EXTVERSION)/' $< > $@
 
-extension/coupon_guard--$(EXTVERSION).sql: extension/coupon_guard.sql META.json
-	cp $< $@
+# The install script, in the order in which one part needs another.
+SQL_PARTS = $(addprefix extension/sql/,start.sql keys.sql types.sql tables.sql triggers.sql functions.sql views.sql verify.sql privileges.sql)
+extension/coupon_guard--$(EXTVERSION).sql: $(SQL_PARTS) META.json
+	awk 'FNR == 1 && NR > 1 { print "" } { print }' $(SQL_PARTS) > $@
