@@ -204,7 +204,7 @@ ${0##*/}: this machine has no apt-get, so nothing is installed. What is needed:
   - PostgreSQL $oldest_postgres or later, with its headers and its pg_config
   - GCC or Clang with C++17, make, CMake 3.18 or later, pkg-config
   - utf8proc (the extension)
-  - libpqxx 6.4 or later, CLI11, {fmt}, nlohmann_json, Chart.js 3 (the client; see client/race/report/page/page.cmake)
+  - libpqxx 6.4 or later, CLI11, {fmt}, nlohmann_json, Chart.js 3 (the client; see race/report/page/page.cmake)
   - for scripts/test also: GoogleTest, Perl with IPC::Run, and pg_repack (without it, the tests that want it are skipped)
   - for scripts/bench, and its part of scripts/test: Python 3 with matplotlib and Jinja, and Redis to compare with
   - to look at the pages that are made: Chromium
