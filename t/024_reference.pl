@@ -1,8 +1,12 @@
 # docs/reference.md names what the extension has, all of it and nothing else: compared with the catalog and, for SQLSTATEs, with the sources.
+# docs/operations.md says of every error what to do, and its query of who waits is one.
 
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use CouponGuard::Page;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -185,17 +189,25 @@ my ($server_headers) = run_command([ 'pg_config', '--includedir-server' ]);
 my %server = map { $_->[0] => join '', $_->[1] =~ /'(.)'/g } map { [ /(\w+)\s+MAKE_SQLSTATE\((.*)\)/ ] } content("$server_headers/utils/errcodes.h") =~ /^#define (\w+\s+MAKE_SQLSTATE.*)$/mg;
 
 my %raised = map { ($own{$_} // $server{$_} // die "no SQLSTATE of $_") => 1 } $sources =~ /errcode\((\w+)\)/g;
-my %line = map { $_ => 1 } map { quoted($_->[0]) } @{ $tables{'Errors'}{'SQLSTATE'} };
-foreach my $range (map { $_->[0] } rows_of('Errors', 'SQLSTATE'))
+
+# The SQLSTATEs in a cell, ranges of refusals written out.
+sub sqlstates
 {
-	next if $range !~ /`RC(\d+)` to `RC(\d+)`/;
-	$line{ sprintf 'RC%03d', $_ } = 1 foreach $1 .. $2;
+	my ($cell) = @_;
+	return (quoted($cell), $cell =~ /`RC(\d+)` to `RC(\d+)`/ ? map { sprintf 'RC%03d', $_ } $1 .. $2 : ());
 }
+
+my %line = map { $_ => 1 } map { sqlstates($_->[0]) } rows_of('Errors', 'SQLSTATE');
+my %advice = map { $_ => 1 } map { sqlstates($_) } content('docs/operations.md') =~ /^\| (`(?:RC\d+|[0-9A-Z]{5})`.*?) \|/mg;
 is_deeply([ grep { !$line{$_} } sort keys %raised ], [], 'every SQLSTATE that is raised is in the table of errors');
+is_deeply([ grep { !$advice{$_} } sort keys %line ], [], 'operations.md has advice on each of them');
 is_deeply([ grep { /^RC/ && !$raised{$_} } sort keys %line ], [], 'every SQLSTATE of class RC in the table of errors is raised');
 is_same_set([ map { join ' ', quoted($_->[0]), quoted($_->[2]) } grep { $_->[2] } @statuses ],
 	[ map { /^sqlstate_(not_found|inactive|not_started|expired|already_redeemed|sold_out|voided)$/ ? "$1 $own{$_}" : () } keys %own ],
 	'SQLSTATEs of the refusals');
+
+my (undef, $waits) = CouponGuard::Page->new('docs/operations.md')->next('Monitoring');
+is($node->safe_psql('postgres', $waits), '', 'nobody waits here');
 
 # Nothing of the page has been left unread.
 is_deeply([ map { my $heading = $_; map { "$heading: $_" } sort keys %{ $tables{$heading} } } sort keys %tables ], [], 'every table has been compared');
