@@ -1,5 +1,5 @@
 // SQLSTATEs of our own: class RC, which is in the range that the SQL standard leaves to
-// implementations. The README's table of statuses says what each means.
+// implementations. docs/reference.md says what each means.
 #pragma once
 
 #include "pg/backend.hpp"

@@ -1,4 +1,4 @@
-/** No for a business reason: `status` is one of the README's words, or invalid_request. */
+/** No for a business reason: `status` is one of coupon_guard's statuses, or invalid_request. */
 export class Refusal extends Error {
   constructor(status, message = status) {
     super(message);
