@@ -5,6 +5,7 @@ EXTENSION = extension/coupon_guard
 MODULE_big = coupon_guard
 EXTVERSION := $(shell sed -n '1,/"version"/s/.*"version": *"\(.*\)".*/\1/p' META.json)
 DATA_built = extension/coupon_guard--$(EXTVERSION).sql
+DATA = $(wildcard extension/update/coupon_guard--*--*.sql)
 OBJS = $(patsubst %.cpp,%.o,$(wildcard extension/src/*/*.cpp))
 SOURCE_HEADERS = $(wildcard extension/src/*/*.hpp)
 
