@@ -48,3 +48,9 @@ extension/coupon_guard.control: extension/coupon_guard.control.in META.json
 
 extension/coupon_guard--$(EXTVERSION).sql: extension/coupon_guard.sql META.json
 	cp $< $@
+
+# What PGXN takes (https://pgxn.org/spec/): HEAD, in a directory named for the distribution and its version.
+.PHONY: dist
+dist:
+	mkdir -p build
+	git archive --format=zip --prefix=coupon_guard-$(EXTVERSION)/ --output=build/coupon_guard-$(EXTVERSION).zip HEAD
