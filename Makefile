@@ -5,6 +5,7 @@ EXTENSION = extension/coupon_guard
 MODULE_big = coupon_guard
 EXTVERSION := $(shell sed -n '1,/"version"/s/.*"version": *"\(.*\)".*/\1/p' META.json)
 DATA_built = extension/coupon_guard--$(EXTVERSION).sql
+DATA = $(wildcard extension/update/coupon_guard--*--*.sql)
 OBJS = $(patsubst %.cpp,%.o,$(wildcard extension/src/*/*.cpp))
 SOURCE_HEADERS = $(wildcard extension/src/*/*.hpp)
 
@@ -49,3 +50,9 @@ extension/coupon_guard.control: extension/coupon_guard.control.in META.json
 SQL_PARTS = $(addprefix extension/sql/,start.sql keys.sql types.sql tables.sql triggers.sql functions.sql views.sql verify.sql privileges.sql)
 extension/coupon_guard--$(EXTVERSION).sql: $(SQL_PARTS) META.json
 	awk 'FNR == 1 && NR > 1 { print "" } { print }' $(SQL_PARTS) > $@
+
+# What PGXN takes (https://pgxn.org/spec/): HEAD, in a directory named for the distribution and its version.
+.PHONY: dist
+dist:
+	mkdir -p build
+	git archive --format=zip --prefix=coupon_guard-$(EXTVERSION)/ --output=build/coupon_guard-$(EXTVERSION).zip HEAD

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# What scripts/demo, scripts/test and scripts/bench share: telling what is being done, finding or installing what the build
-# needs, the build itself, and a server of our own.
+# What scripts/demo, scripts/test and scripts/bench share: telling what is being done, finding what the build needs, the build
+# itself, and a server of our own. What is missing is installed by scripts/setup.
 #
-# The caller has set `set -euo pipefail`. Nothing here touches a PostgreSQL cluster that exists: packages are installed
-# so that they make none (install_packages), and every server that runs for a test is one of our own.
+# The caller has set `set -euo pipefail`. Nothing here touches a PostgreSQL cluster that exists: every server that runs for a test
+# is one of our own.
 
 # The oldest PostgreSQL the extension is built for.
 readonly oldest_postgres=15
@@ -12,8 +12,9 @@ readonly oldest_postgres=15
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root
 
-say() { printf '==> %s\n' "$*"; }
-note() { printf '    %s\n' "$*"; }
+# Where all output is TAP, what is told is a comment: SAY_AS='# '.
+say() { printf '%s==> %s\n' "${SAY_AS:-}" "$*"; }
+note() { printf '%s    %s\n' "${SAY_AS:-}" "$*"; }
 die() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
     exit 1
@@ -76,141 +77,35 @@ distribution_postgres() {
     apt-cache depends postgresql 2>/dev/null | sed -n 's/^ *Depends: postgresql-\([0-9][0-9]*\)$/\1/p'
 }
 
-# What the caller wants of the distribution's extensions for the server, whichever it is: NAME of postgresql-15-NAME.
-server_extensions=()
-
-# choose_postgres: sets PG_CONFIG, and postgres_packages to what it takes to have that server and build for it.
-#
-# PG_CONFIG from the environment wins: a server of the user's own, whose packages are none of our business (but for
-# server_extensions, if it is the distribution's). Else the newest server that is installed, else the distribution's.
+# choose_postgres: sets PG_CONFIG. That of the environment wins; else the newest server that is installed, else the one in the PATH.
 choose_postgres() {
-    local major
-    postgres_packages=()
+    local major=
     if [ -n "${PG_CONFIG:-}" ]; then
         PG_CONFIG=$(command -v "$PG_CONFIG") || die "PG_CONFIG names no program"
-        if [[ $("$PG_CONFIG" --bindir) =~ ^/usr/lib/postgresql/([0-9]+)/bin$ ]]; then
-            postgres_packages=("${server_extensions[@]/#/postgresql-${BASH_REMATCH[1]}-}")
-        fi
         return
     fi
-    if ! uses_apt; then
+    if uses_apt; then major=$(installed_postgres); fi
+    if [ -n "$major" ]; then
+        PG_CONFIG=/usr/lib/postgresql/$major/bin/pg_config
+    else
         PG_CONFIG=$(command -v pg_config || true)
-        return
     fi
-    major=$(installed_postgres)
-    if [ -z "$major" ]; then
-        major=$(distribution_postgres)
-        if [ -z "$major" ]; then
-            note "apt-get update"
-            apt_get update >/dev/null
-            major=$(distribution_postgres)
-        fi
-    fi
-    [ -n "$major" ] || die "apt has no package postgresql"
-    ((major >= oldest_postgres)) ||
-        die "this distribution's PostgreSQL is $major; $oldest_postgres or later is needed (set PG_CONFIG to one)"
-    PG_CONFIG=/usr/lib/postgresql/$major/bin/pg_config
-    postgres_packages=("postgresql-$major" "postgresql-server-dev-$major" "${server_extensions[@]/#/postgresql-$major-}")
 }
 
-# install_packages PACKAGE...: those that are missing, and nothing at all (no network either) when none is.
-#
-# Debian's server package makes a cluster `main` and starts it, unless createcluster.conf says not to; nobody asked us for
-# one, so we say so, for as long as the installation lasts.
-install_packages() {
-    local package missing=() unknown=()
-    for package; do
-        package_installed "$package" || missing+=("$package")
-    done
-    if [ ${#missing[@]} -eq 0 ]; then
-        note "everything is installed already"
-        return
-    fi
-    note "apt-get install ${missing[*]}"
-    for package in "${missing[@]}"; do
-        apt-cache show --no-all-versions "$package" >/dev/null 2>&1 || unknown+=("$package")
-    done
-    if [ ${#unknown[@]} -gt 0 ]; then
-        note "apt-get update first: ${unknown[*]} not known yet"
-        apt_get update >/dev/null
-        leave_out_unknown
-    fi
-    forbid_main_cluster
-    # Package lists of last month name files that the mirror no longer has: then, and only then, fetch new ones.
-    if ! apt_get install --no-install-recommends "${missing[@]}" >"$install_log" 2>&1; then
-        note "that failed; once more after apt-get update"
-        apt_get update >/dev/null
-        if ! apt_get install --no-install-recommends "${missing[@]}" >"$install_log" 2>&1; then
-            tail -n 20 "$install_log" >&2
-            die "apt-get could not install: ${missing[*]}"
-        fi
-    fi
-    allow_main_cluster
-}
+# install_packages PACKAGE...: those that are missing.
+install_packages() { "$root/scripts/setup" --packages "$@"; }
 
-# What a distribution may lack (Ubuntu has Chromium as a snap only) is left out of `missing`: the tests that want it do without.
-readonly optional_packages='@(chromium-headless-shell|redis-tools|postgresql-*-repack)'
-leave_out_unknown() {
-    local package known=()
-    for package in "${missing[@]}"; do
-        # shellcheck disable=SC2053  # it is a pattern
-        if [[ $package == $optional_packages ]] && ! apt-cache show "$package" >/dev/null 2>&1; then
-            note "there is no package $package here: left out"
-        else
-            known+=("$package")
-        fi
-    done
-    missing=("${known[@]}")
-}
-
-readonly cluster_settings=/etc/postgresql-common/createcluster.d
-forbid_main_cluster() {
-    [ -d "$cluster_settings" ] || at_exit "as_root rmdir --ignore-fail-on-non-empty $cluster_settings 2>/dev/null"
-    at_exit allow_main_cluster
-    as_root mkdir -p "$cluster_settings"
-    echo 'create_main_cluster = false' | as_root tee "$cluster_settings/coupon_guard.conf" >/dev/null
-}
-allow_main_cluster() {
-    if [ -e "$cluster_settings/coupon_guard.conf" ]; then as_root rm -f "$cluster_settings/coupon_guard.conf"; fi
-}
-
-# set_up PACKAGE...: the server, the compilers, the libraries and PACKAGEs, installed or asked for.
+# set_up [FOR...]: the server, the compilers, the libraries and what else scripts/setup knows to be FOR this script, installed or
+# asked for.
 set_up() {
     say "looking for what the build needs"
-    if [ "$install" = yes ] && ! uses_apt; then
-        list_what_is_needed
-        exit 1
-    fi
-    choose_postgres
-    local packages=(
-        build-essential cmake pkgconf                              # compilers, and CMake for the client
-        "${postgres_packages[@]}" libutf8proc-dev                  # the extension
-        libpqxx-dev libcli11-dev libfmt-dev nlohmann-json3-dev     # the client
-        libjs-chart.js                                             # the page of coupon-race --html
-        "$@"
-    )
     if [ "$install" = no ]; then
         note "installing nothing, as asked"
     else
-        install_packages "${packages[@]}"
+        "$root/scripts/setup" build "$@"
     fi
+    choose_postgres
     check_postgres
-}
-
-list_what_is_needed() {
-    cat >&2 <<LIST
-${0##*/}: this machine has no apt-get, so nothing is installed. What is needed:
-
-  - PostgreSQL $oldest_postgres or later, with its headers and its pg_config
-  - GCC or Clang with C++17, make, CMake 3.18 or later, pkg-config
-  - utf8proc (the extension)
-  - libpqxx 6.4 or later, CLI11, {fmt}, nlohmann_json, Chart.js 3 (the client; see race/report/page/page.cmake)
-  - for scripts/test also: GoogleTest, Perl with IPC::Run, and pg_repack (without it, the tests that want it are skipped)
-  - for scripts/bench, and its part of scripts/test: Python 3 with matplotlib and Jinja, and Redis to compare with
-  - to look at the pages that are made: Chromium
-
-Once they are there: ${0##*/} --no-install, with PG_CONFIG set if pg_config is not in the PATH.
-LIST
 }
 
 # What PG_CONFIG names must be a server we can build for and start.
@@ -226,10 +121,6 @@ check_postgres() {
     export PG_CONFIG
     note "$version, libpqxx $(pkg-config --modversion libpqxx 2>/dev/null || echo unknown)"
 }
-
-# What scripts/bench takes besides; from redis-tools, since redis-server would start a service (bench/coupon_bench/redis.py).
-# shellcheck disable=SC2034  # for those who source this
-readonly benchmark_packages=(python3 python3-matplotlib python3-jinja2 redis-tools)
 
 # The distribution's Python is the one its packages of matplotlib and Jinja are for; another may come first in the PATH.
 python() { if [ -x /usr/bin/python3 ]; then /usr/bin/python3 "$@"; else python3 "$@"; fi; }
@@ -332,5 +223,4 @@ begin() {
     if [ ! -w "$logs" ] || [ ! -w "$root" ]; then
         die "$root or its build/ belongs to another user: run this in a clone of your own"
     fi
-    install_log=$logs/apt.log
 }
