@@ -89,7 +89,11 @@ my $types = "$members 'pg_type'::regclass";
 
 is_same_set($headings{'Tables'}, ask("SELECT relname FROM pg_class WHERE oid IN ($relations) AND relkind = 'r'"), 'tables');
 is_same_set($headings{'View'}, ask("SELECT relname FROM pg_class WHERE oid IN ($relations) AND relkind = 'v'"), 'views');
-is_same_set($headings{'Types'}, ask("SELECT typname FROM pg_type WHERE oid IN ($types)"), 'types');
+# From 17 on, types that come of themselves (rows of tables, arrays) are members too.
+is_same_set(
+	$headings{'Types'},
+	ask("SELECT typname FROM pg_type t LEFT JOIN pg_class c ON c.oid = typrelid WHERE t.oid IN ($types) AND typcategory <> 'A' AND c.relkind IS DISTINCT FROM 'r' AND c.relkind IS DISTINCT FROM 'v'"),
+	'types');
 is_same_set([ quoted($text{'Sequences'}) ], ask("SELECT relname FROM pg_class WHERE oid IN ($relations) AND relkind = 'S'"), 'sequences');
 
 my $columns = q(SELECT attname || ' | ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' not null' ELSE '' END);
