@@ -81,29 +81,9 @@ build_node_postgres() { npm_packages node-postgres && node_modules/.bin/tsc --pr
 # client needs no engine, but the command line that generates it asks for one, and is content with any program.
 build_prisma() {
     npm_packages prisma || return
-    ln -sf "$(modern_node)" node
+    find_node && ln -sf "$node" node
     PRISMA_SCHEMA_ENGINE_BINARY=/bin/true ./node node_modules/prisma/build/index.js generate --no-hints --schema schema.prisma &&
         ./node node_modules/typescript/bin/tsc --project .
-}
-
-# The program: the one in the PATH, or the one that npm brings (where scripts/tutorial has it, too).
-modern_node() {
-    local node machine=x64
-    node=$(command -v node || true)
-    if [ -z "$node" ] || ! is_modern "$node"; then
-        if [ "$(uname -m)" = aarch64 ]; then machine=arm64; fi
-        node=$root/build/node/node_modules/node-linux-$machine/bin/node
-        if [ ! -x "$node" ] && [ "$install" = yes ]; then
-            mkdir -p "$root/build/node"
-            npm install --prefix "$root/build/node" --no-save --ignore-scripts --no-audit --no-fund "node-linux-$machine@22" >&2
-        fi
-    fi
-    echo "$node"
-}
-
-is_modern() {
-    "$1" -e 'const [major, minor] = process.versions.node.split(".").map(Number);
-             process.exit((major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major >= 24 ? 0 : 1)'
 }
 
 readonly java_driver=/usr/share/java/postgresql.jar

@@ -126,6 +126,36 @@ check_postgres() {
 python() { if [ -x /usr/bin/python3 ]; then /usr/bin/python3 "$@"; else python3 "$@"; fi; }
 python_can_report() { python -c 'import jinja2, matplotlib' 2>/dev/null; }
 
+# --- a Node that Prisma runs on ------------------------------------------------------------------------------------
+
+# Prisma 7 wants Node 20.19, 22.12 or 24. Debian 12 has 18.20, on which Prisma's command line does not even start; it is
+# enough for npm, though, and npm has Node itself, as a package that is one file.
+readonly node_from_npm=22.23.3
+
+node_is_new_enough() {
+    "$1" -e 'const [major, minor] = process.versions.node.split(".").map(Number);
+             process.exit((major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major >= 24 ? 0 : 1)' 2>/dev/null
+}
+
+# Sets $node: the one in the PATH, else the one that npm brings.
+find_node() {
+    local machine
+    node=$(command -v node || true)
+    if [ -n "$node" ] && node_is_new_enough "$node"; then return; fi
+    case $(uname -m) in
+    x86_64) machine=x64 ;;
+    aarch64) machine=arm64 ;;
+    *) die "Node 20.19 or later is needed, and npm has none for this machine" ;;
+    esac
+    node=$root/build/node/node_modules/node-linux-$machine/bin/node
+    if [ -x "$node" ] && node_is_new_enough "$node"; then return; fi
+    if [ "$install" = no ]; then die "Node 20.19 or later is needed; ${0##*/} without --no-install installs one in build/"; fi
+    note "npm install node-linux-$machine@$node_from_npm, since $(command -v node || echo node) is too old"
+    mkdir -p "$root/build/node"
+    quietly "$logs/npm-node.log" npm install --prefix "$root/build/node" --no-save --ignore-scripts --no-audit --no-fund \
+        "node-linux-$machine@$node_from_npm"
+}
+
 # --- building ---------------------------------------------------------------------------------------------------------
 
 # quietly LOG COMMAND...: the command's output goes to LOG, and is shown if it fails.

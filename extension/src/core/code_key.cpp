@@ -1,5 +1,7 @@
 #include "core/code_key.hpp"
 
+#include "core/ascii.hpp"
+
 #include <utf8proc.h>
 
 #include <cstring>
@@ -9,17 +11,6 @@ namespace {
 
 bool is_ascii_blank(unsigned char c) noexcept {
     return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-unsigned char fold_ascii(unsigned char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<unsigned char>(c + ('a' - 'A')) : c;
-}
-
-bool has_only_ascii(const char *text, std::size_t length) noexcept {
-    unsigned char seen = 0;
-    for (std::size_t i = 0; i < length; i++)
-        seen |= static_cast<unsigned char>(text[i]);
-    return seen < 0x80;
 }
 
 // Characters with the property White_Space that NFKC leaves as they are or maps to U+0020.
@@ -166,19 +157,19 @@ code_key make_bytewise_code_key(const char *code, std::size_t length) noexcept {
     key.error = code_key_error::none;
     key.length = static_cast<std::uint16_t>(length);
     for (std::size_t i = 0; i < length; i++)
-        key.bytes[i] = static_cast<char>(fold_ascii(static_cast<unsigned char>(code[i])));
+        key.bytes[i] = fold_ascii(code[i]);
     return key;
 }
 
 code_key make_code_key(const char *code, std::size_t length) noexcept {
     // Almost every code is ASCII, where NFKC_Casefold is a change of case.
-    if (length <= max_code_bytes && has_only_ascii(code, length))
+    if (length <= max_code_bytes && has_only_ascii({code, length}))
         return make_bytewise_code_key(code, length);
     return make_unicode_key(code, length, write_utf8);
 }
 
 code_key make_ascii_code_key(const char *code, std::size_t length) noexcept {
-    if (length <= max_code_bytes && has_only_ascii(code, length) &&
+    if (length <= max_code_bytes && has_only_ascii({code, length}) &&
         std::memchr(code, '\\', length) == nullptr)
         return make_bytewise_code_key(code, length);
     return make_unicode_key(code, length, write_ascii);

@@ -1,5 +1,7 @@
 #include "core/user_spelling.hpp"
 
+#include "core/ascii.hpp"
+
 #include <utf8proc.h>
 
 #include <string_view>
@@ -28,10 +30,6 @@ constexpr bool is_ascii_control(unsigned char c) noexcept {
 // What readers of numbers and uuids pass over at both ends.
 constexpr bool is_wrapping(char c) noexcept {
     return std::string_view{" \"'`()[]{}<>"}.find(c) != std::string_view::npos;
-}
-
-char fold_ascii(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
 constexpr char no_part_of_a_number = 'z';
@@ -240,13 +238,6 @@ spelling_fault judge_reading(std::string_view id, std::string_view likeness) noe
 }
 
 // ---- automatic ---------------------------------------------------------------------------------
-
-bool has_only_ascii(std::string_view text) noexcept {
-    unsigned char seen = 0;
-    for (char c : text)
-        seen |= static_cast<unsigned char>(c);
-    return seen < 0x80;
-}
 
 spelling_fault judge_ascii(std::string_view id) noexcept {
     for (char c : id)
