@@ -21,7 +21,7 @@ CREATE TABLE @extschema@.coupon (
   CONSTRAINT coupon_window_not_empty CHECK (starts_at OPERATOR(pg_catalog.<) expires_at)
 );
 COMMENT ON TABLE @extschema@.coupon IS
-  'the offers: manage with plain INSERT and UPDATE; a redemption never updates a row here';
+  'the coupons: manage with plain INSERT and UPDATE; a redemption never updates a row here';
 COMMENT ON COLUMN @extschema@.coupon.code IS 'what the customer types, as the shop likes to show it';
 COMMENT ON COLUMN @extschema@.coupon.code_key IS 'coupon_key(code): what uniqueness is judged by';
 COMMENT ON COLUMN @extschema@.coupon.active IS 'false: nobody can redeem it; the way to end a coupon that has redemptions';

@@ -43,7 +43,7 @@ constexpr int slot_count = 2048; // a power of two
 constexpr Size max_cached_terms = 1024;
 
 struct cached_coupon {
-    coupon offer; // terms in cache_memory
+    coupon_row coupon; // terms in cache_memory
     int key_length;
     char key[FLEXIBLE_ARRAY_MEMBER];
 };
@@ -70,9 +70,9 @@ void empty_cache(Oid table) {
     cached_table = table;
 }
 
-Datum copy_terms(const coupon &offer, MemoryContext where) {
+Datum copy_terms(const coupon_row &coupon, MemoryContext where) {
     MemoryContext caller = MemoryContextSwitchTo(where);
-    Datum copy = datumCopy(offer.terms, false, -1);
+    Datum copy = datumCopy(coupon.terms, false, -1);
     MemoryContextSwitchTo(caller);
     return copy;
 }
@@ -82,8 +82,8 @@ void drop(cached_coupon *&slot) {
     slot = nullptr;
     if (kept == nullptr)
         return;
-    if (kept->offer.has_terms)
-        pfree(DatumGetPointer(kept->offer.terms));
+    if (kept->coupon.has_terms)
+        pfree(DatumGetPointer(kept->coupon.terms));
     pfree(kept);
 }
 
@@ -94,7 +94,7 @@ bool is_usable(const catalog &tables) {
 
 } // namespace
 
-bool find_cached_coupon(const installation &guard, const code_key &key, coupon &found) {
+bool find_cached_coupon(const installation &guard, const code_key &key, coupon_row &found) {
     AcceptInvalidationMessages();
     const catalog &tables = catalog_of(guard);
     if (slots == nullptr || cached_changes != coupon_changes() ||
@@ -104,17 +104,17 @@ bool find_cached_coupon(const installation &guard, const code_key &key, coupon &
     if (kept == nullptr || kept->key_length != key.length ||
         memcmp(kept->key, key.bytes, key.length) != 0)
         return false;
-    found = kept->offer;
+    found = kept->coupon;
     if (found.has_terms) // the cache may be emptied while the caller still needs them
         found.terms = copy_terms(found, CurrentMemoryContext);
     return true;
 }
 
-void cache_coupon(const installation &guard, const code_key &key, const coupon &offer,
+void cache_coupon(const installation &guard, const code_key &key, const coupon_row &coupon,
                   uint64 changes) {
     const catalog &tables = catalog_of(guard);
     if (!is_usable(tables) ||
-        (offer.has_terms && VARSIZE_ANY(DatumGetPointer(offer.terms)) > max_cached_terms))
+        (coupon.has_terms && VARSIZE_ANY(DatumGetPointer(coupon.terms)) > max_cached_terms))
         return;
     if (slots == nullptr || cached_changes != coupon_changes() ||
         cached_table != tables.coupon_table)
@@ -127,9 +127,9 @@ void cache_coupon(const installation &guard, const code_key &key, const coupon &
     cached_coupon *kept = static_cast<cached_coupon *>(MemoryContextAllocZero(cache_memory, size));
     kept->key_length = key.length;
     memcpy(kept->key, key.bytes, key.length);
-    kept->offer = offer;
-    if (offer.has_terms)
-        kept->offer.terms = copy_terms(offer, cache_memory);
+    kept->coupon = coupon;
+    if (coupon.has_terms)
+        kept->coupon.terms = copy_terms(coupon, cache_memory);
     slot = kept; // only now: an error on the way leaves an empty slot
 }
 

@@ -33,37 +33,31 @@ inline bool is_hold(const redemption &found) {
     return found.hold_expires_at != no_deadline;
 }
 
-enum class allowance : unsigned char {
-    free,            // the user may redeem, as use number free_use_no
-    has_hold,        // the user has a hold of this coupon that the request may use: latest
-    has_lapsed_hold, // another request's hold, latest, has passed its deadline
-    used_up,         // latest is the user's latest redemption, or another request's hold
-    undecided,       // it depends on how rival ends
-};
-
-struct usage {
-    allowance verdict;
-    int32 free_use_no;
-    int32 uses; // live redemptions and holds, as far as they were counted
+// A user's uses of a coupon, and whether another one is allowed.
+struct uses_of_user {
+    outcome is_allowed;   // no: the limit is reached; latest is the latest redemption, or hold
+    int32 free_use_no;    // if it is allowed
+    int32 count;          // live redemptions and holds, as far as they were counted
+    bool has_hold;        // latest is a hold that the request may use: before all else
+    bool has_lapsed_hold; // latest is another request's hold, which has passed its deadline
     redemption latest;
-    struct rival rival;
 };
-static_assert(std::is_trivially_destructible_v<usage>);
+static_assert(std::is_trivially_destructible_v<uses_of_user>);
 
 // What the ledger says of this user and coupon at this moment, transactions in progress included.
 // A hold belongs to the request (may be null) that placed it: a request may use its own, one that
 // no request id was given for, and any if it has no id itself. Reads only.
-usage read_usage(const installation &guard, const coupon &offer, const user_id &user,
-                 const request_id *request, TimestampTz moment);
+uses_of_user read_uses(const installation &guard, const coupon_row &coupon, const user_id &user,
+                       const request_id *request, TimestampTz moment);
 
 // The same in the newest committed state, for those who only look.
-struct user_state {
-    int32 uses; // redemptions and live holds
+struct committed_uses {
+    int32 count; // redemptions and live holds
     bool has_hold;
     bool has_live_hold;
 };
-user_state read_user_state(const installation &guard, const coupon &offer, const user_id &user,
-                           TimestampTz moment);
+committed_uses read_committed_uses(const installation &guard, const coupon_row &coupon,
+                                   const user_id &user, TimestampTz moment);
 
 // Whether the user has made a redemption under this request id: found.
 outcome find_request(const installation &guard, const user_id &user, const request_id &request,

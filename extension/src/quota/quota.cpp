@@ -184,13 +184,13 @@ stripe_scan scan_stripes(const installation &guard, const want &wanted, ScanKeyD
     return seen;
 }
 
-int32 most_stripes(const coupon &offer) {
-    return offer.stripes > 0 ? offer.stripes : quota_stripes;
+int32 most_stripes(const coupon_row &coupon) {
+    return coupon.stripes > 0 ? coupon.stripes : quota_stripes;
 }
 
-want want_of(const coupon &offer, int64 amount) {
-    int64 count = Max(Min(offer.max_redemptions, int64{most_stripes(offer)}), 1);
-    return {offer.id, amount, static_cast<int32>(backend_number() % count), false};
+want want_of(const coupon_row &coupon, int64 amount) {
+    int64 count = Max(Min(coupon.max_redemptions, int64{most_stripes(coupon)}), 1);
+    return {coupon.id, amount, static_cast<int32>(backend_number() % count), false};
 }
 
 // Takes from the stripe at this place, if it is still there. 0: it is not, or is not to be had.
@@ -236,9 +236,9 @@ taking take_busy_stripe(const installation &guard, const want &wanted, const str
 }
 
 // Takes up to amount units from one stripe.
-taking take_from_stripes(const installation &guard, const coupon &offer, int64 amount,
+taking take_from_stripes(const installation &guard, const coupon_row &coupon, int64 amount,
                          bool contended) {
-    want wanted = want_of(offer, amount);
+    want wanted = want_of(coupon, amount);
     stripe_scan seen = scan_from_home(guard, wanted, contended);
     if (seen.amount > 0)
         return taken(seen.amount);
@@ -247,9 +247,9 @@ taking take_from_stripes(const installation &guard, const coupon &offer, int64 a
     if (seen.has_busy)
         return take_busy_stripe(guard, wanted, seen.busy);
     int64 remaining = 0;
-    if (seen.is_certain || read_quota(guard, offer.id, remaining))
+    if (seen.is_certain || read_quota(guard, coupon.id, remaining))
         return without_units(remaining > 0 ? look_again() : decided(false));
-    return set_up_quota(guard, offer.id) ? without_units(look_again()) : beyond_cap();
+    return set_up_quota(guard, coupon.id) ? without_units(look_again()) : beyond_cap();
 }
 
 // Where the triggers are not in force: counts, and keeps rivals away until this transaction ends.
@@ -259,7 +259,7 @@ taking take_by_counting(const installation &guard, int64 coupon_id) {
         lock_coupon(guard, coupon_id, LockTupleNoKeyExclusive);
         return without_units(look_again());
     }
-    coupon newest;
+    coupon_row newest;
     if (!find_coupon(guard, coupon_id, newest) || !is_capped(newest))
         return without_units(look_again());
     outcome in_progress = find_row_in_progress(guard, coupon_id);
@@ -284,14 +284,14 @@ void catch_up_with_own_change(const installation &guard, int64 coupon_id) {
 
 // Takes up to amount units: from a stripe, else one from an expired hold. Of a coupon that is
 // beyond its cap an expired hold is ended, too, but that frees no unit: it is counted anew.
-taking take_units(const installation &guard, const coupon &offer, TimestampTz moment, int64 amount,
-                  bool contended) {
-    taking result = lock_quotas(guard) ? take_from_stripes(guard, offer, amount, contended)
-                                       : take_by_counting(guard, offer.id);
+taking take_units(const installation &guard, const coupon_row &coupon, TimestampTz moment,
+                  int64 amount, bool contended) {
+    taking result = lock_quotas(guard) ? take_from_stripes(guard, coupon, amount, contended)
+                                       : take_by_counting(guard, coupon.id);
     if (result.end.verdict != verdict::no)
         return result;
     bool has_waited = false;
-    outcome end = take_over_expired_hold(guard, offer.id, moment, has_waited);
+    outcome end = take_over_expired_hold(guard, coupon.id, moment, has_waited);
     if (result.is_beyond)
         return without_units(is_yes(end) ? look_again() : end);
     return {end, 1, has_waited, false};
@@ -317,11 +317,11 @@ bool add_to_free_stripe(const installation &guard, int64 coupon_id, int64 count)
 
 } // namespace
 
-int64 wait_for_units(const installation &guard, const coupon &offer, int64 wanted) {
+int64 wait_for_units(const installation &guard, const coupon_row &coupon, int64 wanted) {
     int64 amount = 0;
     bool waited = false;
     bool has = until_decided([&] {
-        taking result = take_units(guard, offer, GetCurrentTimestamp(), wanted, waited);
+        taking result = take_units(guard, coupon, GetCurrentTimestamp(), wanted, waited);
         CommandCounterIncrement();
         waited = true;
         amount = result.amount;
@@ -330,32 +330,32 @@ int64 wait_for_units(const installation &guard, const coupon &offer, int64 wante
     return has ? amount : 0;
 }
 
-outcome take_unit(const installation &guard, const coupon &offer, TimestampTz moment,
+outcome take_unit(const installation &guard, const coupon_row &coupon, TimestampTz moment,
                   bool contended) {
-    Assert(is_capped(offer));
-    catch_up_with_own_change(guard, offer.id);
-    if (use_unit_ahead(guard, offer.id))
+    Assert(is_capped(coupon));
+    catch_up_with_own_change(guard, coupon.id);
+    if (use_unit_ahead(guard, coupon.id))
         return decided(true);
     uint64 returns = unit_returns();
-    taking result = take_units(guard, offer, moment, units_to_take(guard, offer.id), contended);
+    taking result = take_units(guard, coupon, moment, units_to_take(guard, coupon.id), contended);
     if (result.end.verdict == verdict::no && may_remember_sold_out(guard))
-        remember_sold_out(offer.id, first_hold_deadline(guard, offer.id), returns);
+        remember_sold_out(coupon.id, first_hold_deadline(guard, coupon.id), returns);
     if (!is_yes(result.end))
         return result.end;
     // After a wait the coupon must be judged anew: then the unit is at hand.
     int64 used = result.has_waited ? 0 : 1;
-    remember_units_taken(guard, offer.id, result.amount - used);
+    remember_units_taken(guard, coupon.id, result.amount - used);
     CommandCounterIncrement(); // a trigger may redeem the same coupon before we have finished
     return result.has_waited ? look_again() : result.end;
 }
 
-bool wait_for_unit(const installation &guard, const coupon &offer) {
-    catch_up_with_own_change(guard, offer.id);
-    if (use_unit_ahead(guard, offer.id))
+bool wait_for_unit(const installation &guard, const coupon_row &coupon) {
+    catch_up_with_own_change(guard, coupon.id);
+    if (use_unit_ahead(guard, coupon.id))
         return true;
-    int64 amount = wait_for_units(guard, offer, units_to_take(guard, offer.id));
+    int64 amount = wait_for_units(guard, coupon, units_to_take(guard, coupon.id));
     if (amount > 0)
-        remember_units_taken(guard, offer.id, amount - 1);
+        remember_units_taken(guard, coupon.id, amount - 1);
     return amount > 0;
 }
 
@@ -373,15 +373,16 @@ void return_units(const installation &guard, int64 coupon_id, int64 count) {
     send_unit_return(guard);
 }
 
-int64 count_remaining_units(const installation &guard, const coupon &offer, TimestampTz moment) {
+int64 count_remaining_units(const installation &guard, const coupon_row &coupon,
+                            TimestampTz moment) {
     int64 remaining;
     CommandId command;
-    bool is_outdated = is_coupon_change_pending(offer.id, command);
-    if (!is_outdated && read_quota(guard, offer.id, remaining))
-        remaining += units_to_spare(guard, offer.id);
+    bool is_outdated = is_coupon_change_pending(coupon.id, command);
+    if (!is_outdated && read_quota(guard, coupon.id, remaining))
+        remaining += units_to_spare(guard, coupon.id);
     else
-        remaining = offer.max_redemptions - count_committed_rows(guard, offer.id);
-    return Max(remaining + count_expired_holds(guard, offer.id, moment), 0);
+        remaining = coupon.max_redemptions - count_committed_rows(guard, coupon.id);
+    return Max(remaining + count_expired_holds(guard, coupon.id, moment), 0);
 }
 
 } // namespace coupon_guard

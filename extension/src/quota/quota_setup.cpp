@@ -32,29 +32,29 @@ namespace {
 // Stripes of a quota that nobody has met on as yet.
 constexpr int32 first_stripes = 4;
 
-int32 stripe_count(const coupon &offer) {
-    int32 most = offer.stripes > 0 ? offer.stripes : Min(quota_stripes, first_stripes);
-    return static_cast<int32>(Max(Min(offer.max_redemptions, int64{most}), 1));
+int32 stripe_count(const coupon_row &coupon) {
+    int32 most = coupon.stripes > 0 ? coupon.stripes : Min(quota_stripes, first_stripes);
+    return static_cast<int32>(Max(Min(coupon.max_redemptions, int64{most}), 1));
 }
 
 // False if a stripe of this number is left from an earlier quota.
-bool write_quota(const installation &guard, const coupon &offer, int64 units) {
-    int32 count = stripe_count(offer);
+bool write_quota(const installation &guard, const coupon_row &coupon, int64 units) {
+    int32 count = stripe_count(coupon);
     int64 share = units / count;
     int64 left_over = units % count; // less than count
-    bool all_written = insert_stripe(guard, offer.id, anchor, share);
+    bool all_written = insert_stripe(guard, coupon.id, anchor, share);
     for (int32 stripe = 1; stripe < count; stripe++) {
         int64 remaining = share + (stripe <= left_over ? 1 : 0);
         if (remaining > 0)
-            all_written &= insert_stripe(guard, offer.id, stripe, remaining);
+            all_written &= insert_stripe(guard, coupon.id, stripe, remaining);
     }
     return all_written;
 }
 
-void report_cap_below_use(const coupon &offer, int64 used) {
+void report_cap_below_use(const coupon_row &coupon, int64 used) {
     ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
                     errmsg("max_redemptions of coupon " INT64_FORMAT " cannot be " INT64_FORMAT,
-                           offer.id, offer.max_redemptions),
+                           coupon.id, coupon.max_redemptions),
                     errdetail(INT64_FORMAT " redemptions and holds are in use.", used),
                     errhint("Void some, or set active = false to stop it from being redeemed.")));
 }
@@ -127,8 +127,9 @@ bool is_quota_set_up(const installation &guard, int64 coupon_id) {
         return false;
     if (wait_for_anchor(guard, coupon_id))
         return true;
-    coupon offer; // without a cap it gets none before we end: its first cap waits for the ledger
-    if (find_coupon(guard, coupon_id, offer) && !is_capped(offer))
+    coupon_row
+        coupon; // without a cap it gets none before we end: its first cap waits for the ledger
+    if (find_coupon(guard, coupon_id, coupon) && !is_capped(coupon))
         return false;
     return lock_coupon(guard, coupon_id, LockTupleShare) && wait_for_anchor(guard, coupon_id);
 }
@@ -146,17 +147,17 @@ bool is_quota_newer_than(const installation &guard, int64 coupon_id, CommandId c
     return is_newer;
 }
 
-void check_cap_covers_use(const installation &guard, const coupon &offer) {
-    int64 used = count_live_rows(guard, offer.id);
-    if (used > offer.max_redemptions)
-        report_cap_below_use(offer, used);
+void check_cap_covers_use(const installation &guard, const coupon_row &coupon) {
+    int64 used = count_live_rows(guard, coupon.id);
+    if (used > coupon.max_redemptions)
+        report_cap_below_use(coupon, used);
 }
 
 bool set_up_quota(const installation &guard, int64 coupon_id) {
-    coupon offer; // as it is once its row is locked
+    coupon_row coupon; // as it is once its row is locked
     if (!lock_coupon(guard, coupon_id, LockTupleNoKeyExclusive) ||
         (lock_quotas(guard) && wait_for_anchor(guard, coupon_id)) ||
-        !find_coupon(guard, coupon_id, offer) || !is_capped(offer))
+        !find_coupon(guard, coupon_id, coupon) || !is_capped(coupon))
         return true;
     bool has_quotas = lock_quotas(guard);
     if (has_quotas) {
@@ -167,10 +168,10 @@ bool set_up_quota(const installation &guard, int64 coupon_id) {
     do
         used = count_live_rows(guard, coupon_id);
     while (has_quotas && delete_stripes(guard, coupon_id));
-    if (used > offer.max_redemptions)
+    if (used > coupon.max_redemptions)
         return false; // a quota has no debts: what was given back to it would be sold again
     if (has_quotas) {
-        bool all_written = write_quota(guard, offer, offer.max_redemptions - used);
+        bool all_written = write_quota(guard, coupon, coupon.max_redemptions - used);
         Assert(all_written);
         (void)all_written;
     }
@@ -184,11 +185,11 @@ void prepare_quota(const installation &guard, int64 coupon_id) {
         set_up_quota(guard, coupon_id);
 }
 
-void set_up_new_quota(const installation &guard, const coupon &offer) {
+void set_up_new_quota(const installation &guard, const coupon_row &coupon) {
     if (!lock_quotas(guard))
         return;
-    if (!write_quota(guard, offer, offer.max_redemptions) || has_live_rows(guard, offer.id))
-        end_quota(guard, offer.id);
+    if (!write_quota(guard, coupon, coupon.max_redemptions) || has_live_rows(guard, coupon.id))
+        end_quota(guard, coupon.id);
 }
 
 bool end_quota_newer_than(const installation &guard, int64 coupon_id, CommandId since) {
@@ -245,7 +246,7 @@ void end_all_quotas(const installation &guard) {
     send_unit_return(guard);
 }
 
-void change_cap(const installation &guard, const coupon &before, const coupon &after) {
+void change_cap(const installation &guard, const coupon_row &before, const coupon_row &after) {
     int64 more =
         after.max_redemptions - before.max_redemptions + withdraw_units_ahead(guard, after.id);
     if (more > 0)

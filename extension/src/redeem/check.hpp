@@ -11,8 +11,8 @@ namespace coupon_guard {
 // for nobody: transactions still open count as if they had not begun.
 struct coupon_check {
     enum status status;
-    bool has_offer;
-    coupon offer;
+    bool has_coupon;
+    coupon_row coupon;
     int32 remaining_uses;  // of this user; meaningful if the coupon has a limit per user
     int64 remaining_units; // meaningful if the coupon is capped
 };

@@ -14,7 +14,7 @@ redeem_answer confirm_hold(const installation &guard, int64 id) {
         if (!find_redemption(guard, id, found))
             report_unknown_redemption(id);
         memset(&answer, 0, sizeof answer);
-        answer.has_offer = find_coupon(guard, found.coupon_id, answer.offer);
+        answer.has_coupon = find_coupon(guard, found.coupon_id, answer.coupon);
         const redeem_round at = {guard, no_request, nullptr, answer, GetCurrentTimestamp(), false};
         if (found.has_lapsed || (!found.is_voided && found.hold_expires_at <= at.now))
             return end_with(answer, status::expired);

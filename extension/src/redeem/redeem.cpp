@@ -65,8 +65,8 @@ bool wants_hold(const redeem_round &at) {
     return at.request.hold_for != nullptr;
 }
 
-usage read_usage(const redeem_round &at) {
-    return read_usage(at.guard, at.answer.offer, at.request.user, at.id, at.now);
+uses_of_user read_uses(const redeem_round &at) {
+    return read_uses(at.guard, at.answer.coupon, at.request.user, at.id, at.now);
 }
 
 // The user has a hold, live or expired, that is the request's to use. Either way it has its unit,
@@ -87,9 +87,9 @@ outcome use_hold(const redeem_round &at, redemption hold) {
 
 // Another request's hold has lapsed: its unit is there for this one.
 outcome end_lapsed_hold(const redeem_round &at, const redemption &hold) {
-    if (is_capped(at.answer.offer))
+    if (is_capped(at.answer.coupon))
         prepare_quota(at.guard, hold.coupon_id);
-    bool has_quota = is_capped(at.answer.offer) && is_quota_set_up(at.guard, hold.coupon_id);
+    bool has_quota = is_capped(at.answer.coupon) && is_quota_set_up(at.guard, hold.coupon_id);
     if (is_yes(void_expired_hold(at.guard, hold, at.now)) && has_quota)
         keep_unused_unit(at.guard, hold.coupon_id);
     return look_again();
@@ -98,9 +98,9 @@ outcome end_lapsed_hold(const redeem_round &at, const redemption &hold) {
 // The request id has been used by this user before.
 outcome replay(const redeem_round &at, const redemption &made) {
     redeem_answer &answer = at.answer;
-    if (answer.has_offer && answer.offer.id != made.coupon_id)
+    if (answer.has_coupon && answer.coupon.id != made.coupon_id)
         report_reused_request(at.request.request);
-    answer.has_offer = answer.has_offer || find_coupon(at.guard, made.coupon_id, answer.offer);
+    answer.has_coupon = answer.has_coupon || find_coupon(at.guard, made.coupon_id, answer.coupon);
     bool is_over = is_hold(made) && !made.is_voided && made.hold_expires_at <= at.now;
     if (is_hold(made) && !made.is_voided && !is_over && !wants_hold(at))
         return confirm(at, made);
@@ -115,27 +115,31 @@ outcome replay(const redeem_round &at, const redemption &made) {
 // The coupon cannot be redeemed now; a hold that was placed while it could is honoured.
 outcome refuse(const redeem_round &at, status reason) {
     if (!wants_hold(at)) {
-        usage seen = read_usage(at);
-        if (seen.verdict == allowance::has_hold && seen.latest.hold_expires_at > at.now)
+        uses_of_user seen = read_uses(at);
+        if (seen.has_hold && seen.latest.hold_expires_at > at.now)
             return confirm(at, seen.latest);
     }
     return end_with(at.answer, reason);
 }
 
+bool is_free(const uses_of_user &seen) {
+    return !seen.has_hold && !seen.has_lapsed_hold && is_yes(seen.is_allowed);
+}
+
 outcome take_unit_for(const redeem_round &at) {
-    const coupon &offer = at.answer.offer;
-    if (is_known_sold_out(offer.id, at.now))
+    const coupon_row &coupon = at.answer.coupon;
+    if (is_known_sold_out(coupon.id, at.now))
         return decided(false);
-    outcome end = take_unit(at.guard, offer, at.now, at.contended);
+    outcome end = take_unit(at.guard, coupon, at.now, at.contended);
     // The user's other call may have had the last unit meanwhile.
-    if (end.verdict == verdict::no && read_usage(at).verdict != allowance::free)
+    if (end.verdict == verdict::no && !is_free(read_uses(at)))
         return look_again();
     return end;
 }
 
 outcome redeem_new(const redeem_round &at, int32 use_no) {
-    const coupon &offer = at.answer.offer;
-    if (is_capped(offer)) {
+    const coupon_row &coupon = at.answer.coupon;
+    if (is_capped(coupon)) {
         outcome end = take_unit_for(at);
         if (is_undecided(end))
             return end;
@@ -143,7 +147,7 @@ outcome redeem_new(const redeem_round &at, int32 use_no) {
             return end_with(at.answer, status::sold_out);
     }
     const new_redemption wanted = {
-        offer.id,
+        coupon.id,
         &at.request.user,
         use_no,
         at.now,
@@ -155,43 +159,39 @@ outcome redeem_new(const redeem_round &at, int32 use_no) {
     redemption made;
     CommandId before = GetCurrentCommandId(false);
     if (append_redemption(at.guard, wanted, made)) {
-        bool may_be_capped = is_capped(offer) || has_changed_coupons();
+        bool may_be_capped = is_capped(coupon) || has_changed_coupons();
         if (may_be_capped && !catalog_of(at.guard).ledger_plan.inserts_plainly)
-            settle_new_row(at.guard, offer.id, before);
+            settle_new_row(at.guard, coupon.id, before);
         return end_with(at.answer, wants_hold(at) ? status::held : status::redeemed, made);
     }
-    if (is_capped(offer))
-        keep_unused_unit(at.guard, offer.id);
+    if (is_capped(coupon))
+        keep_unused_unit(at.guard, coupon.id);
     return look_again();
 }
 
 outcome redeem_judged(const redeem_round &at) {
-    usage seen = read_usage(at);
-    switch (seen.verdict) {
-    case allowance::used_up:
-        return end_with(at.answer, status::already_redeemed, seen.latest);
-    case allowance::has_hold:
+    uses_of_user seen = read_uses(at);
+    if (seen.has_hold)
         return use_hold(at, seen.latest);
-    case allowance::has_lapsed_hold:
+    if (seen.has_lapsed_hold)
         return end_lapsed_hold(at, seen.latest);
-    case allowance::undecided:
-        return hangs_on(seen.rival);
-    case allowance::free:
-        break;
-    }
+    if (is_undecided(seen.is_allowed))
+        return seen.is_allowed;
+    if (!is_yes(seen.is_allowed))
+        return end_with(at.answer, status::already_redeemed, seen.latest);
     return redeem_new(at, seen.free_use_no);
 }
 
 outcome play_round(const installation &guard, const redeem_request &request, bool contended,
                    redeem_answer &answer) {
     memset(&answer, 0, sizeof answer);
-    answer.has_offer = find_coupon(guard, request.key, answer.offer);
+    answer.has_coupon = find_coupon(guard, request.key, answer.coupon);
     request_id full_id;
-    const bool is_named = request.part == 0 || answer.has_offer;
+    const bool is_named = request.part == 0 || answer.has_coupon;
     const redeem_round at = {
         guard,
         request,
-        is_named ? full_request_id(request, answer.offer.id, full_id) : nullptr,
+        is_named ? full_request_id(request, answer.coupon.id, full_id) : nullptr,
         answer,
         GetCurrentTimestamp(),
         contended,
@@ -204,9 +204,9 @@ outcome play_round(const installation &guard, const redeem_request &request, boo
         if (is_yes(found))
             return replay(at, made);
     }
-    if (!answer.has_offer)
+    if (!answer.has_coupon)
         return end_with(answer, status::not_found);
-    status judged = judge_coupon(answer.offer, at.now);
+    status judged = judge_coupon(answer.coupon, at.now);
     return judged == status::redeemed ? redeem_judged(at) : refuse(at, judged);
 }
 

@@ -21,8 +21,8 @@ struct redeem_request {
 
 struct redeem_answer {
     enum status status;
-    bool has_offer; // false if not_found
-    coupon offer;
+    bool has_coupon; // false if not_found
+    coupon_row coupon;
     bool has_redemption; // if redeemed, held, already_redeemed or voided
     redemption made;
     bool is_replayed; // it had been done by an earlier call

@@ -23,7 +23,7 @@ int compare_places(const void *a, const void *b) {
 place *order_of_work(const installation &guard, redeem_request *requests, int count) {
     place *order = static_cast<place *>(palloc(sizeof(place) * count));
     for (int i = 0; i < count; i++) {
-        coupon found;
+        coupon_row found;
         order[i].coupon_id = find_coupon(guard, requests[i].key, found) ? found.id : PG_INT64_MIN;
         order[i].request = i;
     }

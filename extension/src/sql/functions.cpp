@@ -69,18 +69,18 @@ answer_shape<4> check_answer_shape = {{InvalidOid, INT8OID, INT4OID, INT8OID}, 0
 // The columns of an answer; a hold shows its deadline where a redemption shows its time.
 void fill_answer(const catalog &tables, const redeem_answer &answer, bool of_hold, Datum *values,
                  bool *nulls) {
-    bool has_terms = is_success(answer.status) && answer.has_offer && answer.offer.has_terms;
+    bool has_terms = is_success(answer.status) && answer.has_coupon && answer.coupon.has_terms;
     values[0] = ObjectIdGetDatum(tables.status_values[static_cast<int>(answer.status)]);
     values[1] = Int64GetDatum(answer.made.id);
-    values[2] = Int64GetDatum(answer.offer.id);
+    values[2] = Int64GetDatum(answer.coupon.id);
     values[3] = Int32GetDatum(answer.made.use_no);
     values[4] =
         TimestampTzGetDatum(of_hold ? answer.made.hold_expires_at : answer.made.redeemed_at);
-    values[5] = answer.offer.terms;
+    values[5] = answer.coupon.terms;
     values[6] = BoolGetDatum(answer.is_replayed);
     nulls[0] = nulls[6] = false;
     nulls[1] = nulls[3] = !answer.has_redemption;
-    nulls[2] = !answer.has_offer;
+    nulls[2] = !answer.has_coupon;
     nulls[4] = !answer.has_redemption || (of_hold && !is_hold(answer.made));
     nulls[5] = !has_terms;
 }
@@ -215,15 +215,15 @@ Datum check_coupon(FunctionCallInfo call, user_reader read_user) {
     const catalog &tables = catalog_of(guard);
     const Datum values[] = {
         ObjectIdGetDatum(tables.status_values[static_cast<int>(check.status)]),
-        Int64GetDatum(check.offer.id),
+        Int64GetDatum(check.coupon.id),
         Int32GetDatum(check.remaining_uses),
         Int64GetDatum(check.remaining_units),
     };
     const bool nulls[] = {
         false,
-        !check.has_offer,
-        !check.has_offer || check.offer.max_per_user == no_limit,
-        !check.has_offer || !is_capped(check.offer),
+        !check.has_coupon,
+        !check.has_coupon || check.coupon.max_per_user == no_limit,
+        !check.has_coupon || !is_capped(check.coupon),
     };
     return form_row(tables, guard.result_type, check_answer_shape, values, nulls);
 }

@@ -170,22 +170,22 @@ void after_coupon_truncate(const installation &guard) {
 // reason to wait: whoever sets it up waits for the coupon's row, which we have changed, and then
 // reads it anew.
 
-coupon capped_coupon(const installation &guard, const TriggerData &trigger, HeapTuple row) {
+coupon_row capped_coupon(const installation &guard, const TriggerData &trigger, HeapTuple row) {
     const coupon_columns &columns = catalog_of(guard).coupon;
-    coupon offer;
-    memset(&offer, 0, sizeof offer);
-    offer.id = bigint_of(row, columns.id, trigger);
+    coupon_row coupon;
+    memset(&coupon, 0, sizeof coupon);
+    coupon.id = bigint_of(row, columns.id, trigger);
     bool has_no_stripes;
     Datum stripes = value_of(row, columns.stripes, trigger, has_no_stripes);
-    offer.stripes = has_no_stripes ? 0 : DatumGetInt32(stripes);
+    coupon.stripes = has_no_stripes ? 0 : DatumGetInt32(stripes);
     bool has_no_cap;
     Datum cap = value_of(row, columns.max_redemptions, trigger, has_no_cap);
-    offer.max_redemptions = has_no_cap ? no_cap : DatumGetInt64(cap);
-    return offer;
+    coupon.max_redemptions = has_no_cap ? no_cap : DatumGetInt64(cap);
+    return coupon;
 }
 
-void follow_cap_between_numbers(const installation &guard, const coupon &before,
-                                const coupon &after, CommandId command) {
+void follow_cap_between_numbers(const installation &guard, const coupon_row &before,
+                                const coupon_row &after, CommandId command) {
     bool is_set_up = is_quota_set_up(guard, after.id);
     if (is_set_up && !is_quota_newer_than(guard, after.id, command)) {
         change_cap(guard, before, after);
@@ -197,7 +197,7 @@ void follow_cap_between_numbers(const installation &guard, const coupon &before,
         check_cap_covers_use(guard, after);
 }
 
-void follow_cap(const installation &guard, const coupon &before, const coupon &after,
+void follow_cap(const installation &guard, const coupon_row &before, const coupon_row &after,
                 CommandId command) {
     if (before.max_redemptions == after.max_redemptions)
         return;
@@ -216,7 +216,7 @@ void follow_cap(const installation &guard, const coupon &before, const coupon &a
 }
 
 void after_coupon_insert(const installation &guard, const TriggerData &trigger) {
-    coupon created = capped_coupon(guard, trigger, trigger.tg_trigtuple);
+    coupon_row created = capped_coupon(guard, trigger, trigger.tg_trigtuple);
     if (is_capped(created) && !is_replica())
         set_up_new_quota(guard, created);
 }
@@ -230,8 +230,8 @@ void after_coupon_change(const installation &guard, const TriggerData &trigger) 
         note_coupon_change_followed();
         return;
     }
-    coupon before = capped_coupon(guard, trigger, trigger.tg_trigtuple);
-    coupon after = capped_coupon(guard, trigger, trigger.tg_newtuple);
+    coupon_row before = capped_coupon(guard, trigger, trigger.tg_trigtuple);
+    coupon_row after = capped_coupon(guard, trigger, trigger.tg_newtuple);
     if (before.id != after.id) {
         after_coupon_loss(guard, trigger);
         end_quota(guard, after.id);
@@ -280,11 +280,11 @@ void follow_live_row(const installation &guard, int64 coupon_id, bool is_made, C
         return;
     bool is_set_up = is_quota_set_up(guard, coupon_id);
     if (is_set_up && !is_quota_newer_than(guard, coupon_id, command)) {
-        coupon offer;
+        coupon_row coupon;
         if (!is_made)
             return_units(guard, coupon_id, 1);
-        else if (find_coupon(guard, coupon_id, offer) && is_capped(offer))
-            report_if_beyond(wait_for_unit(guard, offer), coupon_id);
+        else if (find_coupon(guard, coupon_id, coupon) && is_capped(coupon))
+            report_if_beyond(wait_for_unit(guard, coupon), coupon_id);
         return;
     }
     if (is_set_up)
