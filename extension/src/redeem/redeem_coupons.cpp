@@ -1,8 +1,6 @@
 #include "redeem/redeem_coupons.hpp"
 
-extern "C" {
-#include "utils/resowner.h"
-}
+#include "pg/subtransaction.hpp"
 
 namespace coupon_guard {
 namespace {
@@ -73,34 +71,10 @@ void withhold(redeem_answer *answers, int count) {
 void redeem_coupons(const installation &guard, redeem_request *requests, redeem_answer *answers,
                     int count) {
     const place *order = order_of_work(guard, requests, count);
-    MemoryContext memory = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
-    BeginInternalSubTransaction(nullptr);
-    MemoryContextSwitchTo(memory);
-    // The one PG_TRY of the extension: an error must not leave the subtransaction to whoever
-    // catches it.
-    PG_TRY();
-    {
-        if (redeem_in_order(guard, requests, answers, order, count))
-            ReleaseCurrentSubTransaction();
-        else {
-            RollbackAndReleaseCurrentSubTransaction();
-            withhold(answers, count);
-        }
-        MemoryContextSwitchTo(memory);
-        CurrentResourceOwner = owner;
-    }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(memory);
-        ErrorData *error = CopyErrorData();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-        MemoryContextSwitchTo(memory);
-        CurrentResourceOwner = owner;
-        ReThrowError(error);
-    }
-    PG_END_TRY();
+    bool all = in_subtransaction(
+        [&] { return redeem_in_order(guard, requests, answers, order, count); });
+    if (!all)
+        withhold(answers, count);
 }
 
 } // namespace coupon_guard
