@@ -21,7 +21,7 @@ ISOLATION = same-user isolation-levels limit-n insert-race plain-insert-race sev
 	delete-coupon ledger-changes waiting-ends reindex
 ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory
 ISOLATION += altered-while-waiting read-after-waiting reindex-while-waiting reindex-quota expired-hold-rivals lock-order \
-	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds keep-rows
+	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds keep-rows claims
 # What these promise holds under every isolation level. expected/NAME.serializable.diff says where SERIALIZABLE answers with 40001 instead.
 ISOLATION_AT_EVERY_LEVEL = cap-changes expired-holds last-unit quota-setup request-races stacks stripes void-races
 TAP_TESTS = 1

@@ -57,7 +57,7 @@ SELECT make, replace(replace(replace(replace(template, '{unique}', uniqueness), 
     ('more columns', 'coupon_redemption', 'CREATE {unique} INDEX other ON {table} ({keys}, redeemed_at) {where}'),
     ('fewer columns', 'coupon_redemption', 'CREATE {unique} INDEX other ON {table} (coupon_id) {where}'),
     ('column order', 'coupon_redemption', 'CREATE {unique} INDEX other ON {table} (use_no, {keys}) {where}'),
-    ('column order', 'coupon_quota', 'CREATE {unique} INDEX other ON {table} (stripe, coupon_id) {where}'),
+    ('column order', 'coupon_quota', 'CREATE {unique} INDEX other ON {table} (stripe, kind, owner_id) {where}'),
     ('predicate', '{table}', 'CREATE {unique} INDEX other ON {table} ({keys}) WHERE false'),
     ('predicate', 'coupon', 'CREATE {unique} INDEX other ON {table} ({keys}) WHERE id IS NOT NULL'),
     ('predicate', 'coupon_quota', 'CREATE {unique} INDEX other ON {table} ({keys}) WHERE remaining > 0'),
@@ -70,10 +70,10 @@ SELECT make, replace(replace(replace(replace(template, '{unique}', uniqueness), 
     ('deferred', '{table}', 'ALTER TABLE {table} ADD CONSTRAINT other UNIQUE ({keys}) DEFERRABLE INITIALLY DEFERRED'),
     ('exclusion', 'coupon', 'ALTER TABLE {table} ADD CONSTRAINT other EXCLUDE ({keys} WITH =)'),
     ('exclusion', 'coupon_redemption', 'ALTER TABLE {table} ADD CONSTRAINT other EXCLUDE (coupon_id WITH =, user_id WITH =, use_no WITH =) WHERE (voided_at IS NULL)'),
-    ('exclusion', 'coupon_quota', 'ALTER TABLE {table} ADD CONSTRAINT other EXCLUDE (coupon_id WITH =, stripe WITH =)'),
+    ('exclusion', 'coupon_quota', 'ALTER TABLE {table} ADD CONSTRAINT other EXCLUDE (owner_id WITH =, kind WITH =, stripe WITH =)'),
     ('hash', 'coupon', 'CREATE INDEX other ON {table} USING hash ({keys}) {where}'),
     ('hash', 'coupon_redemption', 'CREATE INDEX other ON {table} USING hash (user_id) {where}'),
-    ('hash', 'coupon_quota', 'CREATE INDEX other ON {table} USING hash (coupon_id) {where}'),
+    ('hash', 'coupon_quota', 'CREATE INDEX other ON {table} USING hash (owner_id) {where}'),
     ('brin', '{table}', 'CREATE INDEX other ON {table} USING brin ({keys}) {where}')) AS m (make, for_table, template)
  WHERE for_table IN ('{table}', of_table::text)
    AND NOT (make = 'uniqueness' AND uniqueness = '') AND NOT (make = 'fewer columns' AND cardinality(keys) = 1)
@@ -99,7 +99,7 @@ SELECT status, remaining_units FROM check_coupon('ann'::text, 'TOUR');
 -- What an index includes is read from it as it is in the table.
 CREATE UNIQUE INDEX uses ON coupon_redemption (coupon_id, user_id, use_no) INCLUDE (redeemed_at, metadata, request_id) WHERE voided_at IS NULL;
 CREATE INDEX reasons ON coupon_redemption (user_id) INCLUDE (void_reason, voided_at);
-CREATE INDEX units ON coupon_quota (coupon_id) INCLUDE (stripe, remaining);
+CREATE INDEX units ON coupon_quota (owner_id) INCLUDE (stripe, remaining);
 SELECT status FROM redeem_coupon('bob'::text, 'TOUR', 'b-1', '{"order": 1}');
 SELECT void_redemption(redemption_id, 'returned') FROM redeem_coupon('carl'::text, 'TOUR');
 VACUUM coupon_redemption, coupon_quota;
@@ -107,7 +107,7 @@ CREATE TEMP VIEW read AS
 SELECT (SELECT string_agg(r::text, '; ' ORDER BY r::text) FROM (SELECT coupon_id, user_id, use_no, redeemed_at, metadata, request_id
                 FROM coupon_redemption WHERE voided_at IS NULL) r) AS uses,
        (SELECT string_agg(r::text, '; ' ORDER BY r::text) FROM (SELECT user_id, void_reason, voided_at FROM coupon_redemption WHERE user_id > '') r) AS reasons,
-       (SELECT string_agg(r::text, '; ' ORDER BY r::text) FROM (SELECT coupon_id, stripe, remaining FROM coupon_quota WHERE coupon_id > 0) r) AS units;
+       (SELECT string_agg(r::text, '; ' ORDER BY r::text) FROM (SELECT owner_id, stripe, remaining FROM coupon_quota WHERE owner_id > 0) r) AS units;
 SET enable_indexonlyscan = off;
 CREATE TEMP TABLE table_says AS SELECT * FROM read;
 RESET enable_indexonlyscan;

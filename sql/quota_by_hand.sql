@@ -72,19 +72,22 @@ CALL pg_temp.try('plainly', '', ARRAY[
   'UPDATE coupon_quota SET remaining = 0 WHERE stripe = 0',
   'UPDATE coupon_quota SET remaining = remaining',
   'UPDATE coupon_quota SET stripe = stripe + 100 WHERE remaining > 0',
-  'UPDATE coupon_quota SET coupon_id = 2',
-  'UPDATE coupon_quota SET coupon_id = 99',
-  'UPDATE coupon_quota SET coupon_id = 1 + 98 * (stripe % 2)',
+  'UPDATE coupon_quota SET owner_id = 2',
+  'UPDATE coupon_quota SET owner_id = 99',
+  'UPDATE coupon_quota SET kind = ''x''',
+  'UPDATE coupon_quota SET kind = chr(98 + stripe)::"char"',
+  'INSERT INTO coupon_quota (owner_id, kind, stripe, generation, remaining) VALUES (1, ''x'', 0, coupon_guard_generation(), 500)',
+  'UPDATE coupon_quota SET owner_id = 1 + 98 * (stripe % 2)',
   'DELETE FROM coupon_quota',
-  'DELETE FROM coupon_quota WHERE coupon_id = 1',
+  'DELETE FROM coupon_quota WHERE owner_id = 1',
   'DELETE FROM coupon_quota WHERE stripe = 0',
   'DELETE FROM coupon_quota WHERE stripe > 0',
   'TRUNCATE coupon_quota',
   'INSERT INTO coupon_quota SELECT (jsonb_populate_record(q, ''{"stripe": 777, "remaining": 500}'')).* FROM coupon_quota q WHERE stripe = 0',
-  'INSERT INTO coupon_quota (coupon_id, stripe, remaining) VALUES (1, 778, 500)',
-  'INSERT INTO coupon_quota (coupon_id, stripe, remaining) VALUES (1, 0, 500) ON CONFLICT (coupon_id, stripe) DO UPDATE SET remaining = 500',
-  'INSERT INTO coupon_quota (coupon_id, stripe, remaining) VALUES (2, 0, 500), (3, 0, 500), (99, 0, 500)',
-  'MERGE INTO coupon_quota USING (VALUES (0), (5)) AS s (no) ON stripe = no WHEN MATCHED THEN UPDATE SET remaining = 50 WHEN NOT MATCHED THEN INSERT (coupon_id, stripe, remaining) VALUES (1, no, 50)',
+  'INSERT INTO coupon_quota (owner_id, kind, stripe, remaining) VALUES (1, ''c'', 778, 500)',
+  'INSERT INTO coupon_quota (owner_id, kind, stripe, remaining) VALUES (1, ''c'', 0, 500) ON CONFLICT (owner_id, kind, stripe) DO UPDATE SET remaining = 500',
+  'INSERT INTO coupon_quota (owner_id, kind, stripe, remaining) VALUES (2, ''c'', 0, 500), (3, ''c'', 0, 500), (99, ''c'', 0, 500)',
+  'MERGE INTO coupon_quota USING (VALUES (0), (5)) AS s (no) ON stripe = no WHEN MATCHED THEN UPDATE SET remaining = 50 WHEN NOT MATCHED THEN INSERT (owner_id, kind, stripe, remaining) VALUES (1, ''c'', no, 50)',
   'WITH gone AS (DELETE FROM coupon_quota RETURNING stripe) SELECT redeem_coupon(50 + 0 * count, ''X'') FROM (SELECT count(*) FROM gone) AS g',
   'WITH more AS (UPDATE coupon_quota SET remaining = remaining + 100 RETURNING stripe) SELECT redeem_coupon(i + 0 * count, ''X'') FROM (SELECT count(*) FROM more) AS g, generate_series(50, 70) i',
   'CALL pg_temp.buy(50, 52); DELETE FROM coupon_quota; CALL pg_temp.buy(53, 55)',
@@ -100,9 +103,9 @@ TRUNCATE outcome;
 TRUNCATE coupon, coupon_redemption;
 INSERT INTO coupon (id, code, max_redemptions) VALUES (1, 'X', 10);
 DELETE FROM coupon_quota WHERE stripe > 0;
-COPY coupon_quota (coupon_id, stripe, remaining) FROM STDIN;
-1	1	500
-1	2	500
+COPY coupon_quota (owner_id, kind, stripe, remaining) FROM STDIN;
+1	c	1	500
+1	c	2	500
 \.
 CALL pg_temp.buy(1, 20);
 SELECT redeemed, remaining_units FROM coupon_usage;
@@ -136,7 +139,7 @@ CREATE FUNCTION pg_temp.commands() RETURNS text[] LANGUAGE sql AS $$
     'DELETE FROM coupon_redemption; DELETE FROM coupon WHERE id = 1; INSERT INTO coupon (id, code, max_redemptions) VALUES (1, ''X'', 7)',
     'TRUNCATE coupon, coupon_redemption; INSERT INTO coupon (id, code, max_redemptions) VALUES (1, ''X'', 7)',
     'UPDATE coupon_quota SET remaining = remaining + 1000',
-    'INSERT INTO coupon_quota (coupon_id, stripe, remaining) VALUES (1, 778, 500), (2, 0, 1)',
+    'INSERT INTO coupon_quota (owner_id, kind, stripe, remaining) VALUES (1, ''c'', 778, 500), (2, ''c'', 0, 1)',
     'DELETE FROM coupon_quota WHERE stripe = 0',
     'TRUNCATE coupon_quota',
     'SELECT void_redemption(id) FROM coupon_redemption WHERE user_id <= ''2''',

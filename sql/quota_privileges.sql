@@ -63,7 +63,7 @@ SELECT * FROM coupon;
 SELECT * FROM coupon_redemption;
 SELECT * FROM coupon_quota;
 SELECT * FROM coupon_usage;
-INSERT INTO coupon_quota VALUES (1, 77, 1000);
+INSERT INTO coupon_quota VALUES (1, 'c', 77, 1000);
 UPDATE coupon_quota SET remaining = 1000;
 DELETE FROM coupon_quota;
 UPDATE coupon SET max_redemptions = 1000;

@@ -23,7 +23,7 @@ BEGIN
     EXECUTE format('CREATE VIEW seen.%1$I AS SELECT * FROM public.%1$I', name);
     EXECUTE format('CREATE TRIGGER nothing INSTEAD OF INSERT OR UPDATE OR DELETE ON seen.%I FOR EACH ROW EXECUTE FUNCTION pg_temp.nothing()', name);
     EXECUTE format('CREATE TABLE parted.%1$I (LIKE public.%1$I INCLUDING DEFAULTS INCLUDING GENERATED) PARTITION BY HASH (%2$I)',
-      name, CASE name WHEN 'coupon_quota' THEN 'coupon_id' ELSE 'id' END);
+      name, CASE name WHEN 'coupon_quota' THEN 'owner_id' ELSE 'id' END);
     EXECUTE format('CREATE TABLE parted.%I PARTITION OF parted.%I FOR VALUES WITH (MODULUS 1, REMAINDER 0)', name || '_1', name);
   END LOOP;
   FOREACH name IN ARRAY '{stranger, parted}'::text[] LOOP

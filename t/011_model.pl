@@ -249,7 +249,7 @@ sub differences
 		push @found, "row $id: expected $should; is $is" if $is ne $should;
 	}
 	foreach my $row ($observer->query("SELECT id, max_redemptions, active,
-		(SELECT sum(remaining) FROM coupon_quota WHERE coupon_id = id AND generation = coupon_guard_generation())
+		(SELECT sum(remaining) FROM coupon_quota WHERE owner_id = id AND generation = coupon_guard_generation())
 		FROM coupon WHERE id IN ($ids)"))
 	{
 		my ($id, $cap, $active, $units) = @$row;
@@ -266,7 +266,7 @@ sub tables
 {
 	my $ids = join ', ', sort keys %{ $history{code} };
 	return map { $observer->query("SELECT '$_->[0]', ctid, xmin, xmax, row_to_json(t) FROM $_->[0] t WHERE $_->[1] IN ($ids) ORDER BY ctid") }
-	  [ 'coupon', 'id' ], [ 'coupon_quota', 'coupon_id' ], [ 'coupon_redemption', 'coupon_id' ];
+	  [ 'coupon', 'id' ], [ 'coupon_quota', 'owner_id' ], [ 'coupon_redemption', 'coupon_id' ];
 }
 
 my $is_explained = 1;

@@ -415,6 +415,20 @@ int64 count_expired_holds(const installation &guard, int64 coupon_id, TimestampT
     return count_rows(guard, &catalog::ledger_hold_index, keys, lengthof(keys));
 }
 
+int64 count_holds_expiring(const installation &guard, int64 coupon_id, TimestampTz moment,
+                           int64 enough) {
+    const catalog &tables = catalog_of(guard);
+    ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
+    SnapshotData dirty;
+    index_scan scan = begin_dirty_scan(tables.ledger_table, tables.ledger_hold_index, dirty, keys,
+                                       lengthof(keys));
+    int64 count = 0;
+    while (count < enough && next_row(scan))
+        count++;
+    end_scan(scan);
+    return count;
+}
+
 bool has_redemptions(const installation &guard, int64 coupon_id) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
     return count_rows(guard, &catalog::ledger_use_index, keys, lengthof(keys), 1) > 0 ||

@@ -131,6 +131,12 @@ bool has_live_rows(const installation &guard, int64 coupon_id);
 int64 count_committed_rows(const installation &guard, int64 coupon_id);
 int64 count_expired_holds(const installation &guard, int64 coupon_id, TimestampTz moment);
 
+// The holds whose deadline has passed, those that transactions in progress are changing included,
+// counted no further than enough. Those that are ended by a transaction in progress may come back;
+// of this moment's there will never be more.
+int64 count_holds_expiring(const installation &guard, int64 coupon_id, TimestampTz moment,
+                           int64 enough);
+
 // Whether the ledger holds any row (of the coupon) in the newest committed state.
 bool has_redemptions(const installation &guard, int64 coupon_id);
 bool has_redemptions(const installation &guard);

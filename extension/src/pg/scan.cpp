@@ -9,7 +9,7 @@ static index_scan open_scan(Oid table, Oid index, LOCKMODE index_lock) {
     scan.index = index_open(index, index_lock);
     scan.row = table_slot_create(scan.table, nullptr);
     scan.newest = nullptr;
-    scan.entries_seen = 0;
+    scan.fingerprint = 0;
     return scan;
 }
 
@@ -44,16 +44,22 @@ index_scan begin_version_scan(Oid table, Oid index, ScanKeyData *keys, int count
 
 void restart_scan(index_scan &scan, ScanKeyData *keys, int count) {
     index_rescan(scan.scan, keys, count, nullptr, 0);
-    scan.entries_seen = 0;
+    scan.fingerprint = 0;
 }
 
-// index_getnext_slot(), but that it counts.
+static uint64 place_of(const ItemPointerData &tid) {
+    return (uint64{ItemPointerGetBlockNumberNoCheck(&tid)} << 16) |
+           ItemPointerGetOffsetNumberNoCheck(&tid);
+}
+
+// index_getnext_slot(), but that it notes the entries.
 bool next_row(index_scan &scan, ScanDirection direction) {
     for (;;) {
         if (!scan.scan->xs_heap_continue) {
-            if (index_getnext_tid(scan.scan, direction) == nullptr)
+            ItemPointer entry = index_getnext_tid(scan.scan, direction);
+            if (entry == nullptr)
                 return false;
-            scan.entries_seen++;
+            scan.fingerprint = combine(scan.fingerprint, place_of(*entry));
         }
         if (index_fetch_heap(scan.scan, scan.row))
             return true;
@@ -92,6 +98,12 @@ ScanKeyData is_at_most(AttrNumber index_column, TimestampTz value) {
 ScanKeyData equals_integer(AttrNumber index_column, int32 value) {
     ScanKeyData key;
     ScanKeyInit(&key, index_column, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(value));
+    return key;
+}
+
+ScanKeyData equals_char(AttrNumber index_column, char value) {
+    ScanKeyData key;
+    ScanKeyInit(&key, index_column, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum(value));
     return key;
 }
 
@@ -154,6 +166,16 @@ bool is_being_deleted(const index_scan &scan, const SnapshotData &dirty) {
     HeapTuple row = ExecFetchSlotHeapTuple(scan.row, false, &should_free);
     Assert(!should_free);
     return ItemPointerEquals(&row->t_self, &row->t_data->t_ctid); // else: the next version
+}
+
+uint64 state_of_row(const index_scan &scan, const SnapshotData &dirty) {
+    bool should_free;
+    HeapTupleHeader row = ExecFetchSlotHeapTuple(scan.row, false, &should_free)->t_data;
+    Assert(!should_free);
+    uint64 state = combine(place_of(scan.row->tts_tid), HeapTupleHeaderGetRawXmin(row));
+    state = combine(state, HeapTupleHeaderGetRawXmax(row));
+    state = combine(state, row->t_infomask & (HEAP_XMAX_IS_MULTI | HEAP_XMAX_LOCK_ONLY));
+    return combine(combine(state, dirty.xmin), dirty.xmax);
 }
 
 void depend_on_row(const index_scan &scan) {

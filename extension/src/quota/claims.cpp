@@ -1,16 +1,13 @@
-// The quota of a coupon is one row per stripe in coupon_quota, units left in each. A redemption
-// takes a unit from a stripe that nobody else has changed and not yet committed, so rivals do not
-// meet; a stripe is tried without waiting, beginning with one of the backend's own.
+// A redemption claims amounts of quotas, one or several, and gets all of them or none. How units of
+// one quota are taken, and why "too few" is certain: take_stripes.cpp.
+//
+// Rows of a quota
 //
 // Stripe 0 is the anchor. It exists as long as the quota is set up, even with no unit left; the
 // other stripes are deleted with their last unit. So a sold-out coupon is one row in the index.
 //
-// A quota has few stripes at first (unless the coupon says how many). A buyer who has met rivals
-// on them and then takes from a stripe that is not the backend's own divides it, and the other half
-// becomes the backend's own: so there are soon as many as buyers who meet, and no more.
-//
 // A quota without anchor is not set up: nothing was taken from it yet, or it was ended. Whoever
-// needs it first counts the coupon's live rows in the ledger and writes it (quota_setup.cpp). So a
+// needs it first counts what the ledger says is in use and writes it (quota_setup.cpp). So a
 // single-use code costs nothing before it is used, and a restored dump, which has no quota, has a
 // right one when it is needed. A coupon of several units gets its quota when it is created, so that
 // the first buyers do not queue for the one who writes it.
@@ -18,371 +15,224 @@
 // What keeps it right while plain SQL or replication writes to the tables are triggers. A quota
 // carries the generation under which it was set up: the state of these triggers. If they were off
 // for a while the generation is another one, and the quota is void: it counts as not set up, and
-// its rows go when it is set up anew. While they are off, the live rows are counted for each
-// redemption, under the lock of the coupon's row, and what keeps those away who still take from
-// quotas is a SHARE lock on the table.
+// its rows go when it is set up anew. While they are off, the use is counted for each redemption,
+// under the lock of the owner's row, and what keeps those away who still take from quotas is a
+// SHARE lock on the table.
 //
-// Why no unit is lost or made: every change of `remaining` is an update of the very version that
-// was read (heap_update() refuses any other), in the transaction that writes or voids the
-// redemption, so both are committed together or not at all.
+// All or none
 //
-// Why sold_out is never said too early: only if
-//   - a look at all versions, committed or not, finds no unit, and no row that a transaction in
-//     progress is changing or has inserted (else it is waited for: it may roll back, or bring
-//     units);
-//   - and nothing was missed, though the look judges each row by itself and not all at one moment:
-//     it met one index entry only, the anchor's, and so did a second look, the anchor's row being
-//     the same version. So when the second look read the index there was no other stripe, and the
-//     anchor had no unit. Where there are more entries (a row that moves has two), a look by an
-//     MVCC snapshot must find no unit either.
+// Before the first is taken, each later claim is looked at: where one is refused for certain,
+// nothing is written. One that is refused later all the same (a rival was faster) leaves those
+// before it in units taken ahead, which go back when the transaction commits: what others may have
+// of them until then is undecided, so nobody hears "too few" for their sake.
 //
-// What was found sold out is remembered (sold_out.cpp).
+// Why single redemptions cannot wait in a circle
 //
-// Deadlock: a redemption that waits here holds no stripe of this coupon with a unit in it, for it
-// would have used it. But what a transaction has taken stays locked to its end: two that each
-// redeem one coupon many times, or several coupons, can wait for each other (40P01, documented).
+// The claims of all redemptions are in one order: the kinds of quotas as quota_kind has them, the
+// quotas of a kind by their owners. A redemption that waits for units of a quota has of that quota
+// none (take_stripes.cpp), and of others only of those before it. So whoever it waits for has got
+// past this quota, and waits, if at all, for a later one: no circle. Rows of the ledger are written
+// when all claims have been taken; who waits for such a row may have units, but the row's writer
+// waits for nothing any more.
+//
+// What a transaction has taken stays locked to its end: two that each redeem one coupon many times,
+// or several coupons, can wait for each other (40P01, documented).
+//
+// A refusal is remembered (sold_out.cpp).
 
-#include "quota/quota.hpp"
+#include "quota/claims.hpp"
 
 #include "catalog/news.hpp"
-#include "coupon/own_changes.hpp"
-#include "ledger/ledger.hpp"
+#include "quota/limit.hpp"
 #include "quota/quota_ahead.hpp"
+#include "quota/quota_setup.hpp"
 #include "quota/quota_stripes.hpp"
 #include "quota/sold_out.hpp"
+#include "quota/take_stripes.hpp"
 
 namespace coupon_guard {
-
-int quota_stripes = 64;
-
 namespace {
 
-// Stripes beyond this number take units that come back while all others are locked.
-constexpr int32 first_extra_stripe = 1 << 20;
-
-// What came of taking units.
-struct taking {
-    outcome end;
-    int64 amount;    // how many, if any
-    bool has_waited; // for a lock that others had
-    bool is_beyond;  // more are in use than the cap allows
-};
-
-taking taken(int64 amount) {
-    Assert(amount > 0);
-    return {decided(true), amount, false, false};
+// Whether a quota is claimed before another.
+[[maybe_unused]] bool is_before(const quota_id &one, const quota_id &other) {
+    return one.kind != other.kind ? one.kind < other.kind : one.owner_id < other.owner_id;
 }
 
-taking without_units(const outcome &end) {
-    return {end, 0, false, false};
-}
-
-taking beyond_cap() {
-    return {decided(false), 0, false, true};
-}
-
-// What a transaction wants of the stripes.
-struct want {
-    int64 coupon_id;
-    int64 amount;
-    int32 home;      // the stripe that is the backend's own
-    bool may_divide; // the home stripe is not there, and others are in demand
-};
-
-// What a scan over the stripes found.
-struct stripe_scan {
-    int64 amount; // taken; 0: none
-    bool has_home;
-    bool has_anchor;
-    bool has_rival;
-    struct rival rival;
-    bool has_busy; // a stripe with units that somebody has locked, or changed just now
-    stripe_row busy;
-    bool has_other; // index entries other than the anchor's
-    ItemPointerData anchor_at;
-    bool is_certain; // there is no unit, and nobody who may bring one
-};
-
-bool is_bare_anchor(const stripe_scan &seen) {
-    return seen.has_anchor && !seen.has_other && seen.amount == 0 && !seen.has_rival &&
-           !seen.has_busy;
-}
-
-// The stripe that the backend last took from, and the place of its version then: only where to look
-// first, without the index.
-struct last_stripe {
-    int64 coupon_id;
-    Oid table;
-    ItemPointerData tid;
-};
-constexpr uint64 last_stripe_count = 64; // a power of two
-last_stripe last_stripes[last_stripe_count];
-
-last_stripe &last_stripe_of(int64 coupon_id) {
-    return last_stripes[static_cast<uint64>(coupon_id) & (last_stripe_count - 1)];
-}
-
-// Takes from the version of a stripe that was read; how many units, 0 if it has changed since or
-// (unless told to wait) another transaction has it.
-int64 take_from_stripe(const installation &guard, Relation quota, const want &wanted,
-                       stripe_row &found, bool wait) {
-    int64 amount = Min(wanted.amount, found.remaining);
-    bool divides = wanted.may_divide && found.stripe != wanted.home;
-    int64 share = divides ? (found.remaining - amount) / 2 : 0;
-    if (!change_stripe(guard, quota, wanted.coupon_id, found, found.remaining - amount - share,
-                       wait))
-        return 0;
-    if (share > 0) // next time the home stripe
-        ItemPointerSetInvalid(&found.tid);
-    last_stripe_of(wanted.coupon_id) = {wanted.coupon_id, RelationGetRelid(quota), found.tid};
-    // A rival may have made the home stripe meanwhile: then the share is taken ahead.
-    if (share > 0 && insert_stripe(guard, wanted.coupon_id, wanted.home, share))
-        share = 0;
-    return amount + share;
-}
-
-// Tries the stripes that the scan finds, in their order, until one gives units.
-void try_stripes(const installation &guard, index_scan &scan, const SnapshotData &dirty,
-                 want wanted, stripe_scan &seen) {
-    while (seen.amount == 0 && next_row(scan)) {
-        stripe_row found = read_stripe(guard, scan);
-        seen.has_home |= found.stripe == wanted.home;
-        bool is_void = !is_current(guard, found);
-        if (found.stripe == anchor && !is_void) {
-            seen.has_anchor = true;
-            seen.anchor_at = found.tid;
-        }
-        rival other;
-        if (find_rival(scan, dirty, other)) {
-            if (!seen.has_rival) // not all wait for the same one
-                seen.rival = other;
-            seen.has_rival = true;
-        } else if (found.remaining > 0 && !is_void) {
-            seen.busy = found; // as it was read
-            seen.amount = take_from_stripe(guard, scan.table, wanted, found, false);
-            seen.has_busy |= seen.amount == 0;
-        }
-    }
-    seen.has_other = scan.entries_seen > 1;
-}
-
-stripe_scan scan_stripes(const installation &guard, const want &wanted, ScanKeyData *keys,
-                         int key_count) {
-    SnapshotData dirty;
-    index_scan scan = begin_dirty_quota_scan(guard, dirty, keys, key_count);
-    stripe_scan seen = {};
-    try_stripes(guard, scan, dirty, wanted, seen);
-    bool sees_all = key_count == 1;
-    if (sees_all && is_bare_anchor(seen)) {
-        ItemPointerData anchor_at = seen.anchor_at;
-        restart_scan(scan, keys, key_count);
-        seen = {};
-        try_stripes(guard, scan, dirty, wanted, seen);
-        seen.is_certain = is_bare_anchor(seen) && ItemPointerEquals(&anchor_at, &seen.anchor_at);
-    }
-    end_scan(scan);
-    return seen;
-}
-
-int32 most_stripes(const coupon_row &coupon) {
-    return coupon.stripes > 0 ? coupon.stripes : quota_stripes;
-}
-
-want want_of(const coupon_row &coupon, int64 amount) {
-    int64 count = Max(Min(coupon.max_redemptions, int64{most_stripes(coupon)}), 1);
-    return {coupon.id, amount, static_cast<int32>(backend_number() % count), false};
-}
-
-// Takes from the stripe at this place, if it is still there. 0: it is not, or is not to be had.
-int64 take_from_stripe_at(const installation &guard, const want &wanted, ItemPointerData tid,
-                          bool wait) {
-    Relation quota = table_open(catalog_of(guard).quota_table, NoLock);
-    TupleTableSlot *row = table_slot_create(quota, nullptr);
-    stripe_row found;
-    int64 amount = 0;
-    if (read_stripe_at(guard, quota, tid, wanted.coupon_id, row, found) && found.remaining > 0 &&
-        is_current(guard, found))
-        amount = take_from_stripe(guard, quota, wanted, found, wait);
-    ExecDropSingleTupleTableSlot(row);
-    table_close(quota, NoLock);
-    return amount;
-}
-
-int64 take_from_last_stripe(const installation &guard, const want &wanted) {
-    const last_stripe last = last_stripe_of(wanted.coupon_id);
-    bool is_known =
-        last.coupon_id == wanted.coupon_id && last.table == catalog_of(guard).quota_table;
-    return is_known ? take_from_stripe_at(guard, wanted, last.tid, false) : 0;
-}
-
-// The stripe that served last, the backend's own, then all.
-stripe_scan scan_from_home(const installation &guard, want &wanted, bool contended) {
-    stripe_scan seen = {};
-    seen.amount = take_from_last_stripe(guard, wanted);
-    if (seen.amount > 0)
-        return seen;
-    ScanKeyData keys[] = {equals_bigint(1, wanted.coupon_id), equals_integer(2, wanted.home)};
-    seen = scan_stripes(guard, wanted, keys, 2);
-    if (seen.amount > 0)
-        return seen;
-    wanted.may_divide = contended && !seen.has_home;
-    return scan_stripes(guard, wanted, keys, 1);
-}
-
-// Waits for the one stripe at hand: only such are left that somebody has locked.
-taking take_busy_stripe(const installation &guard, const want &wanted, const stripe_row &busy) {
-    int64 amount = take_from_stripe_at(guard, wanted, busy.tid, true);
-    return amount > 0 ? taking{decided(true), amount, true, false} : without_units(look_again());
-}
-
-// Takes up to amount units from one stripe.
-taking take_from_stripes(const installation &guard, const coupon_row &coupon, int64 amount,
-                         bool contended) {
-    want wanted = want_of(coupon, amount);
-    stripe_scan seen = scan_from_home(guard, wanted, contended);
-    if (seen.amount > 0)
-        return taken(seen.amount);
-    if (seen.has_rival)
-        return without_units(hangs_on(seen.rival));
-    if (seen.has_busy)
-        return take_busy_stripe(guard, wanted, seen.busy);
-    int64 remaining = 0;
-    if (seen.is_certain || read_quota(guard, coupon.id, remaining))
-        return without_units(remaining > 0 ? look_again() : decided(false));
-    return set_up_quota(guard, coupon.id) ? without_units(look_again()) : beyond_cap();
-}
-
-// Where the triggers are not in force: counts, and keeps rivals away until this transaction ends.
-// If the coupon's row has to be waited for, that is all for this time.
-taking take_by_counting(const installation &guard, int64 coupon_id) {
-    if (!lock_coupon_at_once(guard, coupon_id, LockTupleNoKeyExclusive)) {
-        lock_coupon(guard, coupon_id, LockTupleNoKeyExclusive);
+// Where quotas are not in use: what is in use is counted. The owner's row, once locked, keeps
+// rivals away until this transaction ends; if it has to be waited for, that is all for this time.
+taking take_by_counting(const installation &guard, const request_for_units &asked,
+                        bool &is_beyond) {
+    const int64 owner_id = asked.from.id.owner_id;
+    const limit_rules &limit = rules_of(asked.from.id);
+    if (!limit.lock_owner(guard, owner_id, LockTupleNoKeyExclusive, false)) {
+        limit.lock_owner(guard, owner_id, LockTupleNoKeyExclusive, true);
         return without_units(look_again());
     }
-    coupon_row newest;
-    if (!find_coupon(guard, coupon_id, newest) || !is_capped(newest))
+    quota newest;
+    if (!limit.find(guard, owner_id, newest))
         return without_units(look_again());
-    outcome in_progress = find_row_in_progress(guard, coupon_id);
+    outcome in_progress = limit.find_use_in_progress(guard, owner_id);
     if (is_undecided(in_progress))
         return without_units(in_progress);
-    int64 used = count_committed_rows(guard, coupon_id);
-    if (used > newest.max_redemptions)
-        return beyond_cap();
-    return used < newest.max_redemptions ? taken(1) : without_units(decided(false));
+    int64 used = limit.count_committed_use(guard, owner_id);
+    is_beyond = used > newest.granted;
+    bool has_enough = !is_beyond && newest.granted - used >= asked.least;
+    return has_enough ? taken(asked.least) : without_units(decided(false));
 }
 
-// While this transaction is changing the coupon, the quota may still be that of before: it is ended
-// and counted anew, and the trigger that follows the change leaves it at that.
-void catch_up_with_own_change(const installation &guard, int64 coupon_id) {
-    CommandId command;
-    if (!is_coupon_change_pending(coupon_id, command) || !lock_quotas(guard) ||
-        is_quota_newer_than(guard, coupon_id, command))
-        return;
-    end_quota(guard, coupon_id);
-    set_up_quota(guard, coupon_id);
+// Ends a hold whose deadline has passed, for its units. What it frees goes to the quota, unless it
+// is enough.
+taking take_from_expired_hold(const installation &guard, const request_for_units &asked,
+                              bool is_beyond) {
+    const quota_id &id = asked.from.id;
+    int64 freed = 0;
+    bool has_waited = false;
+    outcome end =
+        rules_of(id).take_over_expired_hold(guard, id.owner_id, asked.moment, freed, has_waited);
+    if (!is_yes(end))
+        return without_units(end);
+    if (is_beyond) // it frees no unit: counted anew
+        return without_units(look_again());
+    if (freed >= asked.least)
+        return {end, freed, has_waited};
+    if (lock_quotas(guard))
+        return_units(guard, id, freed);
+    return without_units(look_again());
 }
 
-// Takes up to amount units: from a stripe, else one from an expired hold. Of a coupon that is
-// beyond its cap an expired hold is ended, too, but that frees no unit: it is counted anew.
-taking take_units(const installation &guard, const coupon_row &coupon, TimestampTz moment,
-                  int64 amount, bool contended) {
-    taking result = lock_quotas(guard) ? take_from_stripes(guard, coupon, amount, contended)
-                                       : take_by_counting(guard, coupon.id);
+taking take_by_counting_or_from_hold(const installation &guard, const request_for_units &asked) {
+    bool is_beyond = false;
+    taking result = take_by_counting(guard, asked, is_beyond);
     if (result.end.verdict != verdict::no)
         return result;
-    bool has_waited = false;
-    outcome end = take_over_expired_hold(guard, coupon.id, moment, has_waited);
-    if (result.is_beyond)
-        return without_units(is_yes(end) ? look_again() : end);
-    return {end, 1, has_waited, false};
+    if (!is_beyond && asked.least > 1 &&
+        count_remaining_units(guard, asked.from, asked.moment) < asked.least)
+        return result; // no hold is ended in vain
+    return take_from_expired_hold(guard, asked, is_beyond);
 }
 
-// Adds units to the first stripe that nobody else has. False if there is none.
-bool add_to_free_stripe(const installation &guard, int64 coupon_id, int64 count) {
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
-    SnapshotData dirty;
-    index_scan scan = begin_dirty_quota_scan(guard, dirty, keys, lengthof(keys));
-    bool added = false;
-    while (!added && next_row(scan)) {
-        rival other;
-        if (find_rival(scan, dirty, other))
-            continue;
-        stripe_row found = read_stripe(guard, scan);
-        added = is_current(guard, found) &&
-                change_stripe(guard, scan.table, coupon_id, found, found.remaining + count, false);
+// From the quota, which is set up if it is not, else from an expired hold.
+taking take_units(const installation &guard, const request_for_units &asked) {
+    if (!lock_quotas(guard))
+        return take_by_counting_or_from_hold(guard, asked);
+    shortage reason;
+    taking result = take_from_stripes(guard, asked, reason);
+    if (reason == shortage::is_not_set_up)
+        return set_up_quota(guard, asked.from.id) ? without_units(look_again())
+                                                  : take_from_expired_hold(guard, asked, true);
+    if (reason == shortage::needs_holds) {
+        result = take_from_expired_hold(guard, asked, false);
+        if (result.end.verdict == verdict::no) // a rival was faster
+            result.end = look_again();
     }
-    end_scan(scan);
-    return added;
+    return result;
+}
+
+// While this transaction is changing the owner's row, the quota may still be that of before: it is
+// ended and counted anew, and the trigger that follows the change leaves it at that.
+void catch_up_with_own_change(const installation &guard, const quota_id &id) {
+    CommandId command;
+    if (!rules_of(id).is_change_pending(id.owner_id, command) || !lock_quotas(guard) ||
+        is_quota_newer_than(guard, id, command))
+        return;
+    end_quota(guard, id);
+    set_up_quota(guard, id);
+}
+
+outcome take_claim(const installation &guard, const claim &wanted, TimestampTz moment,
+                   bool contended) {
+    Assert(wanted.amount > 0);
+    const quota_id &id = wanted.from.id;
+    catch_up_with_own_change(guard, id);
+    if (use_units_ahead(guard, id, wanted.amount))
+        return decided(true);
+    uint64 returns = unit_returns();
+    int64 missing = wanted.amount - units_to_spare(guard, id);
+    taking result = take_units(
+        guard, {wanted.from, missing, units_to_take(guard, id, missing), moment, contended});
+    if (result.end.verdict == verdict::no && may_remember_sold_out(guard))
+        remember_too_few(id, wanted.amount, rules_of(id).first_hold_deadline(guard, id.owner_id),
+                         returns);
+    if (!is_yes(result.end))
+        return result.end;
+    // After a wait the coupon must be judged anew: then the units are at hand.
+    remember_units_taken(guard, id, result.amount, result.has_waited ? 0 : wanted.amount);
+    CommandCounterIncrement(); // a trigger may redeem the same coupon before we have finished
+    return result.has_waited ? look_again() : result.end;
+}
+
+bool is_refused(const installation &guard, const claim &wanted, TimestampTz moment) {
+    const quota_id &id = wanted.from.id;
+    catch_up_with_own_change(guard, id);
+    int64 missing = wanted.amount - units_to_spare(guard, id);
+    return missing > 0 && lock_quotas(guard) &&
+           has_too_few(guard, {wanted.from, missing, missing, moment, false});
 }
 
 } // namespace
 
-int64 wait_for_units(const installation &guard, const coupon_row &coupon, int64 wanted) {
+bool is_known_refusal(const claim *claims, int count, TimestampTz moment, int &refused) {
+    for (refused = 0; refused < count; refused++)
+        if (is_known_too_few(claims[refused].from.id, claims[refused].amount, moment))
+            return true;
+    return false;
+}
+
+outcome take_claims(const installation &guard, const claim *claims, int count, TimestampTz moment,
+                    bool contended, int &refused) {
+    Assert(count > 0 && count <= most_claims);
+    for (refused = 1; refused < count; refused++) {
+        Assert(is_before(claims[refused - 1].from.id, claims[refused].from.id));
+        if (is_refused(guard, claims[refused], moment))
+            return decided(false);
+    }
+    for (refused = 0; refused < count; refused++) {
+        outcome end = take_claim(guard, claims[refused], moment, contended);
+        if (is_yes(end))
+            continue;
+        keep_unused_claims(guard, claims, refused);
+        return end;
+    }
+    return decided(true);
+}
+
+bool wait_for_claim(const installation &guard, const claim &wanted) {
+    bool contended = false;
+    return until_decided([&] {
+        outcome end = take_claim(guard, wanted, GetCurrentTimestamp(), contended);
+        contended = true;
+        return end;
+    });
+}
+
+int64 wait_for_units(const installation &guard, const quota &from, int64 most) {
     int64 amount = 0;
-    bool waited = false;
+    bool contended = false;
     bool has = until_decided([&] {
-        taking result = take_units(guard, coupon, GetCurrentTimestamp(), wanted, waited);
+        taking result = take_units(guard, {from, 1, most, GetCurrentTimestamp(), contended});
         CommandCounterIncrement();
-        waited = true;
+        contended = true;
         amount = result.amount;
         return result.end;
     });
     return has ? amount : 0;
 }
 
-outcome take_unit(const installation &guard, const coupon_row &coupon, TimestampTz moment,
-                  bool contended) {
-    Assert(is_capped(coupon));
-    catch_up_with_own_change(guard, coupon.id);
-    if (use_unit_ahead(guard, coupon.id))
-        return decided(true);
-    uint64 returns = unit_returns();
-    taking result = take_units(guard, coupon, moment, units_to_take(guard, coupon.id), contended);
-    if (result.end.verdict == verdict::no && may_remember_sold_out(guard))
-        remember_sold_out(coupon.id, first_hold_deadline(guard, coupon.id), returns);
-    if (!is_yes(result.end))
-        return result.end;
-    // After a wait the coupon must be judged anew: then the unit is at hand.
-    int64 used = result.has_waited ? 0 : 1;
-    remember_units_taken(guard, coupon.id, result.amount - used);
-    CommandCounterIncrement(); // a trigger may redeem the same coupon before we have finished
-    return result.has_waited ? look_again() : result.end;
+void keep_unused_claims(const installation &guard, const claim *claims, int count) {
+    for (int i = 0; i < count; i++)
+        keep_units_ahead(guard, claims[i].from.id, claims[i].amount);
 }
 
-bool wait_for_unit(const installation &guard, const coupon_row &coupon) {
-    catch_up_with_own_change(guard, coupon.id);
-    if (use_unit_ahead(guard, coupon.id))
-        return true;
-    int64 amount = wait_for_units(guard, coupon, units_to_take(guard, coupon.id));
-    if (amount > 0)
-        remember_units_taken(guard, coupon.id, amount - 1);
-    return amount > 0;
-}
-
-void return_units(const installation &guard, int64 coupon_id, int64 count) {
-    Assert(count > 0);
-    bool added = add_to_free_stripe(guard, coupon_id, count);
-    // All are locked: the units come back as a stripe of their own. One of this number may be left
-    // from a transaction of the past; then the next number will do.
-    TransactionId self = GetCurrentTransactionId();
-    for (int32 next = 0; !added; next++)
-        added = insert_stripe(guard, coupon_id,
-                              first_extra_stripe + static_cast<int32>((self + next) & 0x3FFFFFFF),
-                              count);
-    CommandCounterIncrement();
-    send_unit_return(guard);
-}
-
-int64 count_remaining_units(const installation &guard, const coupon_row &coupon,
-                            TimestampTz moment) {
+int64 count_remaining_units(const installation &guard, const quota &from, TimestampTz moment) {
+    const limit_rules &limit = rules_of(from.id);
     int64 remaining;
     CommandId command;
-    bool is_outdated = is_coupon_change_pending(coupon.id, command);
-    if (!is_outdated && read_quota(guard, coupon.id, remaining))
-        remaining += units_to_spare(guard, coupon.id);
+    bool is_outdated = limit.is_change_pending(from.id.owner_id, command);
+    if (!is_outdated && read_quota(guard, from.id, remaining))
+        remaining += units_to_spare(guard, from.id);
     else
-        remaining = coupon.max_redemptions - count_committed_rows(guard, coupon.id);
-    return Max(remaining + count_expired_holds(guard, coupon.id, moment), 0);
+        remaining = from.granted - limit.count_committed_use(guard, from.id.owner_id);
+    return Max(remaining + limit.count_expired_use(guard, from.id.owner_id, moment), 0);
 }
 
 } // namespace coupon_guard

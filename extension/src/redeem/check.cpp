@@ -1,6 +1,7 @@
 #include "redeem/check.hpp"
 
-#include "quota/quota.hpp"
+#include "quota/claims.hpp"
+#include "quota/coupon_cap.hpp"
 
 namespace coupon_guard {
 
@@ -16,7 +17,7 @@ coupon_check check_coupon(const installation &guard, const user_id &user, const 
     committed_uses has = read_committed_uses(guard, check.coupon, user, now);
     check.remaining_uses = Max(check.coupon.max_per_user - has.count, 0);
     if (is_capped(check.coupon))
-        check.remaining_units = count_remaining_units(guard, check.coupon, now);
+        check.remaining_units = count_remaining_units(guard, cap_of(check.coupon), now);
     check.status = judge_coupon(check.coupon, now);
     if (has.has_live_hold || (check.status == status::redeemed && has.has_hold))
         check.status = status::redeemed;

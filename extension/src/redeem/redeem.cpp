@@ -7,7 +7,7 @@
 //   3. Judge the coupon: active, within its window. A live hold of the user outlasts that.
 //   4. Look at what the user has redeemed of it, transactions in progress included. A hold is
 //      confirmed. At the limit: answer, nothing written. Undecided: wait for the rival, start over.
-//   5. Capped: take a unit (quota.cpp). None left: answer. Undecided: wait, start over.
+//   5. Capped: claim a unit (claims.cpp). None left: answer. Undecided: wait, start over.
 //   6. Insert, with the unique indexes as the only arbiters. Refused: a rival was faster; keep the
 //      unit for the next round, start over.
 //
@@ -26,9 +26,9 @@
 #include "redeem/redeem.hpp"
 
 #include "coupon/own_changes.hpp"
-#include "quota/quota.hpp"
-#include "quota/quota_ahead.hpp"
-#include "quota/sold_out.hpp"
+#include "quota/claims.hpp"
+#include "quota/coupon_cap.hpp"
+#include "quota/quota_setup.hpp"
 #include "redeem/refusal.hpp"
 #include "redeem/round.hpp"
 
@@ -85,13 +85,25 @@ outcome use_hold(const redeem_round &at, redemption hold) {
     return end_with(at.answer, status::held, hold);
 }
 
+// What one redemption of the coupon claims, in the order of claims; how many.
+int claims_of(const coupon_row &coupon, claim (&claims)[most_claims]) {
+    int count = 0;
+    if (is_capped(coupon))
+        claims[count++] = {cap_of(coupon), 1};
+    return count;
+}
+
 // Another request's hold has lapsed: its unit is there for this one.
 outcome end_lapsed_hold(const redeem_round &at, const redemption &hold) {
-    if (is_capped(at.answer.coupon))
-        prepare_quota(at.guard, hold.coupon_id);
-    bool has_quota = is_capped(at.answer.coupon) && is_quota_set_up(at.guard, hold.coupon_id);
-    if (is_yes(void_expired_hold(at.guard, hold, at.now)) && has_quota)
-        keep_unused_unit(at.guard, hold.coupon_id);
+    claim claims[most_claims];
+    int count = claims_of(at.answer.coupon, claims);
+    bool have_quotas = count > 0;
+    for (int i = 0; i < count; i++) {
+        prepare_quota(at.guard, claims[i].from.id);
+        have_quotas &= is_quota_set_up(at.guard, claims[i].from.id);
+    }
+    if (is_yes(void_expired_hold(at.guard, hold, at.now)) && have_quotas)
+        keep_unused_claims(at.guard, claims, count);
     return look_again();
 }
 
@@ -126,11 +138,11 @@ bool is_free(const uses_of_user &seen) {
     return !seen.has_hold && !seen.has_lapsed_hold && is_yes(seen.is_allowed);
 }
 
-outcome take_unit_for(const redeem_round &at) {
-    const coupon_row &coupon = at.answer.coupon;
-    if (is_known_sold_out(coupon.id, at.now))
+outcome take_claims_for(const redeem_round &at, const claim *claims, int count) {
+    int refused;
+    if (is_known_refusal(claims, count, at.now, refused))
         return decided(false);
-    outcome end = take_unit(at.guard, coupon, at.now, at.contended);
+    outcome end = take_claims(at.guard, claims, count, at.now, at.contended, refused);
     // The user's other call may have had the last unit meanwhile.
     if (end.verdict == verdict::no && !is_free(read_uses(at)))
         return look_again();
@@ -139,8 +151,10 @@ outcome take_unit_for(const redeem_round &at) {
 
 outcome redeem_new(const redeem_round &at, int32 use_no) {
     const coupon_row &coupon = at.answer.coupon;
-    if (is_capped(coupon)) {
-        outcome end = take_unit_for(at);
+    claim claims[most_claims];
+    int count = claims_of(coupon, claims);
+    if (count > 0) {
+        outcome end = take_claims_for(at, claims, count);
         if (is_undecided(end))
             return end;
         if (!is_yes(end))
@@ -161,11 +175,10 @@ outcome redeem_new(const redeem_round &at, int32 use_no) {
     if (append_redemption(at.guard, wanted, made)) {
         bool may_be_capped = is_capped(coupon) || has_changed_coupons();
         if (may_be_capped && !catalog_of(at.guard).ledger_plan.inserts_plainly)
-            settle_new_row(at.guard, coupon.id, before);
+            settle_new_use(at.guard, cap_of(coupon.id), before);
         return end_with(at.answer, wants_hold(at) ? status::held : status::redeemed, made);
     }
-    if (is_capped(coupon))
-        keep_unused_unit(at.guard, coupon.id);
+    keep_unused_claims(at.guard, claims, count);
     return look_again();
 }
 

@@ -71,8 +71,8 @@ void withhold(redeem_answer *answers, int count) {
 void redeem_coupons(const installation &guard, redeem_request *requests, redeem_answer *answers,
                     int count) {
     const place *order = order_of_work(guard, requests, count);
-    bool all = in_subtransaction(
-        [&] { return redeem_in_order(guard, requests, answers, order, count); });
+    bool all =
+        in_subtransaction([&] { return redeem_in_order(guard, requests, answers, order, count); });
     if (!all)
         withhold(answers, count);
 }

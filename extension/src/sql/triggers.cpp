@@ -8,8 +8,11 @@
 #include "catalog/news.hpp"
 #include "coupon/own_changes.hpp"
 #include "ledger/ledger.hpp"
-#include "quota/quota.hpp"
+#include "quota/claims.hpp"
+#include "quota/coupon_cap.hpp"
 #include "quota/quota_ahead.hpp"
+#include "quota/quota_setup.hpp"
+#include "quota/quota_stripes.hpp"
 #include "sql/arguments.hpp"
 
 namespace coupon_guard {
@@ -150,7 +153,7 @@ void after_coupon_loss(const installation &guard, const TriggerData &trigger) {
     int64 id = bigint_of(trigger.tg_trigtuple, catalog_of(guard).coupon.id, trigger);
     if (!is_replica())
         keep_redeemed(guard, trigger, id);
-    end_quota(guard, id);
+    end_quota(guard, cap_of(id));
 }
 
 void after_coupon_truncate(const installation &guard) {
@@ -186,15 +189,15 @@ coupon_row capped_coupon(const installation &guard, const TriggerData &trigger, 
 
 void follow_cap_between_numbers(const installation &guard, const coupon_row &before,
                                 const coupon_row &after, CommandId command) {
-    bool is_set_up = is_quota_set_up(guard, after.id);
-    if (is_set_up && !is_quota_newer_than(guard, after.id, command)) {
-        change_cap(guard, before, after);
+    bool is_set_up = is_quota_set_up(guard, cap_of(after.id));
+    if (is_set_up && !is_quota_newer_than(guard, cap_of(after.id), command)) {
+        change_grant(guard, cap_of(before), cap_of(after));
         return;
     }
     if (is_set_up)
-        end_quota(guard, after.id);
+        end_quota(guard, cap_of(after.id));
     if (after.max_redemptions < before.max_redemptions)
-        check_cap_covers_use(guard, after);
+        check_grant_covers_use(guard, cap_of(after));
 }
 
 void follow_cap(const installation &guard, const coupon_row &before, const coupon_row &after,
@@ -202,23 +205,23 @@ void follow_cap(const installation &guard, const coupon_row &before, const coupo
     if (before.max_redemptions == after.max_redemptions)
         return;
     if (is_replica()) {
-        end_quota(guard, after.id);
+        end_quota(guard, cap_of(after.id));
     } else if (is_capped(before) && is_capped(after)) {
         follow_cap_between_numbers(guard, before, after, command);
     } else if (is_capped(after)) {
         lock_out_redemptions(guard);
-        check_cap_covers_use(guard, after);
-        set_up_quota(guard, after.id);
-    } else if (is_quota_set_up(guard, after.id)) {
+        check_grant_covers_use(guard, cap_of(after));
+        set_up_quota(guard, cap_of(after.id));
+    } else if (is_quota_set_up(guard, cap_of(after.id))) {
         lock_out_redemptions(guard);
-        end_quota(guard, after.id);
+        end_quota(guard, cap_of(after.id));
     }
 }
 
 void after_coupon_insert(const installation &guard, const TriggerData &trigger) {
     coupon_row created = capped_coupon(guard, trigger, trigger.tg_trigtuple);
     if (is_capped(created) && !is_replica())
-        set_up_new_quota(guard, created);
+        set_up_new_quota(guard, cap_of(created));
 }
 
 void after_coupon_change(const installation &guard, const TriggerData &trigger) {
@@ -234,7 +237,7 @@ void after_coupon_change(const installation &guard, const TriggerData &trigger) 
     coupon_row after = capped_coupon(guard, trigger, trigger.tg_newtuple);
     if (before.id != after.id) {
         after_coupon_loss(guard, trigger);
-        end_quota(guard, after.id);
+        end_quota(guard, cap_of(after.id));
     } else
         follow_cap(guard, before, after, command);
     note_coupon_change_followed();
@@ -258,37 +261,38 @@ HeapTuple follow_coupon(const installation &guard, const TriggerData &trigger) {
 
 // ---- ledger: the quota follows rows written by plain SQL (imports, restores, clean-ups) --------
 
-void report_if_beyond(bool is_within, int64 coupon_id) {
+void report_if_beyond(bool is_within, const quota_id &id) {
     if (!is_within)
-        report_sold_out(coupon_id);
+        rules_of(id).report_used_up(id.owner_id);
 }
 
 // Counts the coupon's live rows instead of following them one by one.
 void count_anew(const installation &guard, int64 coupon_id, CommandId command) {
-    report_if_beyond(set_up_quota(guard, coupon_id), coupon_id);
+    report_if_beyond(set_up_quota(guard, cap_of(coupon_id)), cap_of(coupon_id));
     note_counted(coupon_id, command);
 }
 
 // A live row of the coupon was made (else: ended) by the command.
 void follow_live_row(const installation &guard, int64 coupon_id, bool is_made, CommandId command) {
+    const quota_id cap = cap_of(coupon_id);
     if (is_replica()) {
-        if (is_quota_set_up(guard, coupon_id))
-            end_quota(guard, coupon_id);
+        if (is_quota_set_up(guard, cap))
+            end_quota(guard, cap);
         return;
     }
     if (was_counted(coupon_id, command))
         return;
-    bool is_set_up = is_quota_set_up(guard, coupon_id);
-    if (is_set_up && !is_quota_newer_than(guard, coupon_id, command)) {
+    bool is_set_up = is_quota_set_up(guard, cap);
+    if (is_set_up && !is_quota_newer_than(guard, cap, command)) {
         coupon_row coupon;
         if (!is_made)
-            return_units(guard, coupon_id, 1);
+            return_units(guard, cap, 1);
         else if (find_coupon(guard, coupon_id, coupon) && is_capped(coupon))
-            report_if_beyond(wait_for_unit(guard, coupon), coupon_id);
+            report_if_beyond(wait_for_claim(guard, {cap_of(coupon), 1}), cap);
         return;
     }
     if (is_set_up)
-        end_quota(guard, coupon_id);
+        end_quota(guard, cap);
     if (is_made)
         count_anew(guard, coupon_id, command);
 }
@@ -355,11 +359,17 @@ HeapTuple before_quota_change(const installation &guard, const TriggerData &trig
                                      &value, &is_null);
 }
 
+quota_id quota_of(HeapTuple row, const installation &guard, const TriggerData &trigger) {
+    const quota_columns &columns = catalog_of(guard).quota;
+    bool is_null; // neither is: they are the primary key
+    char kind = DatumGetChar(value_of(row, columns.kind, trigger, is_null));
+    return {bigint_of(row, columns.owner_id, trigger), static_cast<quota_kind>(kind)};
+}
+
 void after_quota_change(const installation &guard, const TriggerData &trigger) {
-    AttrNumber coupon_id = catalog_of(guard).quota.coupon_id;
-    end_quota(guard, bigint_of(trigger.tg_trigtuple, coupon_id, trigger));
+    end_quota(guard, quota_of(trigger.tg_trigtuple, guard, trigger));
     if (TRIGGER_FIRED_BY_UPDATE(trigger.tg_event))
-        end_quota(guard, bigint_of(trigger.tg_newtuple, coupon_id, trigger));
+        end_quota(guard, quota_of(trigger.tg_newtuple, guard, trigger));
     send_unit_return(guard);
 }
 

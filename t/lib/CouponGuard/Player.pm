@@ -50,7 +50,7 @@ my $look = q(PREPARE look AS
 	SELECT transactionid::text, pid, NULL::bigint, NULL::bigint FROM pg_locks
 	 WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
 	UNION ALL
-	SELECT xmax::text, NULL, coupon_id, sum(remaining) FROM coupon_quota
+	SELECT xmax::text, NULL, owner_id, sum(remaining) FROM coupon_quota
 	 WHERE remaining > 0 AND generation = coupon_guard_generation() AND xmax::text <> '0' AND pg_xact_status(xmax::text::xid8) = 'in progress' GROUP BY xmax::text, coupon_id);
 
 # Of one that is let go the model knows the answer exactly. Of several, which race then, it does not yet know every order.
@@ -222,7 +222,7 @@ sub terminate
 sub forget_quota
 {
 	my ($self, $coupon) = @_;
-	return $self->control('observer', "DELETE FROM coupon_quota WHERE coupon_id = $coupon", sub { $_[0]{coupons}{$coupon}{set_up} = 0 });
+	return $self->control('observer', "DELETE FROM coupon_quota WHERE owner_id = $coupon", sub { $_[0]{coupons}{$coupon}{set_up} = 0 });
 }
 
 # Triggers off or on again: while they are off every redemption counts, and no quota of before is good afterwards. Nothing is open.
