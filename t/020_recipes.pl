@@ -108,7 +108,7 @@ shop('repairing', q(
 ask(q(SET allow_system_table_mods = on;
 	BEGIN;
 	UPDATE pg_class SET relhastriggers = false WHERE oid = 'coupon_quota'::regclass;
-	UPDATE coupon_quota SET remaining = remaining + 1 WHERE coupon_id = 1;
+	UPDATE coupon_quota SET remaining = remaining + 1 WHERE owner_id = 1;
 	UPDATE pg_class SET relhastriggers = true WHERE oid = 'coupon_quota'::regclass;
 	COMMIT;));
 is(ask('SELECT invariant, coupon_id FROM coupon_guard_verify()'), 'quota|1', 'repairing: a quota is wrong');

@@ -323,7 +323,7 @@ outcome void_expired_hold(const installation &guard, const redemption &expired,
 }
 
 outcome take_over_expired_hold(const installation &guard, int64 coupon_id, TimestampTz moment,
-                               bool &has_waited) {
+                               bool may_wait, bool &has_waited) {
     const catalog &tables = lock_table(guard, &catalog::ledger_table, RowExclusiveLock);
     ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
     SnapshotData dirty;
@@ -353,7 +353,9 @@ outcome take_over_expired_hold(const installation &guard, int64 coupon_id, Times
     end_scan(scan);
     if (result.verdict != verdict::no || !has_busy)
         return result;
-    // Only such are left that somebody has locked: wait for the lock.
+    // Only such are left that somebody has locked.
+    if (!may_wait)
+        return look_again();
     has_waited = true;
     return is_yes(mark_lapsed(guard, busy, moment, LockWaitBlock)) ? decided(true) : look_again();
 }

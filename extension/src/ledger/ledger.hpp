@@ -106,10 +106,10 @@ outcome void_row(const installation &guard, const redemption &found, TimestampTz
 outcome void_expired_hold(const installation &guard, const redemption &expired, TimestampTz moment);
 
 // Voids one of the coupon's holds whose deadline has passed, whoever's it is, so that the caller
-// can use its unit. no if there is none; undecided if there is one, but a rival has it. has_waited
-// is set if the lock of a row was waited for.
+// can use its unit. no if there is none; undecided if there is one, but a rival has it, or (unless
+// it may wait) has its lock. has_waited is set if the lock of a row was waited for.
 outcome take_over_expired_hold(const installation &guard, int64 coupon_id, TimestampTz moment,
-                               bool &has_waited);
+                               bool may_wait, bool &has_waited);
 
 // When the first of the coupon's holds ends, those that a transaction in progress is changing
 // included; no_deadline if there is none.

@@ -80,24 +80,20 @@ taking take_by_counting(const installation &guard, const request_for_units &aske
     return has_enough ? taken(asked.least) : without_units(decided(false));
 }
 
-// Ends a hold whose deadline has passed, for its units. What it frees goes to the quota, unless it
-// is enough.
+// Ends a hold whose deadline has passed, for its units; if they are not enough, that is all for
+// this time (only where they are counted: else one unit is asked for).
 taking take_from_expired_hold(const installation &guard, const request_for_units &asked,
                               bool is_beyond) {
     const quota_id &id = asked.from.id;
     int64 freed = 0;
     bool has_waited = false;
-    outcome end =
-        rules_of(id).take_over_expired_hold(guard, id.owner_id, asked.moment, freed, has_waited);
+    outcome end = rules_of(id).take_over_expired_hold(guard, id.owner_id, asked.moment, true, freed,
+                                                      has_waited);
     if (!is_yes(end))
         return without_units(end);
-    if (is_beyond) // it frees no unit: counted anew
+    if (is_beyond || freed < asked.least) // beyond what was granted it frees no unit: counted anew
         return without_units(look_again());
-    if (freed >= asked.least)
-        return {end, freed, has_waited};
-    if (lock_quotas(guard))
-        return_units(guard, id, freed);
-    return without_units(look_again());
+    return {end, freed, has_waited};
 }
 
 taking take_by_counting_or_from_hold(const installation &guard, const request_for_units &asked) {

@@ -19,10 +19,10 @@ bool find_cap(const installation &guard, int64 coupon_id, quota &found) {
     return true;
 }
 
-outcome take_over(const installation &guard, int64 coupon_id, TimestampTz moment, int64 &freed,
-                  bool &has_waited) {
+outcome take_over(const installation &guard, int64 coupon_id, TimestampTz moment, bool may_wait,
+                  int64 &freed, bool &has_waited) {
     freed = 1;
-    return take_over_expired_hold(guard, coupon_id, moment, has_waited);
+    return take_over_expired_hold(guard, coupon_id, moment, may_wait, has_waited);
 }
 
 void report_cap_below_use(const quota &cap, int64 used) {

@@ -33,10 +33,10 @@ struct limit_rules {
     bool (*has_use)(const installation &guard, int64 owner_id);
 
     // Ends a hold whose deadline has passed, whoever's it is, for the units it has: freed. no if
-    // there is none; undecided if there is one, but a rival has it. has_waited is set if the lock
-    // of a row was waited for.
+    // there is none; undecided if there is one, but a rival has it, or (unless it may wait) has its
+    // lock. has_waited is set if the lock of a row was waited for.
     outcome (*take_over_expired_hold)(const installation &guard, int64 owner_id, TimestampTz moment,
-                                      int64 &freed, bool &has_waited);
+                                      bool may_wait, int64 &freed, bool &has_waited);
     // When the first hold ends, those that a transaction in progress is changing included;
     // no_deadline if there is none.
     TimestampTz (*first_hold_deadline)(const installation &guard, int64 owner_id);

@@ -3,9 +3,9 @@
 // A stripe that nobody else has changed and not yet committed is taken from without waiting: first
 // the one that served last, then the backend's own, then any that has enough. Where no single one
 // has enough, and all together do, they are gathered from several, in a subtransaction: if one that
-// was counted on is gone by then, the subtransaction is rolled back. So a transaction that waits
-// here never holds units of the quota that it cannot use yet, and two that gather cannot wait for
-// each other.
+// was counted on is gone by then, the subtransaction is rolled back. So are units of expired holds
+// added, if there are too few without. So a transaction that waits here never holds units of the
+// quota that it cannot use yet, and two that gather cannot wait for each other.
 //
 // A quota has few stripes at first (unless its owner says how many). A buyer who has met rivals on
 // them and then takes from a stripe that is not the backend's own divides it, and the other half
@@ -274,6 +274,52 @@ taking gather_units(const installation &guard, const want &wanted) {
     return without_units(look_again());
 }
 
+outcome take_over_expired_hold(const installation &guard, const want &wanted, TimestampTz moment,
+                               bool may_wait, int64 &freed) {
+    bool has_waited = false;
+    return rules_of(wanted.id).take_over_expired_hold(guard, wanted.id.owner_id, moment, may_wait,
+                                                      freed, has_waited);
+}
+
+// Ends as many expired holds as are needed besides the free units, and gathers these. False if they
+// fall short, for a hold perhaps that a rival has: stopped says so.
+bool gather_with_holds(const installation &guard, const want &wanted, TimestampTz moment,
+                       int64 free, outcome &stopped) {
+    int64 freed = 0;
+    while (freed < wanted.least && freed + free < wanted.least) {
+        int64 more = 0;
+        stopped = take_over_expired_hold(guard, wanted, moment, false, more);
+        if (!is_yes(stopped))
+            return false;
+        freed += more;
+    }
+    CommandCounterIncrement();
+    if (freed > wanted.least)
+        return_units(guard, wanted.id, freed - wanted.least);
+    want rest = wanted;
+    rest.least -= freed;
+    stripe_scan busy = {};
+    return rest.least <= 0 || gather_all(guard, rest, nullptr, busy);
+}
+
+taking gather_units_with_holds(const installation &guard, const want &wanted, TimestampTz moment,
+                               const stripe_scan &seen) {
+    outcome stopped = look_again();
+    bool has_all = in_subtransaction(
+        [&] { return gather_with_holds(guard, wanted, moment, seen.free, stopped); });
+    if (has_all)
+        return taken(wanted.least);
+    if (seen.has_rival)
+        return without_units(hangs_on(seen.rival));
+    if (is_undecided(stopped) && !TransactionIdIsValid(stopped.rival.transaction))
+        in_subtransaction([&] { // only the lock of a hold is waited for
+            int64 freed;
+            take_over_expired_hold(guard, wanted, moment, true, freed);
+            return false;
+        });
+    return without_units(is_undecided(stopped) ? stopped : look_again());
+}
+
 // Waits for the one stripe at hand: only such are left that somebody has locked.
 taking take_busy_stripe(const installation &guard, const want &wanted, const stripe_row &busy) {
     int64 amount = take_from_stripe_at(guard, wanted, busy.tid, true);
@@ -297,6 +343,10 @@ taking take_from_stripes(const installation &guard, const request_for_units &ask
     seen = scan_all(guard, wanted, asked.moment, reason);
     if (seen.taken > 0)
         return taken(seen.taken);
+    if (reason == shortage::needs_holds && wanted.least > 1) {
+        reason = shortage::none;
+        return gather_units_with_holds(guard, wanted, asked.moment, seen);
+    }
     if (reason != shortage::none)
         return without_units(decided(false));
     if (!seen.has_anchor && !seen.has_rival) {

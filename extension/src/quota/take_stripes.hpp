@@ -34,7 +34,7 @@ struct request_for_units {
 enum class shortage : unsigned char {
     none,
     proven,       // there are too few: the outcome is no
-    needs_holds,  // too few, but that expired holds have some
+    needs_holds,  // one unit is asked for, and there is none but that of an expired hold
     is_not_set_up // there is no such quota
 };
 

@@ -93,7 +93,7 @@ sub learn_quotas
 	my $coupons = $model->{coupons};
 	my @unknown = grep { !$coupons->{$_}{set_up} } sort keys %$coupons or return 0;
 	my @found = map { $_->[0] } $self->{observer}->query('SELECT owner_id FROM coupon_quota WHERE stripe = 0 AND generation = coupon_guard_generation()
-		AND coupon_id IN (' . join(', ', @unknown) . ')');
+		AND owner_id IN (' . join(', ', @unknown) . ')');
 	$coupons->{$_}{set_up} = 1 foreach @found;
 	return scalar @found;
 }

@@ -51,7 +51,7 @@ my $look = q(PREPARE look AS
 	 WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
 	UNION ALL
 	SELECT xmax::text, NULL, owner_id, sum(remaining) FROM coupon_quota
-	 WHERE remaining > 0 AND generation = coupon_guard_generation() AND xmax::text <> '0' AND pg_xact_status(xmax::text::xid8) = 'in progress' GROUP BY xmax::text, coupon_id);
+	 WHERE remaining > 0 AND generation = coupon_guard_generation() AND xmax::text <> '0' AND pg_xact_status(xmax::text::xid8) = 'in progress' GROUP BY xmax::text, owner_id);
 
 # Of one that is let go the model knows the answer exactly. Of several, which race then, it does not yet know every order.
 my $most_waiting = $ENV{COUPON_GUARD_WAITING} // 1;
