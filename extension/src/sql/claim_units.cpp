@@ -44,16 +44,21 @@ int read_claims(const installation &guard, const Datum *codes, const Datum *amou
     return count;
 }
 
-// A row for each unit, so that quota, ledger and cap agree.
-void append_rows(const installation &guard, const claim &taken, const user_id &user) {
+// A row for each unit, of a user of its own, so that quota, ledger and cap agree: user-0, user-1
+// ...
+void append_rows(const installation &guard, const claim &taken, const char *user, int &number) {
     for (int64 i = 0; i < taken.amount; i++) {
-        coupon_row coupon;
-        TimestampTz now = GetCurrentTimestamp();
-        find_coupon(guard, taken.from.id.owner_id, coupon);
-        uses_of_user seen = read_uses(guard, coupon, user, nullptr, now);
+        user_id own_user;
+        read_text_user(CStringGetTextDatum(psprintf("%s-%d", user, number++)), own_user);
+        const new_redemption wanted = {taken.from.id.owner_id,
+                                       &own_user,
+                                       1,
+                                       GetCurrentTimestamp(),
+                                       no_deadline,
+                                       nullptr,
+                                       Datum{0},
+                                       false};
         redemption made;
-        const new_redemption wanted = {coupon.id,   &user,   seen.free_use_no, now,
-                                       no_deadline, nullptr, Datum{0},         false};
         if (!append_redemption(guard, wanted, made))
             ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
                             errmsg("each call wants a user of its own")));
@@ -62,8 +67,6 @@ void append_rows(const installation &guard, const claim &taken, const user_id &u
 
 // claim_units(user_id, codes, amounts): the ID of the coupon that has too few units; NULL: taken.
 Datum claim_units(FunctionCallInfo call) {
-    user_id user;
-    read_text_user(call->args[0].value, user);
     Datum *codes;
     Datum *amounts;
     int count = read_array(call->args[1].value, TEXTOID, -1, TYPALIGN_INT, codes);
@@ -86,8 +89,9 @@ Datum claim_units(FunctionCallInfo call) {
     });
     if (!has_all)
         return Int64GetDatum(claims[refused].from.id.owner_id);
+    int number = 0;
     for (int i = 0; i < count; i++)
-        append_rows(guard, claims[i], user);
+        append_rows(guard, claims[i], TextDatumGetCString(call->args[0].value), number);
     call->isnull = true;
     return Datum{0};
 }

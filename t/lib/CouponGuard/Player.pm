@@ -41,6 +41,11 @@ my %sql = (
 		return 'WITH changed AS (INSERT INTO coupon_redemption (id, coupon_id, user_id, use_no, redeemed_at, hold_expires_at, request_id)'
 		  . " VALUES ($op->{row}, $op->{coupon}, $op->{user}, $op->{use_no}, $moments, $request) $count";
 	},
+	claim => sub {
+		my ($op) = @_;
+		my ($codes, $amounts) = map { my $n = $_; join ',', map { $_->[$n] } @{ $op->{claims} } } 2, 1;
+		return "SELECT what, made FROM claim('$op->{user}', '{$codes}', '{$amounts}')";
+	},
 	activate => sub { "WITH changed AS (UPDATE coupon SET active = '$_[0]{active}' WHERE id = $_[0]{coupon} $count" },
 	reopen => sub { "WITH changed AS (UPDATE coupon SET active = true WHERE id IN (" . join(', ', @{ $_[0]{coupons} }) . ") $count" },
 	cap => sub { "WITH changed AS (UPDATE coupon SET max_redemptions = $_[0]{cap} WHERE id = $_[0]{coupon} $count" });
