@@ -1,5 +1,6 @@
 -- The types in which the functions answer, the trigger functions and coupon_key() stay with the superuser who made the extension. Where a superuser
 -- alters them, that is refused (55000) before a value of one type is taken for one of another.
+\a \t
 CREATE EXTENSION coupon_guard;
 \set VERBOSITY sqlstate
 INSERT INTO coupon (code, max_redemptions, max_per_user, terms) VALUES ('MANY', 100000, NULL, '{"off": 10}');

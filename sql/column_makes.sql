@@ -1,5 +1,6 @@
 -- A column is one of ours by its type, and by what it may hold. Otherwise it is refused before a value of it is misread or miswritten;
 -- what a shop adds to the tables, the quota too, holds for what the guard writes.
+\a \t
 CREATE EXTENSION coupon_guard;
 \getenv source PG_ABS_SRCDIR
 \set tour :source '/sql/lib/tour.sql'

@@ -1,5 +1,6 @@
 -- An index is one of ours by everything that an index can have, not by its key columns alone. One of another make does not serve in the
 -- place of ours (55000); beside ours it is another index of the shop's, kept up to date, and unique as it says.
+\a \t
 CREATE EXTENSION coupon_guard;
 \getenv source PG_ABS_SRCDIR
 \set tour :source '/sql/lib/tour.sql'

@@ -1,4 +1,5 @@
 -- The limit per user is exact, whatever it is and whatever was done to the ledger.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code, max_per_user) VALUES ('ONCE', 1), ('THRICE', 3), ('ALWAYS', NULL);
 INSERT INTO coupon (code) VALUES ('DEFAULT');

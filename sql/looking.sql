@@ -1,5 +1,6 @@
 -- check_coupon says what redeem_coupon would answer, coupon_usage how a coupon stands, coupon_guard_verify what is broken. None of them
 -- changes or locks anything: all of it works in a read-only transaction.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (id, code, active, starts_at, expires_at, max_redemptions, max_per_user) VALUES
   (1, 'OPEN', true, NULL, NULL, NULL, NULL), (2, 'OFF', false, NULL, NULL, NULL, 1), (3, 'EARLY', true, '2101-01-01', NULL, 5, 1),

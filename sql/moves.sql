@@ -1,4 +1,5 @@
 -- Whatever is renamed or moved: the guard goes on as if nothing had happened, or says what it misses; moved back, it is as it was.
+\a \t
 CREATE SCHEMA promo;
 CREATE SCHEMA elsewhere;
 CREATE EXTENSION coupon_guard SCHEMA promo;

@@ -1,5 +1,6 @@
 -- Nobody need write to the quota, nor switch triggers off; whoever does, and whatever plain SQL meanwhile does to coupons, ledger and quota: the
 -- next buyers find it counted anew. There are never more live redemptions than the cap says, never fewer, and nothing is broken.
+\a \t
 CREATE EXTENSION coupon_guard;
 SET coupon_guard.quota_stripes = 3;
 \set VERBOSITY sqlstate

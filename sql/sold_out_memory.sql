@@ -1,4 +1,5 @@
 -- A backend that has found a coupon sold out keeps it in mind, until a unit may have come free.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code, max_redemptions) VALUES ('GONE', 2);
 SELECT status FROM redeem_coupon(1, 'GONE'), redeem_coupon(2, 'GONE') second(second_status);

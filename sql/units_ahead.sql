@@ -1,5 +1,6 @@
 -- A transaction that redeems a capped coupon more than once takes units of a stripe ahead. Nobody is to notice: not the
 -- transaction itself, in or outside of its savepoints, nor whoever changes the quota in the same transaction.
+\a \t
 CREATE EXTENSION coupon_guard;
 SET coupon_guard.quota_stripes = 1;
 

@@ -1,4 +1,5 @@
 -- One user, one spelling: a customer who writes the id in another way is refused, or is the same customer.
+\a \t
 CREATE EXTENSION coupon_guard;
 CREATE EXTENSION citext;
 INSERT INTO coupon (code) VALUES ('ONCE'), ('OTHER');
