@@ -23,7 +23,7 @@ ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds 
 ISOLATION += altered-while-waiting read-after-waiting reindex-while-waiting reindex-quota expired-hold-rivals lock-order \
 	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds keep-rows
 # What these promise holds under every isolation level. expected/NAME.serializable.diff says where SERIALIZABLE answers with 40001 instead.
-ISOLATION_AT_EVERY_LEVEL = cap-changes expired-holds last-unit quota-setup request-races stacks stripes void-races
+ISOLATION_AT_EVERY_LEVEL = cap-changes expired-holds last-unit quota-setup request-races sold-out-memory stacks stripes void-races
 TAP_TESTS = 1
 
 PG_CONFIG ?= pg_config
