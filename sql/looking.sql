@@ -51,6 +51,7 @@ SELECT status FROM redeem_coupon(4, 'THREE');
 SELECT u.id, k.status, k.remaining_uses, k.remaining_units FROM generate_series(2, 4) u(id), LATERAL check_coupon(u.id, 'THREE') k ORDER BY 1;
 
 -- Each invariant that can be broken by hand; the quota follows what comes as from a replica, too.
+\set ECHO none
 CREATE PROCEDURE pg_temp.break(command text) LANGUAGE plpgsql AS $$
 DECLARE
   broken record;
@@ -63,6 +64,7 @@ BEGIN
   END LOOP;
   ROLLBACK;
 END $$;
+\set ECHO all
 SELECT * FROM coupon_guard_verify();
 CALL pg_temp.break('INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (5, ''thief'', 1)');
 CALL pg_temp.break('DELETE FROM coupon_redemption WHERE coupon_id = 5');

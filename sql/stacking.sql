@@ -68,6 +68,7 @@ SELECT code, status FROM redeem_coupons(8, '{C,NOSUCH}');
 SELECT code, status FROM redeem_coupons(8, '{TWICE,C}');
 COMMIT;
 ALTER TABLE coupon_redemption ADD CONSTRAINT no_robots CHECK (user_id <> 'robot' OR coupon_id <> 3);
+\set ECHO none
 CREATE FUNCTION try(who text, codes text[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   answer text;
@@ -78,6 +79,7 @@ BEGIN
 EXCEPTION WHEN check_violation OR raise_exception THEN
   RETURN sqlerrm || '; then ' || (SELECT string_agg(r.code || ' ' || r.status, ', ') FROM redeem_coupons(who, ARRAY['TWICE']) r);
 END $$;
+\set ECHO all
 SELECT try('robot', '{TWICE,C}');
 SELECT try('bob', '{TWICE,NOSUCH}');
 UPDATE coupon SET max_redemptions = 20 WHERE code = 'TWICE';
