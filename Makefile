@@ -23,8 +23,9 @@ ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds 
 ISOLATION += altered-while-waiting read-after-waiting reindex-while-waiting reindex-quota expired-hold-rivals lock-order \
 	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds keep-rows
 # What these promise holds under every isolation level. expected/NAME.LEVEL.diff says what differs: where SERIALIZABLE answers with 40001.
-ISOLATION_AT_EVERY_LEVEL = cap-changes expired-holds insert-race isolation-levels last-unit plain-insert-race quota-setup request-races sold-out-memory \
-	stacks stripes void-races
+ISOLATION_AT_EVERY_LEVEL = same-user isolation-levels limit-n insert-race plain-insert-race several-coupons ledger-changes waiting-ends \
+	last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory expired-hold-rivals \
+	triggers-off own-changes lapsed-holds
 TAP_TESTS = 1
 
 PG_CONFIG ?= pg_config
