@@ -1,4 +1,5 @@
 -- A capped coupon is redeemed as often as its cap says, never more, and plain SQL on coupon keeps the quota right.
+\a \t
 CREATE EXTENSION coupon_guard;
 
 -- More buyers than units, one after the other

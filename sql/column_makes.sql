@@ -1,5 +1,6 @@
 -- A column is one of ours by its type, and by what it may hold. Otherwise it is refused before a value of it is misread or miswritten;
 -- what a shop adds to the tables, the quota too, holds for what the guard writes.
+\a \t
 CREATE EXTENSION coupon_guard;
 \getenv source PG_ABS_SRCDIR
 \set tour :source '/sql/lib/tour.sql'
@@ -13,6 +14,7 @@ CREATE TEMP VIEW ours AS
 SELECT attrelid::regclass AS of_table, attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS is_not_null, attidentity <> '' AS is_identity
   FROM pg_attribute WHERE attrelid IN ('coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND attnum > 0 AND NOT attisdropped
    AND (attrelid, attname) <> ('coupon'::regclass, 'created_at'); -- which is the shop's alone
+\set ECHO none
 CREATE PROCEDURE pg_temp.unbind() LANGUAGE plpgsql AS $$
 DECLARE
   command text;
@@ -49,6 +51,7 @@ END $$;
 CREATE FUNCTION pg_temp.redeemed_after(change text) RETURNS text LANGUAGE sql AS $$
   SELECT pg_temp.after('CALL pg_temp.unbind(); ' || change, 'SELECT status FROM redeem_coupon(1, ''TOUR'', metadata => ''{}'')')
 $$;
+\set ECHO all
 SELECT pg_temp.redeemed_after('SELECT');
 
 -- Another type: a domain, a precision, a collation count too.
@@ -148,6 +151,7 @@ SELECT change, pg_temp.after('ALTER TABLE coupon_redemption ' || change, 'SELECT
 SELECT pg_temp.after('ALTER TABLE coupon ALTER id DROP IDENTITY');
 
 -- What the tables' own CHECKs keep out; where they are gone, a cap or limit below 1 is an error, never a number to reckon with.
+\set ECHO none
 CREATE FUNCTION pg_temp.refusal(command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   name text;
@@ -158,6 +162,7 @@ EXCEPTION WHEN OTHERS THEN
   GET STACKED DIAGNOSTICS name = CONSTRAINT_NAME;
   RETURN concat_ws(' ', sqlstate, name);
 END $$;
+\set ECHO all
 SELECT command, pg_temp.refusal(command) AS outcome FROM unnest(ARRAY[
   $$INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (2, 'ann', 0)$$,
   $$INSERT INTO coupon_redemption (coupon_id, user_id, use_no, voided_at) VALUES (2, 'ann', -1, now())$$,
@@ -184,6 +189,7 @@ SELECT pg_temp.after($$SELECT redeem_coupon(1, 'TOUR-ANY'); CALL pg_temp.drop_ch
 -- What a shop adds to the quota is kept; what it forbids is an error; and what it says of each row is said of every row that there is.
 CREATE DOMAIN channel AS text DEFAULT 'web' NOT NULL;
 CREATE TABLE mirror (op text, coupon_id bigint, stripe int, remaining bigint);
+\set ECHO none
 CREATE FUNCTION mirror() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF TG_OP <> 'INSERT' THEN INSERT INTO mirror VALUES ('-', OLD.owner_id, OLD.stripe, OLD.remaining); END IF;
@@ -196,6 +202,7 @@ BEGIN
   NEW.remaining := 1000;
   RETURN NEW;
 END $$;
+\set ECHO all
 SELECT change, pg_temp.after('DELETE FROM coupon_quota; ALTER TABLE coupon_quota ' || change, 'SELECT pg_temp.tour()', question) AS outcome
   FROM (VALUES
     ('ADD note text NOT NULL DEFAULT ''kept''', 'SELECT string_agg(DISTINCT note, '' '') FROM coupon_quota'),

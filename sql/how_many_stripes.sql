@@ -1,4 +1,5 @@
 -- A quota has no more rows than it needs: a few until buyers stand in each other's way, or as many as the coupon says; never more than units.
+\a \t
 CREATE EXTENSION coupon_guard;
 \set VERBOSITY sqlstate
 CREATE VIEW pg_temp.quota AS

@@ -1,5 +1,6 @@
 -- An index is one of ours by everything that an index can have, not by its key columns alone. One of another make does not serve in the
 -- place of ours (55000); beside ours it is another index of the shop's, kept up to date, and unique as it says.
+\a \t
 CREATE EXTENSION coupon_guard;
 \getenv source PG_ABS_SRCDIR
 \set tour :source '/sql/lib/tour.sql'
@@ -16,6 +17,7 @@ CREATE OPERATOR CLASS int8_backward_ops FOR TYPE int8 USING btree AS
   OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =, OPERATOR 4 <=, OPERATOR 5 <, FUNCTION 1 backward(int8, int8);
 
 -- Ours
+\set ECHO none
 CREATE TEMP TABLE ours AS
 SELECT i.indexrelid::regclass AS index, i.indrelid::regclass AS of_table, CASE WHEN i.indisunique THEN 'UNIQUE' ELSE '' END AS uniqueness,
        keys, types, coalesce('WHERE ' || pg_get_expr(i.indpred, i.indrelid), '') AS predicate,
@@ -24,6 +26,7 @@ SELECT i.indexrelid::regclass AS index, i.indrelid::regclass AS of_table, CASE W
        LATERAL (SELECT array_agg(attname::text ORDER BY no) AS keys, array_agg(atttypid::regtype ORDER BY no) AS types
                   FROM unnest(i.indkey) WITH ORDINALITY k (attnum, no) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) k
  WHERE i.indrelid IN ('coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass);
+\set ECHO all
 SELECT index, uniqueness, keys, predicate FROM ours ORDER BY of_table::text, index::text;
 
 -- Each of them otherwise: one key column at a time ...

@@ -1,4 +1,5 @@
 -- Imports, restores and clean-ups write the ledger by plain SQL: the quota follows, and a sold-out coupon refuses (RC006).
+\a \t
 CREATE EXTENSION coupon_guard;
 SET coupon_guard.quota_stripes = 2;
 INSERT INTO coupon (id, code, max_redemptions, max_per_user) VALUES (1, 'FIVE', 5, NULL), (2, 'FREE', NULL, 1), (3, 'ONE', 1, 1), (4, 'TWO', 2, 1);

@@ -1,5 +1,6 @@
 -- check_coupon says what redeem_coupon would answer, coupon_usage how a coupon stands, coupon_guard_verify what is broken. None of them
 -- changes or locks anything: all of it works in a read-only transaction.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (id, code, active, starts_at, expires_at, max_redemptions, max_per_user) VALUES
   (1, 'OPEN', true, NULL, NULL, NULL, NULL), (2, 'OFF', false, NULL, NULL, NULL, 1), (3, 'EARLY', true, '2101-01-01', NULL, 5, 1),
@@ -50,6 +51,7 @@ SELECT status FROM redeem_coupon(4, 'THREE');
 SELECT u.id, k.status, k.remaining_uses, k.remaining_units FROM generate_series(2, 4) u(id), LATERAL check_coupon(u.id, 'THREE') k ORDER BY 1;
 
 -- Each invariant that can be broken by hand; the quota follows what comes as from a replica, too.
+\set ECHO none
 CREATE PROCEDURE pg_temp.break(command text) LANGUAGE plpgsql AS $$
 DECLARE
   broken record;
@@ -62,6 +64,7 @@ BEGIN
   END LOOP;
   ROLLBACK;
 END $$;
+\set ECHO all
 SELECT * FROM coupon_guard_verify();
 CALL pg_temp.break('INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (5, ''thief'', 1)');
 CALL pg_temp.break('DELETE FROM coupon_redemption WHERE coupon_id = 5');

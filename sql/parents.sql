@@ -1,5 +1,6 @@
 -- Tables that have a parent are changed through it without a statement trigger firing: what is said of them holds all the same. Tables that
 -- have children, or are partitions, are refused (55000).
+\a \t
 CREATE EXTENSION coupon_guard;
 \getenv source PG_ABS_SRCDIR
 \set tour :source '/sql/lib/tour.sql'

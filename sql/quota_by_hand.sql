@@ -1,11 +1,13 @@
 -- Nobody need write to the quota, nor switch triggers off; whoever does, and whatever plain SQL meanwhile does to coupons, ledger and quota: the
 -- next buyers find it counted anew. There are never more live redemptions than the cap says, never fewer, and nothing is broken.
+\a \t
 CREATE EXTENSION coupon_guard;
 SET coupon_guard.quota_stripes = 3;
 \set VERBOSITY sqlstate
 SET statement_timeout = '60s';
 
 -- The triggers as they were made, to be put back
+\set ECHO none
 CREATE TEMP TABLE made AS
 SELECT tgrelid::regclass AS of_table, tgname AS name, pg_get_triggerdef(oid) AS definition,
        CASE tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE' END AS state
@@ -64,6 +66,7 @@ BEGIN
     END LOOP;
   END LOOP;
 END $$;
+\set ECHO all
 
 -- The quota written by plain SQL
 CALL pg_temp.try('plainly', '', ARRAY[
@@ -121,6 +124,7 @@ SELECT redeemed, remaining_units FROM coupon_usage;
 SELECT * FROM coupon_guard_verify();
 
 -- Coupons, ledger and quota changed as a replica does it, while triggers are off, after they are gone
+\set ECHO none
 CREATE FUNCTION pg_temp.commands() RETURNS text[] LANGUAGE sql AS $$
   SELECT ARRAY[
     'INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT 1, ''hand '' || i, 1 FROM generate_series((SELECT count(*) FROM coupon_redemption), 8) i',
@@ -145,6 +149,7 @@ CREATE FUNCTION pg_temp.commands() RETURNS text[] LANGUAGE sql AS $$
     'SELECT void_redemption(id) FROM coupon_redemption WHERE user_id <= ''2''',
     'SELECT hold_coupon(60, ''X''); CALL pg_temp.buy(60, 63)']
 $$;
+\set ECHO all
 CALL pg_temp.try('as a replica', 'SET session_replication_role = replica', pg_temp.commands(), 'RESET session_replication_role');
 CALL pg_temp.try('as a replica, redeemed too', 'SET session_replication_role = replica; CALL pg_temp.buy(50, 51)', pg_temp.commands(),
   'CALL pg_temp.buy(52, 53); RESET session_replication_role');

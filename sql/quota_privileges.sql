@@ -1,4 +1,5 @@
 -- The right to EXECUTE hold, confirm, void, check and stack is each a right of its own, and none of them a right to anything else.
+\a \t
 CREATE ROLE regress_coupon_clerk;
 CREATE ROLE regress_coupon_nobody;
 CREATE EXTENSION coupon_guard;
