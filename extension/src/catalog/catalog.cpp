@@ -1,6 +1,6 @@
 #include "catalog/catalog.hpp"
 
-#include "catalog/news.hpp"
+#include "catalog/invalidation.hpp"
 
 extern "C" {
 #include "catalog/pg_enum.h"

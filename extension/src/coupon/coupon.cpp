@@ -1,6 +1,6 @@
 #include "coupon/coupon.hpp"
 
-#include "catalog/news.hpp"
+#include "catalog/invalidation.hpp"
 #include "coupon/coupon_cache.hpp"
 #include "pg/scan.hpp"
 #include "pg/text_value.hpp"

@@ -3,14 +3,15 @@
 // A backend keeps a coupon only if its row was settled when read: created by a committed
 // transaction and with nobody updating or deleting it. Whoever changes a coupon's row
 //   (1) marks the old version in the table,
-//   (2) then sends news of it, at the end of the statement (a trigger does, row by row, so also
+//   (2) then sends a message of it, at the end of the statement (a trigger does, row by row, so
+//   also
 //       for changes that come through a parent table or by replication),
 //   (3) and only then can commit.
-// Every look at the cache first takes in all news sent before it. So if a change had been committed
-// before the look, the news had been sent, and what was kept has been dropped.
+// Every look at the cache first takes in all messages sent before it. So if a change had been
+// committed before, the message had been sent, and what was kept has been dropped.
 //
-// Could a coupon be kept after its news has been taken in? It was read before (1), or it had not
-// been settled; so the news was sent after the reading. If it was taken in between the reading
+// Could a coupon be kept after its message has been taken in? It was read before (1), or it had not
+// been settled; so the message was sent after the reading. If it was taken in between the reading
 // and the keeping, the count of changes has moved, and the coupon is not kept.
 //
 // This is stricter than the invalidation that comes with a commit: that is sent after the commit
@@ -22,14 +23,14 @@
 //
 // Nothing is kept or used
 //   - under SERIALIZABLE: there each reading must leave its trace;
-//   - on a standby, which gets no news;
+//   - on a standby, which gets no messages;
 //   - where the triggers are not in force.
 //
-// New coupons need no news: that a code does not exist is never kept.
+// New coupons need no message: that a code does not exist is never kept.
 
 #include "coupon/coupon_cache.hpp"
 
-#include "catalog/news.hpp"
+#include "catalog/invalidation.hpp"
 #include "coupon/own_changes.hpp"
 
 extern "C" {

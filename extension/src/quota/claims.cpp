@@ -42,7 +42,7 @@
 
 #include "quota/claims.hpp"
 
-#include "catalog/news.hpp"
+#include "catalog/invalidation.hpp"
 #include "quota/limit.hpp"
 #include "quota/quota_ahead.hpp"
 #include "quota/quota_setup.hpp"

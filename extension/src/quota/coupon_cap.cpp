@@ -2,7 +2,7 @@
 
 #include "catalog/sqlstate.hpp"
 #include "coupon/own_changes.hpp"
-#include "ledger/ledger.hpp"
+#include "ledger/coupon_use.hpp"
 
 namespace coupon_guard {
 namespace {

@@ -22,7 +22,7 @@
 
 #include "quota/quota_setup.hpp"
 
-#include "catalog/news.hpp"
+#include "catalog/invalidation.hpp"
 #include "quota/claims.hpp"
 #include "quota/limit.hpp"
 #include "quota/quota_ahead.hpp"

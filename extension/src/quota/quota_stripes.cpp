@@ -6,7 +6,7 @@
 
 #include "quota/quota_stripes.hpp"
 
-#include "catalog/news.hpp"
+#include "catalog/invalidation.hpp"
 #include "pg/heap_write.hpp"
 #include "pg/write.hpp"
 

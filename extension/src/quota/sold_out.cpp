@@ -7,7 +7,7 @@
 //   - A transaction gives it back (a void, a raised cap, a ledger row deleted by plain SQL), or
 //     ends the quota. Whoever does so
 //       (1) writes it to the quota,
-//       (2) then sends news of it to every backend,
+//       (2) then sends an invalidation message to every backend,
 //       (3) and only then can commit.
 //     Every question takes in first what was sent before. So once the unit could be had, or its
 //     giver be waited for, what was kept has been dropped. Could it be kept after that? Only if
@@ -17,17 +17,17 @@
 //
 //   - The deadline of a hold passes. So it is kept until the first deadline. A hold that comes
 //     later has a unit that was returned, or that of an expired hold; of a deadline that plain SQL
-//     changes there is news.
+//     changes there is such a message.
 //
 // A rollback brings units too: of others only such as were in progress at the proof, and of this
 // transaction none, for nothing is kept by one that has written.
 //
-// A new quota needs no news: there was none before, and without one nothing is proven. Nor does one
-// that becomes void: the triggers have changed, and an altered table counts as a return.
+// A new quota needs no message: there was none before, and without one nothing is proven. Nor does
+// one that becomes void: the triggers have changed, and an altered table counts as a return.
 
 #include "quota/sold_out.hpp"
 
-#include "catalog/news.hpp"
+#include "catalog/invalidation.hpp"
 
 namespace coupon_guard {
 namespace {

@@ -1,5 +1,6 @@
 #include "redeem/check.hpp"
 
+#include "ledger/uses.hpp"
 #include "quota/claims.hpp"
 #include "quota/coupon_cap.hpp"
 

@@ -26,6 +26,7 @@
 #include "redeem/redeem.hpp"
 
 #include "coupon/own_changes.hpp"
+#include "ledger/uses.hpp"
 #include "quota/claims.hpp"
 #include "quota/coupon_cap.hpp"
 #include "quota/quota_setup.hpp"
@@ -102,7 +103,7 @@ outcome end_lapsed_hold(const redeem_round &at, const redemption &hold) {
         prepare_quota(at.guard, claims[i].from.id);
         have_quotas &= is_quota_set_up(at.guard, claims[i].from.id);
     }
-    if (is_yes(void_expired_hold(at.guard, hold, at.now)) && have_quotas)
+    if (is_yes(void_expired_hold(at.guard, hold, at.now, LockWaitBlock)) && have_quotas)
         keep_unused_claims(at.guard, claims, count);
     return look_again();
 }

@@ -5,9 +5,9 @@
 // command does meanwhile: what a trigger does is right whatever has been redeemed between the
 // change of the row and the trigger. Where that cannot be known, the quota is ended.
 
-#include "catalog/news.hpp"
+#include "catalog/invalidation.hpp"
 #include "coupon/own_changes.hpp"
-#include "ledger/ledger.hpp"
+#include "ledger/coupon_use.hpp"
 #include "quota/claims.hpp"
 #include "quota/coupon_cap.hpp"
 #include "quota/quota_ahead.hpp"
