@@ -130,14 +130,10 @@ bool has_redemptions(const installation &guard, int64 coupon_id) {
 
 bool has_redemptions(const installation &guard) {
     Relation ledger = table_open(catalog_of(guard).ledger_table, NoLock);
-    Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-    TableScanDesc scan = table_beginscan(ledger, newest, 0, nullptr);
-    TupleTableSlot *row = table_slot_create(ledger, nullptr);
-    bool found = table_scan_getnextslot(scan, ForwardScanDirection, row);
-    ExecDropSingleTupleTableSlot(row);
-    table_endscan(scan);
+    table_scan scan = begin_table_scan(ledger);
+    bool found = next_row(scan);
+    end_scan(scan);
     table_close(ledger, NoLock);
-    UnregisterSnapshot(newest);
     return found;
 }
 

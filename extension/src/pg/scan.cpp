@@ -75,6 +75,26 @@ void end_scan(index_scan &scan) {
     table_close(scan.table, NoLock);
 }
 
+table_scan begin_table_scan(Relation table) {
+    Assert(CheckRelationLockedByMe(table, AccessShareLock, true));
+    table_scan scan;
+    scan.newest = RegisterSnapshot(GetLatestSnapshot());
+    scan.scan = table_beginscan(table, scan.newest, 0, nullptr);
+    scan.row = table_slot_create(table, nullptr);
+    return scan;
+}
+
+bool next_row(table_scan &scan) {
+    CHECK_FOR_INTERRUPTS();
+    return table_scan_getnextslot(scan.scan, ForwardScanDirection, scan.row);
+}
+
+void end_scan(table_scan &scan) {
+    ExecDropSingleTupleTableSlot(scan.row);
+    table_endscan(scan.scan);
+    UnregisterSnapshot(scan.newest);
+}
+
 ScanKeyData equals_bigint(AttrNumber index_column, int64 value) {
     ScanKeyData key;
     ScanKeyInit(&key, index_column, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(value));

@@ -1,4 +1,4 @@
-// Index scans: one way to open, read and close them.
+// Scans of tables by an index, and of whole tables: one way to open, read and close them.
 //
 // An error in between is cleaned up by the transaction's abort, as always in the server; so these
 // are plain structs without destructors.
@@ -36,6 +36,16 @@ index_scan begin_version_scan(Oid table, Oid index, ScanKeyData *keys, int count
 void restart_scan(index_scan &scan, ScanKeyData *keys, int count);
 bool next_row(index_scan &scan, ScanDirection direction = ForwardScanDirection);
 void end_scan(index_scan &scan);
+
+// All rows of a table, which the caller has locked, in the newest committed state.
+struct table_scan {
+    Snapshot newest;
+    TableScanDesc scan;
+    TupleTableSlot *row; // at hand, after next_row() said true
+};
+table_scan begin_table_scan(Relation table);
+bool next_row(table_scan &scan);
+void end_scan(table_scan &scan);
 
 // Scan keys on the index's column (from 1): bigint, integer, "char", timestamptz, text of
 // collation "C".

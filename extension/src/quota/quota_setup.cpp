@@ -210,18 +210,12 @@ void end_all_quotas(const installation &guard) {
     Relation table = table_open(catalog_of(guard).quota_table, NoLock);
     until_decided([&] {
         CommandCounterIncrement();
-        Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-        TableScanDesc scan = table_beginscan(table, newest, 0, nullptr);
-        TupleTableSlot *row = table_slot_create(table, nullptr);
         outcome result = decided(true);
-        while (table_scan_getnextslot(scan, ForwardScanDirection, row)) {
-            CHECK_FOR_INTERRUPTS();
-            if (!delete_stripe(guard, table, row->tts_tid))
+        table_scan scan = begin_table_scan(table);
+        while (next_row(scan))
+            if (!delete_stripe(guard, table, scan.row->tts_tid))
                 result = look_again();
-        }
-        ExecDropSingleTupleTableSlot(row);
-        table_endscan(scan);
-        UnregisterSnapshot(newest);
+        end_scan(scan);
         return result;
     });
     table_close(table, NoLock);
