@@ -54,6 +54,7 @@ uses_of_user judge_uses(const ledger_columns &columns, const SnapshotData &dirty
     seen.free_use_no = 1;
     while (above > 1 && next_row(scan, BackwardScanDirection)) {
         redemption found = read_redemption(columns, scan);
+        Assert(rows_read == 0 || found.use_no <= above); // the index is read from its end
         rival other;
         if (find_rival(scan, dirty, other)) {
             if (in_progress == 0)

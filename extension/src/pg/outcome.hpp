@@ -25,6 +25,7 @@ inline outcome decided(bool is_yes) {
     return {is_yes ? verdict::yes : verdict::no, {}};
 }
 inline outcome hangs_on(const rival &other) {
+    Assert(TransactionIdIsValid(other.transaction));
     return {verdict::undecided, other};
 }
 // Undecided with nobody to wait for: what was read has changed meanwhile.

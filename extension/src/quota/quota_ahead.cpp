@@ -71,6 +71,7 @@ int own_entry(Oid function, const quota_key &quota) {
         return nearest;
     if (nearest == none && entry_count >= most_quotas)
         return none;
+    Assert(entry_count == 0 || entries[entry_count - 1].owner <= self); // the innermost is the last
     make_room();
     int64 last_taken = nearest == none ? 0 : entries[nearest].last_taken;
     entries[entry_count] = {function, quota, self, last_taken, 0, 0};
@@ -168,6 +169,7 @@ void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactio
             if (outer != none)
                 entries[outer].spare += ended.borrowed;
         } else if (outer != none && entries[outer].owner == parent) {
+            Assert(ended.spare >= 0);
             entries[outer].spare += ended.spare;
             entries[outer].last_taken = ended.last_taken;
         } else {
@@ -235,6 +237,7 @@ void remember_units_taken(const installation &guard, const quota_id &id, int64 a
         borrow_spare_units(own);
     entries[own].last_taken = Min(amount, most_taken_at_once);
     entries[own].spare += amount - used;
+    Assert(entries[own].spare >= 0);
 }
 
 void keep_units_ahead(const installation &guard, const quota_id &id, int64 amount) {

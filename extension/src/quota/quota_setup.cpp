@@ -158,6 +158,7 @@ bool set_up_quota(const installation &guard, const quota_id &id) {
     do
         used = count_settled_use(guard, id);
     while (has_quotas && delete_stripes(guard, id));
+    Assert(used >= 0);
     if (used > limited.granted)
         return false; // a quota has no debts: what was given back to it would be sold again
     if (has_quotas) {

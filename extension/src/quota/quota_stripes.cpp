@@ -113,7 +113,10 @@ index_scan begin_quota_scan(const installation &guard, stripe_keys &keys) {
 index_scan begin_dirty_quota_scan(const installation &guard, SnapshotData &dirty,
                                   stripe_keys &keys) {
     const catalog &tables = catalog_of(guard);
-    return begin_dirty_scan(tables.quota_table, tables.quota_index, dirty, keys.of, keys.count);
+    index_scan scan =
+        begin_dirty_scan(tables.quota_table, tables.quota_index, dirty, keys.of, keys.count);
+    Assert(CheckRelationLockedByMe(scan.table, RowExclusiveLock, true));
+    return scan;
 }
 
 index_scan begin_version_scan(const installation &guard, stripe_keys &keys) {
@@ -192,6 +195,7 @@ bool read_quota(const installation &guard, const quota_id &id, int64 &remaining)
         stripe_row found = read_stripe(guard, scan);
         if (!is_current(guard, found))
             continue;
+        Assert(!is_set_up || found.stripe != anchor); // there is one
         is_set_up |= found.stripe == anchor;
         remaining += found.remaining;
     }
