@@ -22,6 +22,10 @@ ISOLATION = same-user isolation-levels limit-n insert-race plain-insert-race sev
 ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory
 ISOLATION += altered-while-waiting read-after-waiting reindex-while-waiting reindex-quota expired-hold-rivals lock-order \
 	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds keep-rows claims
+# Before any of them, for they print by it.
+ifneq ($(strip $(ISOLATION)),)
+override ISOLATION := print $(filter-out print,$(ISOLATION))
+endif
 # What these promise holds under every isolation level. expected/NAME.LEVEL.diff says what differs: where SERIALIZABLE answers with 40001.
 ISOLATION_AT_EVERY_LEVEL = same-user isolation-levels limit-n insert-race plain-insert-race several-coupons ledger-changes waiting-ends \
 	last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory expired-hold-rivals \
