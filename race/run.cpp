@@ -11,7 +11,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "judge/ledger.hpp"
+#include "exit_status.hpp"
 #include "os/interruption.hpp"
 #include "place/postgres_programs.hpp"
 #include "place/race_database.hpp"
@@ -21,7 +21,7 @@
 #include "scenario/checkout.hpp"
 #include "scenario/double_click.hpp"
 #include "scenario/drop.hpp"
-#include "setup_error.hpp"
+#include "strategies/ledger.hpp"
 
 namespace coupon_race {
 

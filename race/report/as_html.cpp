@@ -5,11 +5,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "report/as_text.hpp"
-#include "report/heading.hpp"
+#include "report/forms.hpp"
 #include "report/latency_table.hpp"
 #include "report/page_template.hpp"
-#include "report/summary_table.hpp"
+#include "report/sentences.hpp"
+#include "report/tables.hpp"
 
 namespace coupon_race {
 

@@ -1,8 +1,8 @@
-#include "report/as_text.hpp"
+#include "report/forms.hpp"
 
-#include "report/heading.hpp"
 #include "report/latency_table.hpp"
-#include "report/summary_table.hpp"
+#include "report/sentences.hpp"
+#include "report/tables.hpp"
 
 namespace coupon_race {
 

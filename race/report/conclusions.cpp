@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "report/as_text.hpp"
+#include "report/forms.hpp"
 
 namespace coupon_race {
 

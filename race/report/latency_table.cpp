@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "report/duration_text.hpp"
 #include "report/text_table.hpp"
+#include "words.hpp"
 
 namespace coupon_race {
 

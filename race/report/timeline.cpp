@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "report/duration_text.hpp"
+#include "words.hpp"
 
 namespace coupon_race {
 

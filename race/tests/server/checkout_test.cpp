@@ -5,10 +5,10 @@
 #include <pqxx/pqxx>
 
 #include "judge/checkout_verdict.hpp"
-#include "judge/ledger.hpp"
 #include "report/race_report.hpp"
 #include "scenario/checkout.hpp"
 #include "scenario/double_click.hpp"
+#include "strategies/ledger.hpp"
 #include "test_server.hpp"
 
 namespace coupon_guard_tests {

@@ -5,11 +5,11 @@
 #include <pqxx/pqxx>
 
 #include "judge/drop_verdict.hpp"
-#include "judge/ledger.hpp"
 #include "pqxx_compat.hpp"
 #include "report/race_report.hpp"
 #include "scenario/double_click.hpp"
 #include "scenario/drop.hpp"
+#include "strategies/ledger.hpp"
 #include "test_server.hpp"
 
 namespace coupon_guard_tests {

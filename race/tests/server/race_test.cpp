@@ -4,10 +4,10 @@
 #include <mutex>
 #include <thread>
 
-#include "judge/ledger.hpp"
 #include "judge/verdict.hpp"
 #include "report/race_report.hpp"
 #include "scenario/double_click.hpp"
+#include "strategies/ledger.hpp"
 #include "test_server.hpp"
 
 namespace coupon_guard_tests {

@@ -3,7 +3,7 @@
 
 #include "race_builders.hpp"
 #include "report/as_json.hpp"
-#include "report/as_text.hpp"
+#include "report/forms.hpp"
 
 namespace {
 

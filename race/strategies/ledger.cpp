@@ -1,4 +1,4 @@
-#include "judge/ledger.hpp"
+#include "strategies/ledger.hpp"
 
 #include <pqxx/pqxx>
 

@@ -1,8 +1,8 @@
-#include "report/heading.hpp"
+#include "report/sentences.hpp"
 
 #include <fmt/format.h>
 
-#include "report/duration_text.hpp"
+#include "words.hpp"
 
 namespace coupon_race {
 

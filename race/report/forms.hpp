@@ -1,13 +1,13 @@
 /// The report for a person: a heading, a table, the latencies, and what was seen in plain
 /// sentences.
-#ifndef COUPON_RACE_REPORT_AS_TEXT_HPP
-#define COUPON_RACE_REPORT_AS_TEXT_HPP
+#ifndef COUPON_RACE_REPORT_FORMS_HPP
+#define COUPON_RACE_REPORT_FORMS_HPP
 
 #include <string>
 
-#include "report/duration_text.hpp"
 #include "report/race_report.hpp"
 #include "report/terminal.hpp"
+#include "words.hpp"
 
 namespace coupon_race {
 

@@ -1,4 +1,4 @@
-#include "report/duration_text.hpp"
+#include "words.hpp"
 
 #include <fmt/format.h>
 

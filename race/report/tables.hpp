@@ -1,6 +1,6 @@
 /// The figures of all strategies side by side.
-#ifndef COUPON_RACE_REPORT_SUMMARY_TABLE_HPP
-#define COUPON_RACE_REPORT_SUMMARY_TABLE_HPP
+#ifndef COUPON_RACE_REPORT_TABLES_HPP
+#define COUPON_RACE_REPORT_TABLES_HPP
 
 #include <vector>
 

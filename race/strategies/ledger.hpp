@@ -1,6 +1,6 @@
 /// Reads a strategy's ledger when its race is over.
-#ifndef COUPON_RACE_JUDGE_LEDGER_HPP
-#define COUPON_RACE_JUDGE_LEDGER_HPP
+#ifndef COUPON_RACE_STRATEGIES_LEDGER_HPP
+#define COUPON_RACE_STRATEGIES_LEDGER_HPP
 
 #include <string>
 #include <vector>

@@ -1,6 +1,6 @@
 /// Durations for a person.
-#ifndef COUPON_RACE_REPORT_DURATION_TEXT_HPP
-#define COUPON_RACE_REPORT_DURATION_TEXT_HPP
+#ifndef COUPON_RACE_WORDS_HPP
+#define COUPON_RACE_WORDS_HPP
 
 #include <string>
 

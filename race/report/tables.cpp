@@ -1,8 +1,8 @@
-#include "report/summary_table.hpp"
+#include "report/tables.hpp"
 
 #include <fmt/format.h>
 
-#include "report/duration_text.hpp"
+#include "words.hpp"
 
 namespace coupon_race {
 
