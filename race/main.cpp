@@ -8,8 +8,6 @@
 #include "arguments.hpp"
 #include "exit_status.hpp"
 #include "os/interruption.hpp"
-#include "report/as_html.hpp"
-#include "report/as_json.hpp"
 #include "report/forms.hpp"
 #include "report/output_file.hpp"
 #include "run.hpp"

@@ -1,6 +1,4 @@
 #include "report/forms.hpp"
-
-#include "report/latency_table.hpp"
 #include "report/sentences.hpp"
 #include "report/tables.hpp"
 
@@ -8,7 +6,7 @@ namespace coupon_race {
 
 std::string as_text(const race_report &report, charset characters, bool colour) {
     const std::string heading =
-        report.scenario + ": " + scene_of(report) + "\n" + server_text(report.server) + "\n";
+        report.raced->name + ": " + scene_of(report) + "\n" + server_text(report.server) + "\n";
     if (report.strategies.empty())
         return heading;
     const std::string latency = latency_table(report, characters, colour);
