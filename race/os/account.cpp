@@ -3,7 +3,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include "setup_error.hpp"
+#include "exit_status.hpp"
 
 namespace coupon_race {
 

@@ -14,8 +14,8 @@
 #include <sys/prctl.h>
 #endif
 
+#include "exit_status.hpp"
 #include "os/interruption.hpp"
-#include "setup_error.hpp"
 
 namespace coupon_race {
 

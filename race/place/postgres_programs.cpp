@@ -10,7 +10,7 @@
 
 #include <unistd.h>
 
-#include "setup_error.hpp"
+#include "exit_status.hpp"
 
 namespace coupon_race {
 

@@ -8,8 +8,8 @@
 #include <libpq-fe.h>
 #include <unistd.h>
 
+#include "exit_status.hpp"
 #include "os/interruption.hpp"
-#include "setup_error.hpp"
 
 namespace coupon_race {
 

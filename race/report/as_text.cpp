@@ -1,14 +1,12 @@
-#include "report/as_text.hpp"
-
-#include "report/heading.hpp"
-#include "report/latency_table.hpp"
-#include "report/summary_table.hpp"
+#include "report/forms.hpp"
+#include "report/sentences.hpp"
+#include "report/tables.hpp"
 
 namespace coupon_race {
 
 std::string as_text(const race_report &report, charset characters, bool colour) {
     const std::string heading =
-        report.scenario + ": " + scene_of(report) + "\n" + server_text(report.server) + "\n";
+        report.raced->name + ": " + scene_of(report) + "\n" + server_text(report.server) + "\n";
     if (report.strategies.empty())
         return heading;
     const std::string latency = latency_table(report, characters, colour);

@@ -6,13 +6,13 @@
 #include <map>
 #include <vector>
 
-#include "judge/latency_histogram.hpp"
+#include "judge/latency.hpp"
 #include "report/timeline.hpp"
 
 namespace coupon_race {
 
 /// So many units were sold when that time had passed.
-struct sale {
+struct sale_point {
     duration after{};
     std::int64_t sold = 0;
 };
@@ -20,13 +20,12 @@ struct sale {
 struct picture {
     coupon_race::timeline timeline;
     std::map<outcome, latency_histogram> latency;
-    std::vector<sale> sales; ///< of a coupon with a cap: no more than some hundred points
+    std::vector<sale_point> sales; ///< of a coupon with a cap: no more than some hundred points
 };
 
-picture picture_of(const race_log &log, const std::vector<ledger_row> &ledger);
-picture picture_of(const drop_log &log, const std::vector<ledger_row> &ledger, std::int64_t cap);
-picture picture_of(const checkout_log &log, const std::vector<ledger_row> &ledger,
-                   std::int64_t cap);
+/// `cap` is 0 if there is none.
+picture picture_of(const race_log &log, const std::vector<ledger_row> &ledger,
+                   std::int64_t cap = 0);
 
 } // namespace coupon_race
 

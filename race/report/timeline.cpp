@@ -1,17 +1,17 @@
 #include "report/timeline.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
-#include "report/duration_text.hpp"
+#include "words.hpp"
 
 namespace coupon_race {
 
 namespace {
 
 using attempts = std::vector<seen_attempt>;
-using chosen = std::vector<const seen_attempt *>;
 
 /// Enough to see a pattern, and still on one screen.
 constexpr std::size_t rows_of_many_rounds = 24;
@@ -25,53 +25,25 @@ std::string shortened(const std::string &text) {
     return text.substr(0, length);
 }
 
-bool had_unit(outcome what) {
-    return what == outcome::redeemed || what == outcome::walked_away || what == outcome::expired;
-}
-
-timeline_entry entry_of(const seen_attempt &attempt, std::size_t row,
+timeline_entry entry_of(const seen_attempt &seen, std::size_t row,
                         race_clock::time_point beginning) {
-    const logged_attempt &made = *attempt.made;
+    const attempt &made = *seen.made;
     timeline_entry entry;
     entry.row = row;
     entry.user = made.user;
     entry.from = made.started - beginning;
-    entry.held = entry.from + (had_unit(attempt.outcome) ? attempt.until_held : duration{});
+    entry.held = entry.from + (had_unit(made.outcome) ? made.until_held : duration{});
     entry.to = made.ended - beginning;
-    entry.outcome = attempt.outcome;
-    entry.wrong = attempt.wrong;
-    entry.retries = made.result.retries;
-    entry.error = shortened(made.result.error);
+    entry.outcome = made.outcome;
+    entry.wrong = seen.wrong;
+    entry.retries = made.retries;
+    entry.error = shortened(made.error);
     return entry;
 }
 
-race_clock::time_point beginning_of(const chosen &those) {
-    auto beginning = race_clock::time_point::max();
-    for (const seen_attempt *each : those)
-        beginning = std::min(beginning, each->made->started);
-    return beginning;
-}
-
-bool answered_before(const seen_attempt *one, const seen_attempt *other) {
-    return one->made->ended < other->made->ended;
-}
-
-chosen answered_in_order(const attempts &all) {
-    chosen those;
-    for (const seen_attempt &each : all)
-        those.push_back(&each);
-    std::stable_sort(those.begin(), those.end(), answered_before);
-    return those;
-}
-
-/// Nothing: there is none.
-template <typename Is>
-const seen_attempt *first_answered(const attempts &all, Is &&is) {
-    const seen_attempt *first = nullptr;
-    for (const seen_attempt &each : all)
-        if (is(each) && (!first || answered_before(&each, first)))
-            first = &each;
-    return first;
+attempts in_order(attempts all, bool (*before)(const seen_attempt &, const seen_attempt &)) {
+    std::stable_sort(all.begin(), all.end(), before);
+    return all;
 }
 
 std::size_t clients_of(const attempts &all) {
@@ -81,29 +53,23 @@ std::size_t clients_of(const attempts &all) {
     return static_cast<std::size_t>(last) + 1;
 }
 
-bool is_wrong(const seen_attempt &each) {
-    return each.wrong != excess::none;
-}
-
 // --- rounds ---
 
 /// The round, which is its user, of the first double redemption.
 std::optional<std::int64_t> telling_round(const attempts &all) {
     std::optional<std::int64_t> first;
     for (const seen_attempt &each : all)
-        if (is_wrong(each) && (!first || each.made->user < *first))
-            first = each.made->user;
+        if (each.wrong != excess::none)
+            first = std::min(first.value_or(each.made->user), each.made->user);
     return first;
 }
 
-void add_round(timeline &picture, const chosen &requests) {
+void add_round(timeline &picture, const attempts &requests) {
     const race_clock::time_point beginning = beginning_of(requests);
-    const std::size_t count = std::min(requests.size(), most_rows);
-    for (std::size_t at = 0; at < count; ++at) {
-        const seen_attempt &each = *requests[at];
-        picture.entries.push_back(entry_of(each, picture.rows.size(), beginning));
-        picture.rows.push_back(
-            fmt::format("user {}, request {}", each.made->user, each.made->client + 1));
+    for (std::size_t at = 0; at < std::min(requests.size(), most_rows); ++at) {
+        const attempt &made = *requests[at].made;
+        picture.entries.push_back(entry_of(requests[at], picture.rows.size(), beginning));
+        picture.rows.push_back(fmt::format("user {}, request {}", made.user, made.client + 1));
     }
 }
 
@@ -122,39 +88,35 @@ std::string about_rounds(std::int64_t first, std::int64_t last, std::int64_t rou
 // --- clients ---
 
 struct telling_moment {
-    const seen_attempt *attempt = nullptr; ///< nothing: the beginning of the race
+    const attempt *made = nullptr; ///< nothing: the beginning of the race
     std::string what;
 };
 
+/// The first excess; else the sale of the last unit.
 telling_moment find_telling_moment(const attempts &all, std::int64_t cap) {
-    if (const seen_attempt *wrong = first_answered(all, is_wrong))
-        return {wrong, wrong->wrong == excess::double_redemption
-                           ? "the first double redemption"
-                           : "the first redemption over the cap"};
+    telling_moment found;
     std::int64_t sold = 0;
-    for (const seen_attempt *each : answered_in_order(all))
-        if (each->in_ledger && ++sold == cap)
-            return {each, "the sale of the last unit"};
-    return {};
+    for (const seen_attempt &each : in_order(all, answered_before)) {
+        if (each.wrong == excess::double_redemption)
+            return {each.made, "the first double redemption"};
+        if (each.wrong == excess::over_the_cap)
+            return {each.made, "the first redemption over the cap"};
+        if (each.in_ledger && ++sold == cap)
+            found = {each.made, "the sale of the last unit"};
+    }
+    return found;
 }
 
-chosen started_in_order(const attempts &all) {
-    chosen those;
-    for (const seen_attempt &each : all)
-        if (static_cast<std::size_t>(each.made->client) < most_rows)
-            those.push_back(&each);
-    std::stable_sort(those.begin(), those.end(), [](const auto *one, const auto *other) {
-        return one->made->started < other->made->started;
-    });
-    return those;
+bool started_before(const seen_attempt &one, const seen_attempt &other) {
+    return one.made->started < other.made->started;
 }
 
 /// Where the picture begins among `all`, so that there is as much before the moment as after it.
-std::size_t place_of_first(const chosen &all, const seen_attempt *moment) {
+std::size_t place_of_first(const attempts &all, const attempt *moment) {
     if (all.size() <= most_entries || !moment)
         return 0;
-    const auto not_before = std::find_if(all.begin(), all.end(), [&](const auto *each) {
-        return each->made->started >= moment->made->started;
+    const auto not_before = std::find_if(all.begin(), all.end(), [&](const seen_attempt &each) {
+        return each.made->started >= moment->started;
     });
     const auto place = static_cast<std::size_t>(not_before - all.begin());
     return std::min(place - std::min(place, most_entries / 2), all.size() - most_entries);
@@ -162,10 +124,10 @@ std::size_t place_of_first(const chosen &all, const seen_attempt *moment) {
 
 /// With those that are still waiting when the first of them begins, for it is they that it waits
 /// with.
-chosen from_there_on(const chosen &all, std::size_t first) {
-    chosen those;
+attempts from_there_on(const attempts &all, std::size_t first) {
+    attempts those;
     for (std::size_t at = 0; at < std::min(all.size(), first + most_entries); ++at)
-        if (at >= first || all[at]->made->ended > all[first]->made->started)
+        if (at >= first || all[at].made->ended > all[first].made->started)
             those.push_back(all[at]);
     return those;
 }
@@ -176,18 +138,28 @@ std::string about_clients(std::size_t shown, std::size_t all, std::size_t client
                                     : fmt::format("{} of {} buyers", shown, all);
     if (clients > most_rows)
         text += fmt::format(", those of {} of {} clients", most_rows, clients);
-    if (!moment.attempt)
+    if (!moment.made)
         return text + (shown == all ? "." : ", from the beginning on.");
-    const std::string when = duration_text(moment.attempt->made->ended - beginning);
+    const std::string when = duration_text(moment.made->ended - beginning);
     return text + (shown == all ? "; " : ", around ") + moment.what +
            (shown == all ? " was after " : ", after ") + when + ".";
 }
 
 } // namespace
 
+bool answered_before(const seen_attempt &one, const seen_attempt &other) {
+    return one.made->ended < other.made->ended;
+}
+
+race_clock::time_point beginning_of(const attempts &all) {
+    auto beginning = race_clock::time_point::max();
+    for (const seen_attempt &each : all)
+        beginning = std::min(beginning, each.made->started);
+    return beginning;
+}
+
 timeline timeline_of_rounds(const attempts &all) {
     timeline picture;
-    picture.shown = "No attempt was made.";
     if (all.empty())
         return picture;
     const std::optional<std::int64_t> telling = telling_round(all);
@@ -200,11 +172,11 @@ timeline timeline_of_rounds(const attempts &all) {
     const std::int64_t first =
         std::max<std::int64_t>(1, std::min(telling.value_or(1), rounds - count + 1));
     const std::int64_t last = std::min(first + count - 1, rounds);
-    std::vector<chosen> requests(static_cast<std::size_t>(last - first + 1));
-    for (const seen_attempt *each : answered_in_order(all))
-        if (each->made->user >= first && each->made->user <= last)
-            requests[static_cast<std::size_t>(each->made->user - first)].push_back(each);
-    for (const chosen &round : requests)
+    std::vector<attempts> requests(static_cast<std::size_t>(last - first + 1));
+    for (const seen_attempt &each : in_order(all, answered_before))
+        if (each.made->user >= first && each.made->user <= last)
+            requests[static_cast<std::size_t>(each.made->user - first)].push_back(each);
+    for (const attempts &round : requests)
         add_round(picture, round);
     picture.shown = about_rounds(first, last, rounds, clients, telling);
     return picture;
@@ -212,23 +184,23 @@ timeline timeline_of_rounds(const attempts &all) {
 
 timeline timeline_of_clients(const attempts &all, std::int64_t cap) {
     timeline picture;
-    picture.shown = "No attempt was made.";
     if (all.empty())
         return picture;
-    const telling_moment moment = find_telling_moment(all, cap);
-    const chosen candidates = started_in_order(all);
-    const std::size_t first = place_of_first(candidates, moment.attempt);
-    const chosen those = from_there_on(candidates, first);
     const std::size_t clients = clients_of(all);
-    auto beginning = race_clock::time_point::max();
-    for (const seen_attempt &each : all)
-        beginning = std::min(beginning, each.made->started);
-    picture.since = candidates[first]->made->started - beginning;
+    attempts candidates;
+    for (const seen_attempt &each : in_order(all, started_before))
+        if (static_cast<std::size_t>(each.made->client) < most_rows)
+            candidates.push_back(each);
+    const telling_moment moment = find_telling_moment(all, cap);
+    const std::size_t first = place_of_first(candidates, moment.made);
+    const attempts those = from_there_on(candidates, first);
+    const race_clock::time_point beginning = beginning_of(all);
+    picture.since = candidates[first].made->started - beginning;
     for (std::size_t client = 0; client < std::min(clients, most_rows); ++client)
         picture.rows.push_back(fmt::format("client {}", client + 1));
-    for (const seen_attempt *each : those)
+    for (const seen_attempt &each : those)
         picture.entries.push_back(
-            entry_of(*each, static_cast<std::size_t>(each->made->client), beginning));
+            entry_of(each, static_cast<std::size_t>(each.made->client), beginning));
     picture.shown = about_clients(those.size(), all.size(), clients, moment, beginning);
     return picture;
 }

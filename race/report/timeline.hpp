@@ -3,13 +3,26 @@
 #define COUPON_RACE_REPORT_TIMELINE_HPP
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "report/seen_attempt.hpp"
+#include "race_log.hpp"
 
 namespace coupon_race {
+
+/// What is wrong with a redemption that stands in the ledger.
+enum class excess { none, double_redemption, over_the_cap };
+
+/// An attempt, and what the ledger says of it.
+struct seen_attempt {
+    const attempt *made = nullptr; ///< in a log that must outlive this
+    bool in_ledger = false;        ///< a row of the ledger is its own
+    excess wrong = excess::none;
+};
+
+bool answered_before(const seen_attempt &one, const seen_attempt &other);
+/// When the first of them was started.
+race_clock::time_point beginning_of(const std::vector<seen_attempt> &attempts);
 
 struct timeline_entry {
     std::size_t row = 0;
@@ -24,8 +37,9 @@ struct timeline_entry {
 };
 
 struct timeline {
-    std::string shown; ///< a sentence: which of them, of how many, and why these
-    duration since{};  ///< where the picture begins; an entry may have begun before
+    /// A sentence: which of them, of how many, and why these.
+    std::string shown = "No attempt was made.";
+    duration since{}; ///< where the picture begins; an entry may have begun before
     std::vector<std::string> rows;
     std::vector<timeline_entry> entries;
 };

@@ -1,67 +1,56 @@
-/// The threads of a race whose clients do not keep step.
+/// The clients of a race: a thread each, let go at once.
 #ifndef COUPON_RACE_SCENARIO_CROWD_HPP
 #define COUPON_RACE_SCENARIO_CROWD_HPP
 
 #include <atomic>
-#include <chrono>
-#include <cstddef>
+#include <condition_variable>
 #include <cstdint>
-#include <exception>
 #include <functional>
-#include <future>
-#include <iterator>
-#include <vector>
+#include <mutex>
 
-#include "os/interruption.hpp"
+#include "race_log.hpp"
 
 namespace coupon_race {
 
-/// Room for what one client will probably log, so that hardly any has to move its log in the race.
-inline std::size_t fair_share(std::int64_t attempts, int clients) {
-    return static_cast<std::size_t>(2 * attempts / clients + 1);
-}
+/// A barrier that can be called off. Any number of threads may ask it things.
+///
+/// It works twice. First the runners sleep until the last one has come; but sleepers wake one after
+/// the other, and a request takes little longer than that. So those who are awake wait, spinning,
+/// for those who are not yet: without it the first was often through before the second had begun.
+class starting_gate {
+  public:
+    explicit starting_gate(int runners)
+        : runners_{runners} {}
 
-/// Calls `work` (with the number of the client, and a flag that asks it to stop) on a thread for
-/// each client, started with signals blocked and always joined; returns what all of them logged. If
-/// one throws, the others are stopped, and the first exception is thrown. `progress` is called now
-/// and then on the calling thread. Throws `interrupted`.
-template <typename Entry>
-std::vector<Entry>
-run_crowd(int clients,
-          const std::function<std::vector<Entry>(int, const std::atomic<bool> &)> &work,
-          const std::function<void()> &progress) {
-    std::atomic<bool> stop{false};
-    std::vector<std::future<std::vector<Entry>>> logs;
-    // Declared after them: on the way out it asks them to stop, then each future joins its thread.
-    struct stopper {
-        std::atomic<bool> &flag;
-        ~stopper() { flag = true; }
-    } const stop_on_exit{stop};
-    {
-        const signals_blocked none_for_threads;
-        for (int client = 0; client < clients; ++client)
-            logs.push_back(std::async(std::launch::async, [&work, &stop, client] {
-                try {
-                    return work(client, stop);
-                } catch (...) {
-                    stop = true;
-                    throw;
-                }
-            }));
-    }
-    for (auto &log : logs)
-        do {
-            progress();
-            throw_if_interrupted();
-        } while (log.wait_for(std::chrono::milliseconds{100}) != std::future_status::ready);
-    std::vector<Entry> all;
-    for (auto &log : logs) {
-        std::vector<Entry> part = log.get();
-        all.insert(all.end(), std::make_move_iterator(part.begin()),
-                   std::make_move_iterator(part.end()));
-    }
-    return all;
-}
+    /// Waits until all runners wait here, then lets all of them go: true. Once the race is called
+    /// off it waits for nobody: false.
+    bool wait();
+
+    void call_off();
+    bool called_off() const { return called_off_; }
+
+    /// How often it has opened.
+    std::int64_t openings() const;
+
+  private:
+    bool sleep_until_all_are_here();
+    bool spin_until_all_are_awake();
+
+    mutable std::mutex mutex_;
+    std::condition_variable opened_;
+    const int runners_;
+    int waiting_ = 0;
+    std::int64_t openings_ = 0;
+    std::atomic<std::int64_t> awakened_{0}; ///< runners that were awake, over all rounds
+    std::atomic<bool> called_off_{false};
+};
+
+/// Calls `work` (with the number of the client, and the gate) on a thread for each client, started
+/// with signals blocked and always joined; returns what all of them logged. If one throws, the race
+/// is called off, and what it threw is thrown. `progress` is called now and then on the calling
+/// thread. Throws `interrupted`.
+race_log run_crowd(int clients, const std::function<race_log(int, starting_gate &)> &work,
+                   const std::function<void(const starting_gate &)> &progress);
 
 } // namespace coupon_race
 

@@ -4,8 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "page_builders.hpp"
-#include "report/as_html.hpp"
-#include "report/page_template.hpp"
+#include "report/forms.hpp"
 
 namespace {
 
@@ -58,7 +57,7 @@ TEST(Page, HostileTextIsDataAndStaysAsItWas) {
 TEST(Page, AnErrorInAnyEncodingIsStillJson) {
     race_report report = blank_page();
     report.strategies.push_back(
-        report_on(*strategies().front(), {failed(1, "caf\xe9 \xed\xa0\x80")}, {}));
+        report_on(strategy_of("double-click", "naive"), {failed(1, "caf\xe9 \xed\xa0\x80")}, {}));
     EXPECT_NO_THROW(data_of(as_html(report)));
 }
 
@@ -67,7 +66,8 @@ TEST(Page, AnErrorThatIsCutIsCutBetweenCharacters) {
     std::string error;
     for (int times = 0; times < 500; ++times)
         error += "é";
-    report.strategies.push_back(report_on(*strategies().front(), {failed(1, "x" + error)}, {}));
+    report.strategies.push_back(
+        report_on(strategy_of("double-click", "naive"), {failed(1, "x" + error)}, {}));
     const std::string shown =
         data_of(as_html(report))["strategies"][0]["attempts"][0]["error"].get<std::string>();
     EXPECT_LE(shown.size(), 310u);
@@ -77,7 +77,7 @@ TEST(Page, AnErrorThatIsCutIsCutBetweenCharacters) {
 TEST(Page, NothingRacedIsAPageToo) {
     EXPECT_TRUE(data_of(as_html(blank_page()))["strategies"].empty());
     race_report report = blank_page();
-    report.strategies.push_back(report_on(*strategies().front(), {}, {}));
+    report.strategies.push_back(report_on(strategy_of("double-click", "naive"), {}, {}));
     const auto strategy = data_of(as_html(report))["strategies"][0];
     EXPECT_TRUE(strategy["attempts"].empty());
     EXPECT_EQ(strategy["shown"], "No attempt was made.");
@@ -93,7 +93,7 @@ TEST(Page, OfAHugeRaceIsSmallAndSaysWhatItShows) {
         ledger.push_back({user, user});
     }
     race_report report = blank_page();
-    report.strategies.push_back(report_on(*strategies().front(), log, ledger));
+    report.strategies.push_back(report_on(strategy_of("double-click", "naive"), log, ledger));
     const std::string page = as_html(report);
     // A "<" takes six bytes.
     EXPECT_LT(page.size(), page_template().size() + 100'000);

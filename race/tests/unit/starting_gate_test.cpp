@@ -1,4 +1,4 @@
-#include "scenario/starting_gate.hpp"
+#include "scenario/crowd.hpp"
 
 #include <atomic>
 #include <thread>

@@ -1,0 +1,18 @@
+# The files of rivals/ that are raced, and the extension's own in the same form, in the program: it needs none where it is installed.
+# Sets COUPON_RACE_RIVALS_SOURCE, a C++ file that holds them.
+set(rivals_dir ${PROJECT_SOURCE_DIR}/rivals)
+file(GLOB rivals CONFIGURE_DEPENDS ${rivals_dir}/*/*.sql)
+set(COUPON_RACE_RIVALS "")
+foreach(file ${rivals_dir}/shop.sql ${rivals} ${CMAKE_CURRENT_LIST_DIR}/redeem_coupon.sql)
+  file(READ ${file} content)
+  if(content MATCHES "\\)rival\"")
+    message(FATAL_ERROR "${file} cannot be put into the program as it is")
+  endif()
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(RELATIVE_PATH name ${rivals_dir} ${file})
+  string(REGEX REPLACE "\\.sql$" "" name "${name}")
+  string(REGEX REPLACE "^\\.\\./.*/" "" name "${name}")
+  string(APPEND COUPON_RACE_RIVALS "        {\"${name}\", R\"rival(${content})rival\"},\n")
+endforeach()
+set(COUPON_RACE_RIVALS_SOURCE ${CMAKE_CURRENT_BINARY_DIR}/rivals.cpp)
+configure_file(${CMAKE_CURRENT_LIST_DIR}/rivals.cpp.in ${COUPON_RACE_RIVALS_SOURCE} @ONLY)
