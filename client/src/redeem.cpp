@@ -85,7 +85,7 @@ redemptions redeem_coupons(pqxx::transaction_base &transaction, const user_id &u
                                                         microseconds_of("redeemed_at"));
     redemptions answer;
     for (const auto &row : rows) {
-        stacked_redemption each;
+        redemption_of_code each;
         each.code = row["code"].as<std::string>();
         read_common_columns(row, each);
         each.redeemed_at = time_column(row, "redeemed_at_us");

@@ -15,9 +15,7 @@ namespace {
 using namespace coupon_guard;
 
 redeem_options with_id(const std::string &id) {
-    redeem_options options;
-    options.request_id = id;
-    return options;
+    return {id};
 }
 
 class RequestId : public GuardedTest {
