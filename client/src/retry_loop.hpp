@@ -4,8 +4,10 @@
 #define COUPON_GUARD_SRC_RETRY_LOOP_HPP
 
 #include <thread>
+#include <utility>
 
 #include <coupon_guard/errors.hpp>
+#include <coupon_guard/redemption.hpp>
 #include <coupon_guard/retry.hpp>
 
 namespace coupon_guard {
@@ -56,6 +58,36 @@ auto ask_until_told(backoff &pauses, int &asked_again, Work &&work) -> decltype(
         ++asked_again;
         std::this_thread::sleep_for(pauses.pause(asked_again));
     }
+}
+
+/// What an answer says of how it came about; those of some kinds have no room for it.
+template <typename Answer>
+Answer counted(Answer got, int retries, int asked_again) {
+    got.retries = retries;
+    got.asked_again = asked_again;
+    return got;
+}
+inline bool counted(bool got, int, int) {
+    return got;
+}
+inline availability counted(availability got, int, int) {
+    return got;
+}
+
+/// Both: conflicts are repeated, and if the request is repeatable it is asked again when the
+/// connection is lost. `work` asks once.
+template <typename Work>
+auto ask_with_patience(backoff &pauses, bool is_repeatable, Work &&work) -> decltype(work()) {
+    int retries = 0;
+    int asked_again = 0;
+    const auto ask = [&] {
+        int conflicts = 0;
+        auto got = retry_conflicts(pauses, conflicts, work);
+        retries += conflicts;
+        return got;
+    };
+    auto got = is_repeatable ? ask_until_told(pauses, asked_again, ask) : ask();
+    return counted(std::move(got), retries, asked_again);
 }
 
 } // namespace coupon_guard
