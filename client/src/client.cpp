@@ -9,30 +9,19 @@
 
 namespace coupon_guard {
 
-namespace {
-
-std::uint64_t seed_of(const client_options &options) {
-    if (options.jitter_seed)
-        return *options.jitter_seed;
-    std::random_device entropy;
-    return (std::uint64_t{entropy()} << 32) | entropy();
-}
-
-} // namespace
-
 /// Either owns its connection, which may be gone after a loss, or borrows one.
 class client::implementation {
   public:
     implementation(std::string conninfo, client_options options)
         : options_{std::move(options)}
-        , pauses_{options_.retry, seed_of(options_)}
+        , pauses_{options_.retry, seed_of(options_.jitter_seed)}
         , owned_{std::move(conninfo)} {
         owned_->ready();
     }
 
     implementation(pqxx::connection &borrowed, client_options options)
         : options_{std::move(options)}
-        , pauses_{options_.retry, seed_of(options_)}
+        , pauses_{options_.retry, seed_of(options_.jitter_seed)}
         , borrowed_{&borrowed} {}
 
     /// One request in a transaction of its own: the statement is the transaction, it commits by
@@ -41,7 +30,7 @@ class client::implementation {
     template <typename Answer>
     Answer answer(const request<Answer> &asked) {
         return ask_with_patience(pauses_, asked.is_repeatable && !borrowed_,
-                                 [&] { return ask_once(asked); });
+                                 [&](int &) { return ask_once(asked); });
     }
 
     const std::string &schema() const { return options_.schema; }
