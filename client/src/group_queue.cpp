@@ -60,7 +60,7 @@ group_queue::group_queue(const limits &limit, answering answer,
 
 void group_queue::ask(group_member &mine, bool waits_when_full) {
     std::unique_lock<std::mutex> lock{mutex_};
-    join(mine, waits_when_full);
+    join(mine, waits_when_full, false);
     const std::shared_ptr<group> with = mine.group_;
     while (!with->is_answered) {
         if (may_lead()) {
@@ -80,9 +80,9 @@ void group_queue::ask(group_member &mine, bool waits_when_full) {
 
 void group_queue::post(group_member &mine, std::function<void()> when_answered) {
     drivers_.start(); // so that it cannot fail when there is a group to lead
-    mine.when_answered_ = std::move(when_answered);
     std::unique_lock<std::mutex> lock{mutex_};
-    join(mine, false);
+    join(mine, false, true);
+    mine.when_answered_ = std::move(when_answered);
     const wake_up called = call_a_leader();
     lock.unlock();
     wake(called);
@@ -110,7 +110,7 @@ void group_queue::close() {
         tell(*each);
 }
 
-void group_queue::join(group_member &mine, bool waits_when_full) {
+void group_queue::join(group_member &mine, bool waits_when_full, bool is_posted) {
     if (is_closed_)
         throw not_sent{not_sent::reason::closed};
     if (queued_ >= limits_.queue_length && !waits_when_full)
@@ -121,7 +121,7 @@ void group_queue::join(group_member &mine, bool waits_when_full) {
     const bool may_join = last != waiting_.rend() && (*last)->members.size() < limits_.group_size;
     const std::shared_ptr<group> with = may_join ? *last : std::make_shared<group>();
     with->members.reserve(with->members.size() + 1);
-    if (mine.when_answered_)
+    if (is_posted)
         with->posted.push_back(&mine);
     with->members.push_back(&mine);
     mine.group_ = with;

@@ -85,7 +85,7 @@ class group_queue {
         bool driver = false;             // or a driver is
     };
 
-    void join(group_member &mine, bool waits_when_full);
+    void join(group_member &mine, bool waits_when_full, bool is_posted);
     void withdraw(group_member &mine);
     bool may_lead() const { return !free_lanes_.empty() && !waiting_.empty(); }
     void lead(std::unique_lock<std::mutex> &lock) noexcept;
