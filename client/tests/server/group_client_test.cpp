@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "call.hpp"
-#include "guarded_test.hpp"
+#include "group_fixture.hpp"
 #include "request.hpp"
 
 namespace coupon_guard_tests {
@@ -19,63 +19,6 @@ namespace {
 
 using namespace coupon_guard;
 using namespace std::chrono_literals;
-
-group_client_options one_connection() {
-    group_client_options options;
-    options.connections = 1;
-    options.retry = {5, std::chrono::microseconds{100}, std::chrono::microseconds{1000}};
-    return options;
-}
-
-/// Callers that are sure to be one group: the first of them is held at a gate, alone on the only
-/// connection, until all the others wait.
-class Group : public GuardedTest {
-  protected:
-    Group() {
-        run("CREATE TABLE held (user_id text);"
-            "CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            " IF NEW.user_id = 'first' THEN PERFORM pg_advisory_xact_lock_shared(1); END IF;"
-            " RETURN NEW; END $$;"
-            "CREATE TRIGGER hold_up BEFORE INSERT ON coupon_redemption"
-            " FOR EACH ROW EXECUTE FUNCTION hold_up()");
-    }
-
-    /// Runs `one` with each number from 0, in threads, all in one group.
-    template <typename Ask>
-    auto in_one_group(group_client &coupons, int callers, Ask one) {
-        using answer = std::invoke_result_t<Ask, int>;
-        closed_gate gate{connection()};
-        auto first = std::async(std::launch::async, [&] { coupons.redeem("first", "SAVE10"); });
-        wait_until_one_waits_at_the_gate();
-        std::vector<std::future<answer>> answers;
-        for (int number = 0; number < callers; ++number)
-            answers.push_back(std::async(std::launch::async, one, number));
-        while (coupons.waiting() < static_cast<std::size_t>(callers))
-            std::this_thread::yield();
-        gate.open();
-        first.get();
-        return answers;
-    }
-
-    /// A group_client whose groups wait at the gate as long as the test likes.
-    static group_client_options patient(group_client_options options = one_connection()) {
-        options.patience = 60s;
-        return options;
-    }
-
-    void fail_for(const std::string &user, const std::string &sqlstate, bool at_commit = false) {
-        run("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            " IF NEW.user_id = '" +
-            user + "' THEN RAISE EXCEPTION 'not this one' USING ERRCODE = '" + sqlstate +
-            "'; END IF; RETURN NEW; END $$;" +
-            (at_commit ? "CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON coupon_redemption"
-                         " DEFERRABLE INITIALLY DEFERRED"
-                       : "CREATE TRIGGER fail BEFORE INSERT ON coupon_redemption") +
-            std::string{" FOR EACH ROW EXECUTE FUNCTION fail()"});
-    }
-
-    std::string verify() { return ask("SELECT count(*) FROM coupon_guard_verify()"); }
-};
 
 TEST_F(Group, OneThatIsAloneIsRedeemed) {
     group_client coupons{connection()};
@@ -90,7 +33,7 @@ TEST_F(Group, OneThatIsAloneIsRedeemed) {
 TEST_F(Group, EachCallerGetsItsOwnAnswerFromOneTransaction) {
     run("INSERT INTO coupon (code, terms) SELECT 'CODE' || i, to_jsonb(i)"
         " FROM generate_series(0, 9) AS i");
-    group_client coupons{connection(), patient()};
+    group_client coupons{connection(), one_connection()};
     auto answers = in_one_group(coupons, 40, [&](int number) {
         const std::string terms = std::to_string(number % 10);
         const redemption got = coupons.redeem(number / 20, "CODE" + terms, {std::nullopt, terms});
@@ -116,7 +59,7 @@ TEST_F(Group, ValuesArriveAsTheyWereGiven) {
         " FROM unnest(ARRAY['225c2c7b7d', '4e554c4c', 'c3a95c22', 'e282ac']) AS hex");
     const std::vector<std::string> codes{"\"\\,{}", "NULL", "\xc3\xa9\\\"", "\xe2\x82\xac"};
     const std::vector<std::string> users{"a\"b\\c", "{x,y}", "NULL", "it's $1"};
-    group_client coupons{connection() + " client_encoding=UTF8", patient()};
+    group_client coupons{connection() + " client_encoding=UTF8", one_connection()};
     auto answers = in_one_group(coupons, 4, [&](int number) {
         const auto at = static_cast<std::size_t>(number);
         return coupons.redeem(users[at], codes[at], {"id \"\\," + users[at], R"({"a": "\"\\"})"});
@@ -139,7 +82,7 @@ TEST_F(Group, ValuesArriveAsTheyWereGiven) {
 }
 
 TEST_F(Group, UsersAreIntegersUuidsAndTextsAtOnce) {
-    group_client coupons{connection(), patient()};
+    group_client coupons{connection(), one_connection()};
     const auto somebody = uuid::parse("A0EEBC999C0B4EF8BB6D6BB9BD380A11");
     auto answers = in_one_group(coupons, 6, [&](int number) {
         switch (number % 3) {
@@ -157,7 +100,7 @@ TEST_F(Group, UsersAreIntegersUuidsAndTextsAtOnce) {
 
 TEST_F(Group, HoldsConfirmationsVoidsAndRedeemCouponsAreGroupedToo) {
     run("INSERT INTO coupon (code) VALUES ('OTHER')");
-    group_client coupons{connection(), patient()};
+    group_client coupons{connection(), one_connection()};
     auto holds = in_one_group(coupons, 3, [&](int number) {
         hold_options options;
         if (number == 0)
@@ -214,7 +157,7 @@ TEST_F(Group, TheSchemaCanBeNamed) {
            INSERT INTO "Sale 2026".coupon (code) VALUES ('SAVE10');
            CREATE TRIGGER hold_up BEFORE INSERT ON "Sale 2026".coupon_redemption
                FOR EACH ROW EXECUTE FUNCTION hold_up())");
-    group_client_options options = patient();
+    group_client_options options = one_connection();
     options.schema = "Sale 2026";
     group_client coupons{connection(), options};
     auto answers =
@@ -262,7 +205,7 @@ class GroupError : public Group {
   protected:
     template <typename Expected, typename Ask>
     void expect_of_one(const std::string &sqlstate, Ask redeem) {
-        group_client coupons{connection() + " client_encoding=UTF8", patient()};
+        group_client coupons{connection() + " client_encoding=UTF8", one_connection()};
         auto answers =
             in_one_group(coupons, 5, [&](int number) { return redeem(coupons, number); });
         for (int number = 0; number < 5; ++number) {
@@ -325,7 +268,7 @@ TEST_F(GroupError, OfACodeThatIsTooLongIsThatCallersAlone) {
     } catch (const error &caught) {
         alone = caught.sqlstate();
     }
-    group_client coupons{connection(), patient()};
+    group_client coupons{connection(), one_connection()};
     auto answers = in_one_group(coupons, 5, [&](int number) -> std::string {
         try {
             return std::string{
@@ -350,7 +293,7 @@ TEST_F(GroupError, OfAllIsToldToAll) {
         " $$ BEGIN RAISE EXCEPTION 'none of them'; END $$;"
         "CREATE TRIGGER fail BEFORE INSERT ON coupon_redemption"
         " FOR EACH ROW WHEN (NEW.user_id <> 'first') EXECUTE FUNCTION fail()");
-    group_client coupons{connection(), patient()};
+    group_client coupons{connection(), one_connection()};
     auto answers =
         in_one_group(coupons, 9, [&](int number) { return coupons.redeem(number, "SAVE10"); });
     for (auto &each : answers)
@@ -384,7 +327,7 @@ TEST_F(Group, ConflictsAreRepeatedAndCounted) {
         " RAISE EXCEPTION 'try again' USING ERRCODE = '40001'; END IF; RETURN NEW; END $$;"
         "CREATE TRIGGER conflict BEFORE INSERT ON coupon_redemption"
         " FOR EACH ROW EXECUTE FUNCTION conflict()");
-    group_client coupons{connection(), patient()};
+    group_client coupons{connection(), one_connection()};
     auto answers =
         in_one_group(coupons, 4, [&](int number) { return coupons.redeem(number, "SAVE10"); });
     // Four of them, then two, then one conflicts: so one is repeated three times, another twice.
@@ -400,7 +343,7 @@ TEST_F(Group, ConflictsAreRepeatedAndCounted) {
 
 TEST_F(Group, PatienceWithConflictsHasAnEnd) {
     fail_for("1", "40P01");
-    group_client coupons{connection(), patient()};
+    group_client coupons{connection(), one_connection()};
     auto answers =
         in_one_group(coupons, 2, [&](int number) { return coupons.redeem(number, "SAVE10"); });
     EXPECT_TRUE(answers[0].get().redeemed());
