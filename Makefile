@@ -29,7 +29,7 @@ endif
 # What these promise holds under every isolation level. expected/NAME.LEVEL.diff says what differs: where SERIALIZABLE answers with 40001.
 ISOLATION_AT_EVERY_LEVEL = same-user isolation-levels limit-n insert-race plain-insert-race several-coupons ledger-changes waiting-ends \
 	last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory expired-hold-rivals \
-	triggers-off own-changes lapsed-holds
+	triggers-off own-changes lapsed-holds claims
 TAP_TESTS = 1
 
 PG_CONFIG ?= pg_config
