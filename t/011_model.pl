@@ -113,7 +113,7 @@ sub choose_call
 	my $coupon = one_of(sort { $a <=> $b } keys %{ $history{code} });
 	my ($told) = grep { $_->[0] eq $name } @{ $history{told} };
 	my $kind = weighed(
-		$model->{counting} ? () : (claim => 14),
+		claim => 14,
 		redeem => 24, retry => 10, hold => 14, confirm => 5, void => 13, check => 7,
 		$told ? (again => 40) : (),
 		$is_plain ? (delete => 4, strike => 3, revive => 4, insert => 4, expire => 9, cap => 8) : (),
