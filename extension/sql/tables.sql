@@ -18,6 +18,8 @@ CREATE TABLE @extschema@.coupon (
     CONSTRAINT coupon_stripes_in_range CHECK (stripes BETWEEN 1 AND 1024),
   terms pg_catalog.jsonb,
   created_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  holder pg_catalog.text COLLATE pg_catalog."C"
+    CONSTRAINT coupon_holder_not_empty CHECK (holder OPERATOR(pg_catalog.<>) ''),
   CONSTRAINT coupon_window_not_empty CHECK (starts_at OPERATOR(pg_catalog.<) expires_at)
 );
 COMMENT ON TABLE @extschema@.coupon IS
@@ -30,6 +32,7 @@ COMMENT ON COLUMN @extschema@.coupon.expires_at IS 'first moment at which it can
 COMMENT ON COLUMN @extschema@.coupon.max_redemptions IS 'redemptions allowed in all (the cap); NULL: any number';
 COMMENT ON COLUMN @extschema@.coupon.max_per_user IS 'redemptions allowed to one user; NULL: any number';
 COMMENT ON COLUMN @extschema@.coupon.stripes IS 'most rows that the quota is divided over, all made at once; NULL: as many as buyers meet, up to coupon_guard.quota_stripes';
+COMMENT ON COLUMN @extschema@.coupon.holder IS 'the only user who may redeem it, as the ledger has user ids; NULL: anybody';
 COMMENT ON COLUMN @extschema@.coupon.terms IS 'what the code is worth; opaque to coupon_guard, returned on success';
 
 CREATE TABLE @extschema@.coupon_redemption (

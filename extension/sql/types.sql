@@ -10,7 +10,8 @@ CREATE TYPE @extschema@.coupon_status AS ENUM (
   'already_redeemed',
   'sold_out',
   'withheld',
-  'voided'
+  'voided',
+  'reserved'
 );
 COMMENT ON TYPE @extschema@.coupon_status IS
   'what became of a redemption: redeemed or held, or the business reason for which it was refused';

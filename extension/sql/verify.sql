@@ -64,6 +64,10 @@ BEGIN ATOMIC
   FROM ledger AS l
   WHERE @extschema@.coupon_guard_user_id_fault(l.user_id) IS NOT NULL
   UNION ALL
+  SELECT 'holder', c.id, c.holder, format('nobody has this user id; it %s', @extschema@.coupon_guard_user_id_fault(c.holder))
+  FROM @extschema@.coupon AS c
+  WHERE @extschema@.coupon_guard_user_id_fault(c.holder) IS NOT NULL
+  UNION ALL
   SELECT 'orphaned redemptions', t.coupon_id, NULL, format('%s rows without their coupon', t.row_count)
   FROM total AS t
   WHERE NOT EXISTS (SELECT FROM @extschema@.coupon AS c WHERE c.id = t.coupon_id)

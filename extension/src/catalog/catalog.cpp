@@ -22,6 +22,7 @@ template <typename Columns>
 struct column_rule {
     AttrNumber Columns::*number;
     column_shape shape;
+    bool is_new; // since 0.2.0
 };
 
 constexpr column_rule<coupon_columns> coupon_rules[] = {
@@ -35,6 +36,7 @@ constexpr column_rule<coupon_columns> coupon_rules[] = {
     {&coupon_columns::max_per_user, {"max_per_user", INT4OID, false, '\0'}},
     {&coupon_columns::stripes, {"stripes", INT4OID, false, '\0'}},
     {&coupon_columns::terms, {"terms", JSONBOID, false, '\0'}},
+    {&coupon_columns::holder, {"holder", TEXTOID, true, '\0'}, true},
 };
 
 constexpr column_rule<ledger_columns> ledger_rules[] = {
@@ -60,10 +62,12 @@ constexpr column_rule<quota_columns> quota_rules[] = {
 };
 
 template <typename Columns, int count>
-Columns find_columns(Relation table, const column_rule<Columns> (&rules)[count]) {
+Columns find_columns(Relation table, const column_rule<Columns> (&rules)[count],
+                     const catalog &found) {
     Columns columns;
     for (const column_rule<Columns> &rule : rules)
-        columns.*rule.number = find_column(table, rule.shape);
+        columns.*rule.number =
+            rule.is_new && !found.is_updated ? AttrNumber{0} : find_column(table, rule.shape);
     return columns;
 }
 
@@ -134,7 +138,7 @@ bool is_followed(Relation table, Oid function, const int16 *types, int count, ui
 
 bool prove_coupon(catalog &found, uint32 &state) {
     Relation table = open_ordinary_table(found.coupon_table);
-    found.coupon = find_columns(table, coupon_rules);
+    found.coupon = find_columns(table, coupon_rules, found);
     found.coupon_key_index = find_index(table, {true, {found.coupon.code_key}, 1, {0, 0}});
     found.coupon_id_index = find_index(table, {true, {found.coupon.id}, 1, {0, 0}});
     check_code_key(table, found);
@@ -151,7 +155,7 @@ bool prove_coupon(catalog &found, uint32 &state) {
 
 bool prove_ledger(catalog &found, uint32 &state) {
     Relation table = open_ordinary_table(found.ledger_table);
-    found.ledger = find_columns(table, ledger_rules);
+    found.ledger = find_columns(table, ledger_rules, found);
     const ledger_columns &ledger = found.ledger;
     const index_shape arbiters[] = {use_index_shape(ledger), request_index_shape(ledger)};
     found.ledger_use_index = find_index(table, arbiters[0]);
@@ -187,7 +191,7 @@ bool prove_ledger(catalog &found, uint32 &state) {
 
 bool prove_quota(catalog &found, uint32 &state) {
     Relation table = open_ordinary_table(found.quota_table);
-    found.quota = find_columns(table, quota_rules);
+    found.quota = find_columns(table, quota_rules, found);
     const quota_columns &quota = found.quota;
     const index_shape arbiter = {true, {quota.owner_id, quota.kind, quota.stripe}, 3, {0, 0}};
     found.quota_index = find_index(table, arbiter);
@@ -214,11 +218,12 @@ void find_types(catalog &found) {
         found.status_values[i] =
             GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(found.status_type),
                             CStringGetDatum(status_labels[i]));
-        if (!OidIsValid(found.status_values[i]))
+        if (!OidIsValid(found.status_values[i]) && i < first_status_count)
             ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                             errmsg("type \"coupon_status\" has no value \"%s\"", status_labels[i]),
                             errhint("Run ALTER EXTENSION coupon_guard UPDATE.")));
     }
+    found.is_updated = OidIsValid(found.status_values[status_count - 1]);
 }
 
 void find_tables(catalog &found) {
@@ -234,6 +239,7 @@ bool has_same_tables(const catalog &one, const catalog &other) {
 
 void prove(catalog &found) {
     uint32 state = 0;
+    find_types(found);
     bool ledger_followed = prove_ledger(found, state);
     bool coupon_followed = prove_coupon(found, state);
     bool quota_followed = prove_quota(found, state);
@@ -241,7 +247,6 @@ void prove(catalog &found) {
     found.generation = static_cast<int32>(state);
     if (found.generation == void_generation)
         found.generation = 1;
-    find_types(found);
 }
 
 // Finds and proves what is to be in in_proof. False if a table has changed meanwhile. The tables

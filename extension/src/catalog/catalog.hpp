@@ -16,6 +16,7 @@ namespace coupon_guard {
 struct coupon_columns {
     AttrNumber id, code, code_key, active, starts_at, expires_at, max_redemptions, max_per_user,
         stripes, terms;
+    AttrNumber holder; // 0 in objects of 0.1.0
 };
 
 struct ledger_columns {
@@ -59,6 +60,7 @@ struct catalog {
     bool follows_changes;
     int32 generation; // of quotas: differs if the triggers were not in force for a while
 
+    bool is_updated; // to 0.2.0: else the objects are those of 0.1.0
     Oid status_type;
     Oid status_values[status_count]; // enum values, by status
     Oid returns_relation;            // in whose name it is said that units came back

@@ -38,6 +38,10 @@ coupon_row read_coupon(const coupon_columns &columns, const index_scan &scan) {
     found.has_terms = found.terms != Datum{0};
     if (found.has_terms) // while the snapshot still protects what may be toasted
         found.terms = PointerGetDatum(PG_DETOAST_DATUM_COPY(found.terms));
+    found.has_holder = columns.holder != 0 && !is_null(scan, columns.holder);
+    found.holder = found.has_holder
+                       ? PointerGetDatum(PG_DETOAST_DATUM_COPY(column_of(scan, columns.holder)))
+                       : Datum{0};
     return found;
 }
 
@@ -72,7 +76,7 @@ bool find_coupon(const installation &guard, const code_key &key, coupon_row &fou
     if (!read_newest(guard, &catalog::coupon_key_index, equals_text(1, key_text.datum()), found,
                      settled))
         return false;
-    if (settled)
+    if (settled && !found.has_holder) // one customer asks for such a coupon, seldom twice
         cache_coupon(guard, key, found, changes);
     return true;
 }
@@ -121,13 +125,22 @@ bool lock_coupon_at_once(const installation &guard, int64 id, LockTupleMode mode
     return until_decided([&] { return try_to_lock(guard, id, mode, LockWaitSkip); });
 }
 
-coupon_status judge_coupon(const coupon_row &coupon, TimestampTz moment) {
+static bool is_same_text(Datum one, Datum other) {
+    text *left = DatumGetTextPP(one);
+    text *right = DatumGetTextPP(other);
+    return VARSIZE_ANY_EXHDR(left) == VARSIZE_ANY_EXHDR(right) &&
+           memcmp(VARDATA_ANY(left), VARDATA_ANY(right), VARSIZE_ANY_EXHDR(left)) == 0;
+}
+
+coupon_status judge_coupon(const coupon_row &coupon, Datum user, TimestampTz moment) {
     if (!coupon.active)
         return coupon_status::inactive;
     if (moment < coupon.starts_at)
         return coupon_status::not_started;
     if (moment >= coupon.expires_at)
         return coupon_status::expired;
+    if (coupon.has_holder && !is_same_text(coupon.holder, user))
+        return coupon_status::reserved;
     return coupon_status::redeemed;
 }
 

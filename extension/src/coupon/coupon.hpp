@@ -19,6 +19,8 @@ struct coupon_row {
     int32 stripes;          // 0 if NULL
     Datum terms;            // jsonb, the caller's copy; see has_terms
     bool has_terms;
+    Datum holder; // text, the caller's copy; see has_holder
+    bool has_holder;
 };
 static_assert(std::is_trivially_copyable_v<coupon_row>);
 
@@ -37,7 +39,8 @@ bool lock_coupon(const installation &guard, int64 id, LockTupleMode mode);
 // The same without waiting: false also if another transaction has it.
 bool lock_coupon_at_once(const installation &guard, int64 id, LockTupleMode mode);
 
-// redeemed if the coupon may be redeemed at this moment, else the reason why not.
-coupon_status judge_coupon(const coupon_row &coupon, TimestampTz moment);
+// redeemed if the user (text, as in the ledger) may redeem the coupon at this moment, else the
+// reason why not.
+coupon_status judge_coupon(const coupon_row &coupon, Datum user, TimestampTz moment);
 
 } // namespace coupon_guard

@@ -19,7 +19,7 @@ coupon_check check_coupon(const installation &guard, const user_id &user, const 
     check.remaining_uses = Max(check.coupon.max_per_user - has.count, 0);
     if (is_capped(check.coupon))
         check.remaining_units = count_remaining_units(guard, cap_of(check.coupon), now);
-    check.status = judge_coupon(check.coupon, now);
+    check.status = judge_coupon(check.coupon, user.datum(), now);
     if (has.has_live_hold || (check.status == coupon_status::redeemed && has.has_hold))
         check.status = coupon_status::redeemed;
     else if (check.status == coupon_status::redeemed && check.remaining_uses == 0)

@@ -221,7 +221,7 @@ outcome play_round(const installation &guard, const redeem_request &request, boo
     }
     if (!answer.has_coupon)
         return end_with(answer, coupon_status::not_found);
-    coupon_status judged = judge_coupon(answer.coupon, at.now);
+    coupon_status judged = judge_coupon(answer.coupon, request.user.datum(), at.now);
     return judged == coupon_status::redeemed ? redeem_judged(at) : refuse(at, judged);
 }
 

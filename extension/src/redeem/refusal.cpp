@@ -48,6 +48,14 @@ void report_refusal(const redeem_request &request, const redeem_answer &answer, 
                                   answer.coupon.max_redemptions),
                         errhint("Raise max_redemptions to let more be redeemed.")));
         break;
+    case coupon_status::reserved:
+        ereport(ERROR,
+                (errcode(sqlstate_reserved),
+                 errmsg("coupon \"%s\" is reserved for another user", typed),
+                 errdetail("Coupon " INT64_FORMAT " has a holder, who is not user \"%s\".",
+                           answer.coupon.id, clip_for_message(request.user.datum())),
+                 errhint("Column holder of the coupon says who may redeem it; NULL: anybody.")));
+        break;
     case coupon_status::voided:
         ereport(ERROR, (errcode(sqlstate_voided),
                         errmsg("the redemption of request id \"%s\" has been voided",

@@ -13,7 +13,8 @@ constexpr uint32 bit(coupon_status what) {
 
 constexpr uint32 refusals = bit(coupon_status::not_found) | bit(coupon_status::inactive) |
                             bit(coupon_status::not_started) | bit(coupon_status::expired) |
-                            bit(coupon_status::already_redeemed) | bit(coupon_status::sold_out);
+                            bit(coupon_status::already_redeemed) | bit(coupon_status::sold_out) |
+                            bit(coupon_status::reserved);
 
 // What each function may answer, as docs/reference.md has it.
 [[maybe_unused]] uint32 answers_of(called function) {
