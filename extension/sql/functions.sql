@@ -10,21 +10,23 @@ BEGIN
     FROM (VALUES ('bigint', 'pg_catalog.int8'), ('uuid', 'pg_catalog.uuid'), ('text', 'pg_catalog.text')) AS u (name, type),
     (VALUES
       ('redeem_coupon', 'coupon_guard_redeem',
-       'code pg_catalog.text, request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL',
+       'code pg_catalog.text, request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,'
+       ' amount pg_catalog.int8 DEFAULT NULL, up_to pg_catalog.bool DEFAULT false',
        '@extschema@.coupon_redeem_answer',
        'redeem a coupon for a user in the current transaction; a refusal is a status, never an error'),
       ('redeem_coupon_strict', 'coupon_guard_redeem_strict',
-       'code pg_catalog.text, request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL',
+       'code pg_catalog.text, request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,'
+       ' amount pg_catalog.int8 DEFAULT NULL, up_to pg_catalog.bool DEFAULT false',
        '@extschema@.coupon_redeem_answer',
        'redeem_coupon(), but a refusal is an error with an SQLSTATE of its own (RC001 ...)'),
       ('redeem_coupons', 'coupon_guard_redeem_coupons',
        'codes pg_catalog.text[], request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL',
        'TABLE (code pg_catalog.text, status @extschema@.coupon_status, redemption_id pg_catalog.int8, coupon_id pg_catalog.int8,'
-       ' use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz, terms pg_catalog.jsonb, replayed pg_catalog.bool)',
+       ' use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz, terms pg_catalog.jsonb, replayed pg_catalog.bool, amount pg_catalog.int8)',
        'redeem several coupons for a user, all or none, one row a code; those not refused are withheld if another is'),
       ('hold_coupon', 'coupon_guard_hold',
        'code pg_catalog.text, ttl pg_catalog.interval DEFAULT ''15 minutes'', request_id pg_catalog.text DEFAULT NULL,'
-       ' metadata pg_catalog.jsonb DEFAULT NULL',
+       ' metadata pg_catalog.jsonb DEFAULT NULL, amount pg_catalog.int8 DEFAULT NULL',
        '@extschema@.coupon_hold_answer',
        'hold a coupon for a user until a deadline, to be confirmed by confirm_hold() or redeem_coupon()'),
       ('check_coupon', 'coupon_guard_check',
@@ -42,17 +44,17 @@ END
 $functions$;
 
 CREATE FUNCTION @extschema@.confirm_hold(
-  redemption_id pg_catalog.int8)
+  redemption_id pg_catalog.int8, amount pg_catalog.int8 DEFAULT NULL)
 RETURNS @extschema@.coupon_redeem_answer
 AS 'MODULE_PATHNAME', 'coupon_guard_confirm_hold'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION @extschema@.confirm_hold(pg_catalog.int8) IS
-  'turn a hold into a redemption; status expired if its deadline has passed, voided if it was voided before that';
+COMMENT ON FUNCTION @extschema@.confirm_hold(pg_catalog.int8, pg_catalog.int8) IS
+  'turn a hold into a redemption, of what it holds or of less, the rest going back; status expired if its deadline has passed, voided if it was voided before that';
 
 CREATE FUNCTION @extschema@.void_redemption(
-  redemption_id pg_catalog.int8, reason pg_catalog.text DEFAULT NULL)
+  redemption_id pg_catalog.int8, reason pg_catalog.text DEFAULT NULL, amount pg_catalog.int8 DEFAULT NULL)
 RETURNS pg_catalog.bool
 AS 'MODULE_PATHNAME', 'coupon_guard_void_redemption'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION @extschema@.void_redemption(pg_catalog.int8, pg_catalog.text) IS
-  'give a redemption or hold back, and its unit with it; false if that had been done already';
+COMMENT ON FUNCTION @extschema@.void_redemption(pg_catalog.int8, pg_catalog.text, pg_catalog.int8) IS
+  'give a redemption or hold back, and its units with it, or a part of its amount; false if that had been done already';

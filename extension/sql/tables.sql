@@ -20,6 +20,8 @@ CREATE TABLE @extschema@.coupon (
   created_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
   holder pg_catalog.text COLLATE pg_catalog."C"
     CONSTRAINT coupon_holder_not_empty CHECK (holder OPERATOR(pg_catalog.<>) ''),
+  budget pg_catalog.int8
+    CONSTRAINT coupon_budget_positive CHECK (budget OPERATOR(pg_catalog.>) 0),
   CONSTRAINT coupon_window_not_empty CHECK (starts_at OPERATOR(pg_catalog.<) expires_at)
 );
 COMMENT ON TABLE @extschema@.coupon IS
@@ -33,6 +35,7 @@ COMMENT ON COLUMN @extschema@.coupon.max_redemptions IS 'redemptions allowed in 
 COMMENT ON COLUMN @extschema@.coupon.max_per_user IS 'redemptions allowed to one user; NULL: any number';
 COMMENT ON COLUMN @extschema@.coupon.stripes IS 'most rows that the quota is divided over, all made at once; NULL: as many as buyers meet, up to coupon_guard.quota_stripes';
 COMMENT ON COLUMN @extschema@.coupon.holder IS 'the only user who may redeem it, as the ledger has user ids; NULL: anybody';
+COMMENT ON COLUMN @extschema@.coupon.budget IS 'amount that all its redemptions may have together, in the smallest unit of the currency; NULL: any';
 COMMENT ON COLUMN @extschema@.coupon.terms IS 'what the code is worth; opaque to coupon_guard, returned on success';
 
 CREATE TABLE @extschema@.coupon_redemption (
@@ -47,7 +50,9 @@ CREATE TABLE @extschema@.coupon_redemption (
   voided_at pg_catalog.timestamptz,
   void_reason pg_catalog.text,
   request_id pg_catalog.text COLLATE pg_catalog."C",
-  metadata pg_catalog.jsonb
+  metadata pg_catalog.jsonb,
+  amount pg_catalog.int8
+    CONSTRAINT coupon_redemption_amount_positive CHECK (amount OPERATOR(pg_catalog.>) 0)
 );
 CREATE UNIQUE INDEX coupon_redemption_use_unique
   ON @extschema@.coupon_redemption (coupon_id, user_id, use_no) WHERE voided_at IS NULL;
@@ -68,6 +73,7 @@ COMMENT ON COLUMN @extschema@.coupon_redemption.voided_at IS 'when it was given 
 COMMENT ON COLUMN @extschema@.coupon_redemption.void_reason IS 'as given to void_redemption(); ''hold expired'' if another buyer took the unit over';
 COMMENT ON COLUMN @extschema@.coupon_redemption.request_id IS 'the caller''s key that makes a retry harmless';
 COMMENT ON COLUMN @extschema@.coupon_redemption.metadata IS 'the caller''s own notes, given to redeem_coupon()';
+COMMENT ON COLUMN @extschema@.coupon_redemption.amount IS 'what it is worth, in the smallest unit of the currency; NULL: nothing was said';
 COMMENT ON INDEX @extschema@.coupon_redemption_use_unique IS
   'the arbiter: of two redemptions that want the same use of the same coupon, one cannot exist';
 COMMENT ON INDEX @extschema@.coupon_redemption_request_unique IS
@@ -86,9 +92,9 @@ CREATE TABLE @extschema@.coupon_quota (
   PRIMARY KEY (owner_id, kind, stripe)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE @extschema@.coupon_quota IS
-  'the units left of caps; derived from cap and ledger when first needed, so never dumped';
+  'the units left of caps and budgets; derived from cap and ledger when first needed, so never dumped';
 COMMENT ON COLUMN @extschema@.coupon_quota.owner_id IS 'whose limit it is: id of the coupon';
-COMMENT ON COLUMN @extschema@.coupon_quota.kind IS 'which limit it is; c: the coupon''s cap';
+COMMENT ON COLUMN @extschema@.coupon_quota.kind IS 'which limit it is; c: the coupon''s cap; b: its budget';
 COMMENT ON COLUMN @extschema@.coupon_quota.stripe IS '0 is the anchor: it is there as long as the quota is set up';
 COMMENT ON COLUMN @extschema@.coupon_quota.generation IS 'coupon_guard_generation() when it was set up; void if that is another one now, or 0';
 COMMENT ON COLUMN @extschema@.coupon_quota.remaining IS 'units left in this stripe; a stripe without units goes, but for the anchor';

@@ -11,6 +11,7 @@ CREATE TYPE @extschema@.coupon_status AS ENUM (
   'sold_out',
   'withheld',
   'voided',
+  'insufficient',
   'reserved'
 );
 COMMENT ON TYPE @extschema@.coupon_status IS
@@ -25,7 +26,8 @@ CREATE TYPE @extschema@.coupon_redeem_answer AS (
   use_no pg_catalog.int4,
   redeemed_at pg_catalog.timestamptz,
   terms pg_catalog.jsonb,
-  replayed pg_catalog.bool
+  replayed pg_catalog.bool,
+  amount pg_catalog.int8
 );
 COMMENT ON TYPE @extschema@.coupon_redeem_answer IS 'what redeem_coupon() and confirm_hold() answer';
 
@@ -36,7 +38,8 @@ CREATE TYPE @extschema@.coupon_hold_answer AS (
   use_no pg_catalog.int4,
   hold_expires_at pg_catalog.timestamptz,
   terms pg_catalog.jsonb,
-  replayed pg_catalog.bool
+  replayed pg_catalog.bool,
+  amount pg_catalog.int8
 );
 COMMENT ON TYPE @extschema@.coupon_hold_answer IS 'what hold_coupon() answers';
 
@@ -44,7 +47,8 @@ CREATE TYPE @extschema@.coupon_check_answer AS (
   status @extschema@.coupon_status,
   coupon_id pg_catalog.int8,
   remaining_uses pg_catalog.int4,
-  remaining_units pg_catalog.int8
+  remaining_units pg_catalog.int8,
+  remaining_budget pg_catalog.int8
 );
 COMMENT ON TYPE @extschema@.coupon_check_answer IS
   'what check_coupon() answers; what is left is NULL where there is no limit';

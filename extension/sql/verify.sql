@@ -15,22 +15,23 @@ LANGUAGE sql STABLE
 BEGIN ATOMIC
   WITH ledger AS MATERIALIZED (
     SELECT r.coupon_id, r.user_id, count(*) AS row_count,
-           count(*) FILTER (WHERE r.voided_at IS NULL) AS uses,
+           count(*) FILTER (WHERE r.voided_at IS NULL) AS uses, sum(r.amount) FILTER (WHERE r.voided_at IS NULL) AS amount,
+           count(*) FILTER (WHERE r.amount <= 0) AS worthless,
            count(*) FILTER (WHERE r.use_no < 1) AS misnumbered,
            count(*) FILTER (WHERE NOT isfinite(r.hold_expires_at)) AS endless
     FROM @extschema@.coupon_redemption AS r
     GROUP BY r.coupon_id, r.user_id
   ), total AS MATERIALIZED (
-    SELECT l.coupon_id, sum(l.row_count)::int8 AS row_count, sum(l.uses)::int8 AS uses
+    SELECT l.coupon_id, sum(l.row_count)::int8 AS row_count, sum(l.uses)::int8 AS uses, sum(l.amount) AS amount
     FROM ledger AS l
     GROUP BY l.coupon_id
   ), quota AS MATERIALIZED (
     -- What was set up before triggers or tables were tampered with is void: nobody takes units from it.
     -- Without its anchor (stripe 0) it is not set up.
-    SELECT q.owner_id AS coupon_id, sum(q.remaining)::int8 AS remaining
+    SELECT q.owner_id AS coupon_id, q.kind, sum(q.remaining)::int8 AS remaining
     FROM @extschema@.coupon_quota AS q
-    WHERE q.kind = 'c' AND q.generation = @extschema@.coupon_guard_generation()
-    GROUP BY q.owner_id
+    WHERE q.generation = @extschema@.coupon_guard_generation()
+    GROUP BY q.owner_id, q.kind
     HAVING bool_or(q.stripe = 0)
   )
   SELECT 'cap', c.id, NULL::text,
@@ -42,9 +43,22 @@ BEGIN ATOMIC
          format('%s units left + %s live redemptions and holds <> cap %s',
                 q.remaining, coalesce(t.uses, 0), c.max_redemptions)
   FROM @extschema@.coupon AS c
-  JOIN quota AS q ON q.coupon_id = c.id
+  JOIN quota AS q ON q.coupon_id = c.id AND q.kind = 'c'
   LEFT JOIN total AS t ON t.coupon_id = c.id
   WHERE q.remaining + coalesce(t.uses, 0) IS DISTINCT FROM c.max_redemptions
+  UNION ALL
+  SELECT 'budget', c.id, NULL,
+         format('amounts of %s in live redemptions and holds, budget %s', t.amount, c.budget)
+  FROM @extschema@.coupon AS c JOIN total AS t ON t.coupon_id = c.id
+  WHERE t.amount > c.budget
+  UNION ALL
+  SELECT 'quota', c.id, NULL,
+         format('%s left + amounts of %s in live redemptions and holds <> budget %s',
+                q.remaining, coalesce(t.amount, 0), c.budget)
+  FROM @extschema@.coupon AS c
+  JOIN quota AS q ON q.coupon_id = c.id AND q.kind = 'b'
+  LEFT JOIN total AS t ON t.coupon_id = c.id
+  WHERE q.remaining + coalesce(t.amount, 0) IS DISTINCT FROM c.budget
   UNION ALL
   SELECT 'limit per user', c.id, l.user_id,
          format('%s live redemptions and holds, limit %s', l.uses, c.max_per_user)
@@ -59,6 +73,10 @@ BEGIN ATOMIC
   FROM ledger AS l
   WHERE l.endless > 0
   UNION ALL
+  SELECT 'amount', l.coupon_id, l.user_id, format('%s rows with an amount below 1', l.worthless)
+  FROM ledger AS l
+  WHERE l.worthless > 0
+  UNION ALL
   SELECT 'user id', l.coupon_id, l.user_id,
          format('%s rows; it %s', l.row_count, @extschema@.coupon_guard_user_id_fault(l.user_id))
   FROM ledger AS l
@@ -72,10 +90,10 @@ BEGIN ATOMIC
   FROM total AS t
   WHERE NOT EXISTS (SELECT FROM @extschema@.coupon AS c WHERE c.id = t.coupon_id)
   UNION ALL
-  SELECT 'orphaned quota', q.coupon_id, NULL, 'stripes without a capped coupon'
+  SELECT 'orphaned quota', q.coupon_id, NULL, CASE WHEN q.kind = 'b' THEN 'stripes without a coupon that has a budget' ELSE 'stripes without a capped coupon' END
   FROM quota AS q
   WHERE NOT EXISTS (SELECT FROM @extschema@.coupon AS c
-                    WHERE c.id = q.coupon_id AND c.max_redemptions IS NOT NULL);
+                    WHERE c.id = q.coupon_id AND CASE q.kind WHEN 'c' THEN c.max_redemptions WHEN 'b' THEN c.budget END IS NOT NULL);
 END;
 COMMENT ON FUNCTION @extschema@.coupon_guard_verify() IS
   'one row for every invariant that is broken; none when all is well';

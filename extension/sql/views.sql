@@ -8,7 +8,8 @@
 -- Units of expired holds count as remaining: the next buyer can have them.
 CREATE VIEW @extschema@.coupon_usage AS
 SELECT c.id AS coupon_id, c.code, c.max_redemptions, live.uses - hold.uses AS redeemed, hold.held, void.voided,
-  c.max_redemptions - (live.uses - hold.uses) - hold.held AS remaining_units
+  c.max_redemptions - (live.uses - hold.uses) - hold.held AS remaining_units,
+  c.budget, money.redeemed_amount, money.held_amount, c.budget - money.redeemed_amount - money.held_amount AS remaining_budget
 FROM @extschema@.coupon AS c
 CROSS JOIN LATERAL (
   SELECT count(*) AS uses
@@ -24,6 +25,13 @@ CROSS JOIN LATERAL (
   SELECT count(*) AS voided
   FROM @extschema@.coupon_redemption AS r
   WHERE r.coupon_id BETWEEN c.id AND c.id AND r.voided_at IS NOT NULL
-) AS void;
+) AS void
+-- Amounts are read for those coupons only that have a budget: they are in no index.
+LEFT JOIN LATERAL (
+  SELECT coalesce(sum(r.amount) FILTER (WHERE r.hold_expires_at IS NULL), 0)::int8 AS redeemed_amount,
+         coalesce(sum(r.amount) FILTER (WHERE r.hold_expires_at > clock_timestamp()), 0)::int8 AS held_amount
+  FROM @extschema@.coupon_redemption AS r
+  WHERE r.coupon_id BETWEEN c.id AND c.id AND r.voided_at IS NULL
+) AS money ON c.budget IS NOT NULL;
 COMMENT ON VIEW @extschema@.coupon_usage IS
-  'per coupon: redeemed, held, voided, and what remains of the cap (NULL: no cap)';
+  'per coupon: redeemed, held, voided, and what remains of the cap and of the budget (NULL: none)';

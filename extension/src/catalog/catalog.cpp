@@ -37,6 +37,7 @@ constexpr column_rule<coupon_columns> coupon_rules[] = {
     {&coupon_columns::stripes, {"stripes", INT4OID, false, '\0'}},
     {&coupon_columns::terms, {"terms", JSONBOID, false, '\0'}},
     {&coupon_columns::holder, {"holder", TEXTOID, true, '\0'}, true},
+    {&coupon_columns::budget, {"budget", INT8OID, false, '\0'}, true},
 };
 
 constexpr column_rule<ledger_columns> ledger_rules[] = {
@@ -50,6 +51,7 @@ constexpr column_rule<ledger_columns> ledger_rules[] = {
     {&ledger_columns::void_reason, {"void_reason", TEXTOID, false, '\0'}},
     {&ledger_columns::request_id, {"request_id", TEXTOID, true, '\0'}},
     {&ledger_columns::metadata, {"metadata", JSONBOID, false, '\0'}},
+    {&ledger_columns::amount, {"amount", INT8OID, false, '\0'}, true},
 };
 constexpr int ledger_never_null = 5; // the first ones
 
@@ -178,10 +180,12 @@ bool prove_ledger(catalog &found, uint32 &state) {
     const known_check checks[] = {
         {ledger.use_no, F_INT4GT, true},
         {ledger.hold_expires_at, F_ISFINITE_TIMESTAMPTZ, false},
+        {ledger.amount, F_INT84GT, true},
     };
+    const int new_ones = found.is_updated ? 0 : 1; // the last of each
     make_write_plan(table,
-                    {function, given, ledger_never_null, lengthof(given), arbiters,
-                     lengthof(arbiters), checks, lengthof(checks)},
+                    {function, given, ledger_never_null, int{lengthof(given)} - new_ones, arbiters,
+                     lengthof(arbiters), checks, int{lengthof(checks)} - new_ones},
                     found.ledger_plan);
     const int16 types[] = {changes_of_rows, TRIGGER_TYPE_TRUNCATE};
     bool followed = is_followed(table, function, types, lengthof(types), state);

@@ -16,12 +16,13 @@ namespace coupon_guard {
 struct coupon_columns {
     AttrNumber id, code, code_key, active, starts_at, expires_at, max_redemptions, max_per_user,
         stripes, terms;
-    AttrNumber holder; // 0 in objects of 0.1.0
+    AttrNumber holder, budget; // 0 in objects of 0.1.0
 };
 
 struct ledger_columns {
     AttrNumber id, coupon_id, user_id, use_no, redeemed_at, hold_expires_at, voided_at, void_reason,
         request_id, metadata;
+    AttrNumber amount; // 0 in objects of 0.1.0
 };
 
 struct quota_columns {

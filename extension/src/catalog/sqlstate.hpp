@@ -14,6 +14,7 @@ inline constexpr int sqlstate_already_redeemed = MAKE_SQLSTATE('R', 'C', '0', '0
 inline constexpr int sqlstate_sold_out = MAKE_SQLSTATE('R', 'C', '0', '0', '6');
 inline constexpr int sqlstate_reused_request = MAKE_SQLSTATE('R', 'C', '0', '0', '7');
 inline constexpr int sqlstate_unknown_redemption = MAKE_SQLSTATE('R', 'C', '0', '0', '8');
+inline constexpr int sqlstate_insufficient = MAKE_SQLSTATE('R', 'C', '0', '0', '9');
 inline constexpr int sqlstate_reserved = MAKE_SQLSTATE('R', 'C', '0', '1', '0');
 inline constexpr int sqlstate_voided = MAKE_SQLSTATE('R', 'C', '0', '1', '2');
 

@@ -14,18 +14,19 @@ enum class coupon_status : unsigned char {
     sold_out,
     withheld,
     voided,
+    insufficient,
     reserved,
 };
 
-inline constexpr int status_count = 11;
+inline constexpr int status_count = 12;
 
 // The statuses that objects of 0.1.0 have; the library serves those until ALTER EXTENSION UPDATE.
 inline constexpr int first_status_count = 10;
 
 // Labels of the enum, by status.
 inline constexpr const char *status_labels[status_count] = {
-    "redeemed",         "held",     "not_found", "inactive", "not_started", "expired",
-    "already_redeemed", "sold_out", "withheld",  "voided",   "reserved",
+    "redeemed",         "held",     "not_found", "inactive", "not_started",  "expired",
+    "already_redeemed", "sold_out", "withheld",  "voided",   "insufficient", "reserved",
 };
 
 } // namespace coupon_guard

@@ -30,6 +30,11 @@ coupon_row read_coupon(const coupon_columns &columns, const index_scan &scan) {
         found.max_redemptions = DatumGetInt64(column_of(scan, columns.max_redemptions));
         check_positive(found.id, "max_redemptions", found.max_redemptions);
     }
+    found.budget = no_budget;
+    if (columns.budget != 0 && !is_null(scan, columns.budget)) {
+        found.budget = DatumGetInt64(column_of(scan, columns.budget));
+        check_positive(found.id, "budget", found.budget);
+    }
     found.max_per_user =
         DatumGetInt32(column_or(scan, columns.max_per_user, Int32GetDatum(no_limit)));
     check_positive(found.id, "max_per_user", found.max_per_user);

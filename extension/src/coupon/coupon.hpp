@@ -8,6 +8,7 @@ namespace coupon_guard {
 
 inline constexpr int32 no_limit = PG_INT32_MAX;
 inline constexpr int64 no_cap = -1;
+inline constexpr int64 no_budget = -1;
 
 struct coupon_row {
     int64 id;
@@ -15,6 +16,7 @@ struct coupon_row {
     TimestampTz starts_at;  // -infinity if NULL
     TimestampTz expires_at; // infinity if NULL
     int64 max_redemptions;  // no_cap if NULL
+    int64 budget;           // no_budget if NULL
     int32 max_per_user;     // no_limit if NULL
     int32 stripes;          // 0 if NULL
     Datum terms;            // jsonb, the caller's copy; see has_terms
@@ -28,9 +30,13 @@ inline bool is_capped(const coupon_row &coupon) {
     return coupon.max_redemptions != no_cap;
 }
 
+inline bool has_budget(const coupon_row &coupon) {
+    return coupon.budget != no_budget;
+}
+
 // The coupon with this key or id in the newest committed state (and what the transaction itself
 // did), whatever snapshot the caller's statement uses. False if there is none.
-// Errors: 23514 for a cap or limit below 1, which the table's constraints do not allow.
+// Errors: 23514 for a cap, budget or limit below 1, which the table's constraints do not allow.
 bool find_coupon(const installation &guard, const code_key &key, coupon_row &found);
 bool find_coupon(const installation &guard, int64 id, coupon_row &found);
 

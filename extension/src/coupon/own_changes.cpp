@@ -34,7 +34,12 @@ void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactio
 }
 
 command_of_transaction counted;
-HTAB *counted_coupons; // of that command; goes with the transaction
+HTAB *counted_limits; // of that command; goes with the transaction
+
+struct limit_key {
+    int64 owner_id;
+    int64 kind; // no padding, for the key is hashed as it is
+};
 
 } // namespace
 
@@ -69,25 +74,27 @@ bool claim_news_of(CommandId command) {
     return true;
 }
 
-bool was_counted(int64 coupon_id, CommandId command) {
+bool was_counted(int64 owner_id, char kind, CommandId command) {
+    const limit_key key = {owner_id, kind};
     return is_of(counted, command) &&
-           hash_search(counted_coupons, &coupon_id, HASH_FIND, nullptr) != nullptr;
+           hash_search(counted_limits, &key, HASH_FIND, nullptr) != nullptr;
 }
 
-void note_counted(int64 coupon_id, CommandId command) {
+void note_counted(int64 owner_id, char kind, CommandId command) {
+    const limit_key key = {owner_id, kind};
     if (!is_of(counted, command)) {
         HASHCTL control;
         memset(&control, 0, sizeof control);
-        control.keysize = control.entrysize = sizeof coupon_id;
+        control.keysize = control.entrysize = sizeof key;
         control.hcxt = TopTransactionContext;
         if (counted.transaction == transaction_number())
-            hash_destroy(counted_coupons);
+            hash_destroy(counted_limits);
         counted.transaction = InvalidLocalTransactionId; // should the next line fail
-        counted_coupons = hash_create("coupons counted for a command", 32, &control,
-                                      HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+        counted_limits = hash_create("limits counted for a command", 32, &control,
+                                     HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
         counted = {transaction_number(), command};
     }
-    hash_search(counted_coupons, &coupon_id, HASH_ENTER, nullptr);
+    hash_search(counted_limits, &key, HASH_ENTER, nullptr);
 }
 
 void register_own_change_callbacks() {

@@ -24,9 +24,9 @@ bool is_coupon_change_pending(int64 coupon_id, CommandId &command);
 // True once for each command: the caller tells of the command's changes of coupons.
 bool claim_news_of(CommandId command);
 
-// Whether the coupon's live rows have been counted since the command changed them.
-bool was_counted(int64 coupon_id, CommandId command);
-void note_counted(int64 coupon_id, CommandId command);
+// Whether what is in use of a limit of this kind has been counted since the command changed it.
+bool was_counted(int64 owner_id, char kind, CommandId command);
+void note_counted(int64 owner_id, char kind, CommandId command);
 
 // Registers the callback by which a change that is rolled back is not pending any more; once, when
 // the library is loaded.

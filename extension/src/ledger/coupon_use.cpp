@@ -3,11 +3,8 @@
 namespace coupon_guard {
 namespace {
 
-// Counts rows that an index finds in the newest committed state, up to limit.
-int64 count_rows(const installation &guard, Oid catalog::*index, ScanKeyData *keys, int key_count,
-                 int64 limit = PG_INT64_MAX) {
-    const catalog &tables = catalog_of(guard);
-    index_scan scan = begin_scan(tables.ledger_table, tables.*index, keys, key_count);
+// Counts rows that the scan finds, up to limit; ends it.
+int64 count_rows(index_scan scan, int64 limit) {
     int64 count = 0;
     while (count < limit && next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
@@ -17,10 +14,34 @@ int64 count_rows(const installation &guard, Oid catalog::*index, ScanKeyData *ke
     return count;
 }
 
+int64 sum_amounts(const installation &guard, index_scan scan, int64 limit) {
+    int64 sum = 0;
+    while (sum < limit && next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        int64 amount = read_redemption(catalog_of(guard).ledger, scan).amount;
+        sum = amount > PG_INT64_MAX - sum ? PG_INT64_MAX : sum + amount;
+    }
+    end_scan(scan);
+    return sum;
+}
+
+// Rows of the ledger, in the newest committed state.
+index_scan begin_ledger_scan(const installation &guard, Oid catalog::*index, ScanKeyData *keys,
+                             int key_count) {
+    const catalog &tables = catalog_of(guard);
+    return begin_scan(tables.ledger_table, tables.*index, keys, key_count);
+}
+
+index_scan begin_dirty_hold_scan(const installation &guard, SnapshotData &dirty, ScanKeyData *keys,
+                                 int key_count) {
+    const catalog &tables = catalog_of(guard);
+    return begin_dirty_scan(tables.ledger_table, tables.ledger_hold_index, dirty, keys, key_count);
+}
+
 } // namespace
 
 outcome take_over_expired_hold(const installation &guard, int64 coupon_id, TimestampTz moment,
-                               bool may_wait, bool &has_waited) {
+                               bool may_wait, redemption &ended, bool &has_waited) {
     const catalog &tables = lock_table(guard, &catalog::ledger_table, RowExclusiveLock);
     ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
     SnapshotData dirty;
@@ -42,6 +63,7 @@ outcome take_over_expired_hold(const installation &guard, int64 coupon_id, Times
             busy = expired;
         } else if (is_yes(change)) {
             result = change;
+            ended = expired;
         } else { // changed in this very moment
             result = look_again();
             break;
@@ -54,6 +76,7 @@ outcome take_over_expired_hold(const installation &guard, int64 coupon_id, Times
     if (!may_wait)
         return look_again();
     has_waited = true;
+    ended = busy;
     return is_yes(void_expired_hold(guard, busy, moment, LockWaitBlock)) ? decided(true)
                                                                          : look_again();
 }
@@ -100,32 +123,50 @@ bool has_live_rows(const installation &guard, int64 coupon_id) {
 
 int64 count_committed_rows(const installation &guard, int64 coupon_id) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
-    return count_rows(guard, &catalog::ledger_use_index, keys, lengthof(keys));
+    return count_rows(begin_ledger_scan(guard, &catalog::ledger_use_index, keys, lengthof(keys)),
+                      PG_INT64_MAX);
+}
+
+int64 sum_committed_amounts(const installation &guard, int64 coupon_id) {
+    ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
+    return sum_amounts(guard,
+                       begin_ledger_scan(guard, &catalog::ledger_use_index, keys, lengthof(keys)),
+                       PG_INT64_MAX);
 }
 
 int64 count_expired_holds(const installation &guard, int64 coupon_id, TimestampTz moment) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
-    return count_rows(guard, &catalog::ledger_hold_index, keys, lengthof(keys));
+    return count_rows(begin_ledger_scan(guard, &catalog::ledger_hold_index, keys, lengthof(keys)),
+                      PG_INT64_MAX);
+}
+
+int64 sum_expired_amounts(const installation &guard, int64 coupon_id, TimestampTz moment) {
+    ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
+    return sum_amounts(guard,
+                       begin_ledger_scan(guard, &catalog::ledger_hold_index, keys, lengthof(keys)),
+                       PG_INT64_MAX);
 }
 
 int64 count_holds_expiring(const installation &guard, int64 coupon_id, TimestampTz moment,
                            int64 enough) {
-    const catalog &tables = catalog_of(guard);
     ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
     SnapshotData dirty;
-    index_scan scan = begin_dirty_scan(tables.ledger_table, tables.ledger_hold_index, dirty, keys,
-                                       lengthof(keys));
-    int64 count = 0;
-    while (count < enough && next_row(scan))
-        count++;
-    end_scan(scan);
-    return count;
+    return count_rows(begin_dirty_hold_scan(guard, dirty, keys, lengthof(keys)), enough);
+}
+
+int64 sum_amounts_expiring(const installation &guard, int64 coupon_id, TimestampTz moment,
+                           int64 enough) {
+    ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
+    SnapshotData dirty;
+    return sum_amounts(guard, begin_dirty_hold_scan(guard, dirty, keys, lengthof(keys)), enough);
 }
 
 bool has_redemptions(const installation &guard, int64 coupon_id) {
     ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
-    return count_rows(guard, &catalog::ledger_use_index, keys, lengthof(keys), 1) > 0 ||
-           count_rows(guard, &catalog::ledger_voided_index, keys, lengthof(keys), 1) > 0;
+    return count_rows(begin_ledger_scan(guard, &catalog::ledger_use_index, keys, lengthof(keys)),
+                      1) > 0 ||
+           count_rows(begin_ledger_scan(guard, &catalog::ledger_voided_index, keys, lengthof(keys)),
+                      1) > 0;
 }
 
 bool has_redemptions(const installation &guard) {

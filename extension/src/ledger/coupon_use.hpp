@@ -7,10 +7,10 @@
 namespace coupon_guard {
 
 // Voids one of the coupon's holds whose deadline has passed, whoever's it is, so that the caller
-// can use its unit. no if there is none; undecided if there is one, but a rival has it, or (unless
-// it may wait) has its lock. has_waited is set if the lock of a row was waited for.
+// can use its units: ended. no if there is none; undecided if there is one, but a rival has it, or
+// (unless it may wait) has its lock. has_waited is set if the lock of a row was waited for.
 outcome take_over_expired_hold(const installation &guard, int64 coupon_id, TimestampTz moment,
-                               bool may_wait, bool &has_waited);
+                               bool may_wait, redemption &ended, bool &has_waited);
 
 // When the first of the coupon's holds ends, those that a transaction in progress is changing
 // included; no_deadline if there is none.
@@ -27,10 +27,16 @@ bool has_live_rows(const installation &guard, int64 coupon_id);
 int64 count_committed_rows(const installation &guard, int64 coupon_id);
 int64 count_expired_holds(const installation &guard, int64 coupon_id, TimestampTz moment);
 
+// The same of their amounts.
+int64 sum_committed_amounts(const installation &guard, int64 coupon_id);
+int64 sum_expired_amounts(const installation &guard, int64 coupon_id, TimestampTz moment);
+
 // The holds whose deadline has passed, those that transactions in progress are changing included,
 // counted no further than enough. Those that are ended by a transaction in progress may come back;
 // of this moment's there will never be more.
 int64 count_holds_expiring(const installation &guard, int64 coupon_id, TimestampTz moment,
+                           int64 enough);
+int64 sum_amounts_expiring(const installation &guard, int64 coupon_id, TimestampTz moment,
                            int64 enough);
 
 // Whether the ledger holds any row (of the coupon) in the newest committed state.

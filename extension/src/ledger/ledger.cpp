@@ -10,6 +10,8 @@ redemption read_redemption(const ledger_columns &columns, const index_scan &scan
     found.id = DatumGetInt64(column_of(scan, columns.id));
     found.coupon_id = DatumGetInt64(column_of(scan, columns.coupon_id));
     found.use_no = DatumGetInt32(column_of(scan, columns.use_no));
+    found.amount =
+        columns.amount == 0 ? 0 : DatumGetInt64(column_or(scan, columns.amount, Int64GetDatum(0)));
     found.redeemed_at = DatumGetTimestampTz(column_of(scan, columns.redeemed_at));
     found.hold_expires_at = DatumGetTimestampTz(
         column_or(scan, columns.hold_expires_at, TimestampTzGetDatum(no_deadline)));
@@ -32,13 +34,19 @@ bool is_as_read(const ledger_columns &columns, TupleTableSlot *row, const redemp
     TimestampTz deadline =
         DatumGetTimestampTz(slot_getattr(row, columns.hold_expires_at, &is_null[2]));
     slot_getattr(row, columns.voided_at, &is_null[3]);
+    if (columns.amount != 0) {
+        bool has_none;
+        int64 amount = DatumGetInt64(slot_getattr(row, columns.amount, &has_none));
+        if ((has_none ? 0 : amount) != read.amount)
+            return false;
+    }
     return !is_null[0] && id == read.id && !is_null[1] && coupon_id == read.coupon_id &&
            (is_null[2] ? no_deadline : deadline) == read.hold_expires_at &&
            is_null[3] != read.is_voided;
 }
 
 outcome change_row(const installation &guard, const redemption &found, const column_value *values,
-                   int count, LockWaitPolicy wait, void_action before_change = nullptr) {
+                   int count, LockWaitPolicy wait, const before_change &first = {}) {
     Relation ledger = table_open(catalog_of(guard).ledger_table, NoLock);
     TupleTableSlot *row = table_slot_create(ledger, nullptr);
     ItemPointerData at = found.row;
@@ -47,8 +55,8 @@ outcome change_row(const installation &guard, const redemption &found, const col
     case row_lock::locked:
         if (!is_as_read(catalog_of(guard).ledger, row, found))
             break;
-        if (before_change != nullptr)
-            before_change(guard, found.coupon_id);
+        if (first.act != nullptr)
+            first.act(guard, first.context);
         update_row(catalog_of(guard).ledger_plan, row, values, count);
         result = decided(true);
         break;
@@ -69,13 +77,14 @@ outcome change_row(const installation &guard, const redemption &found, const col
 }
 
 outcome mark_voided(const installation &guard, const redemption &found, TimestampTz moment,
-                    Datum reason, bool has_reason, LockWaitPolicy wait, void_action before_change) {
+                    Datum reason, bool has_reason, LockWaitPolicy wait,
+                    const before_change &first) {
     const ledger_columns &ledger = catalog_of(guard).ledger;
     const column_value values[] = {
         {ledger.voided_at, TimestampTzGetDatum(moment), false, true},
         {ledger.void_reason, reason, !has_reason, true},
     };
-    return change_row(guard, found, values, lengthof(values), wait, before_change);
+    return change_row(guard, found, values, lengthof(values), wait, first);
 }
 
 } // namespace
@@ -117,6 +126,7 @@ bool append_redemption(const installation &guard, const new_redemption &wanted,
     written.id = nextval_internal(catalog_of(guard).ledger_id_sequence, false);
     written.coupon_id = wanted.coupon_id;
     written.use_no = wanted.use_no;
+    written.amount = wanted.amount;
     written.redeemed_at = wanted.moment;
     written.hold_expires_at = wanted.hold_expires_at;
     written.is_voided = false;
@@ -136,14 +146,16 @@ bool append_redemption(const installation &guard, const new_redemption &wanted,
         {ledger.void_reason, Datum{0}, true, false},
         {ledger.request_id, has_request ? wanted.request->datum() : Datum{0}, !has_request, true},
         {ledger.metadata, wanted.metadata, !wanted.has_metadata, false},
+        {ledger.amount, Int64GetDatum(wanted.amount), wanted.amount == 0, true},
     };
-    return insert_row(tables.ledger_plan, values, lengthof(values));
+    return insert_row(tables.ledger_plan, values, lengthof(values) - (ledger.amount == 0 ? 1 : 0));
 }
 
 outcome confirm_hold_row(const installation &guard, const redemption &hold, TimestampTz moment,
-                         const request_id *request, Datum metadata, bool has_metadata) {
+                         int64 amount, const request_id *request, Datum metadata, bool has_metadata,
+                         const before_change &first) {
     const ledger_columns &ledger = catalog_of(guard).ledger;
-    column_value values[4] = {
+    column_value values[5] = {
         {ledger.hold_expires_at, Datum{0}, true, true},
         {ledger.redeemed_at, TimestampTzGetDatum(moment), false, true},
     };
@@ -152,7 +164,9 @@ outcome confirm_hold_row(const installation &guard, const redemption &hold, Time
         values[count++] = {ledger.request_id, request->datum(), false, true};
     if (has_metadata)
         values[count++] = {ledger.metadata, metadata, false, false};
-    return change_row(guard, hold, values, count, LockWaitBlock);
+    if (amount != hold.amount)
+        values[count++] = {ledger.amount, Int64GetDatum(amount), false, true};
+    return change_row(guard, hold, values, count, LockWaitBlock, first);
 }
 
 outcome keep_hold_row(const installation &guard, const redemption &hold, TimestampTz deadline,
@@ -168,14 +182,20 @@ outcome keep_hold_row(const installation &guard, const redemption &hold, Timesta
 }
 
 outcome void_row(const installation &guard, const redemption &found, TimestampTz moment,
-                 Datum reason, bool has_reason, void_action before_change) {
-    return mark_voided(guard, found, moment, reason, has_reason, LockWaitBlock, before_change);
+                 Datum reason, bool has_reason, const before_change &first) {
+    return mark_voided(guard, found, moment, reason, has_reason, LockWaitBlock, first);
+}
+
+outcome reduce_row(const installation &guard, const redemption &found, int64 amount,
+                   const before_change &first) {
+    const column_value value = {catalog_of(guard).ledger.amount, Int64GetDatum(amount), false,
+                                true};
+    return change_row(guard, found, &value, 1, LockWaitBlock, first);
 }
 
 outcome void_expired_hold(const installation &guard, const redemption &expired, TimestampTz moment,
                           LockWaitPolicy wait) {
-    return mark_voided(guard, expired, moment, CStringGetTextDatum("hold expired"), true, wait,
-                       nullptr);
+    return mark_voided(guard, expired, moment, CStringGetTextDatum("hold expired"), true, wait, {});
 }
 
 } // namespace coupon_guard

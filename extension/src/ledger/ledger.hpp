@@ -22,6 +22,7 @@ struct redemption {
     int64 id;
     int64 coupon_id;
     int32 use_no;
+    int64 amount; // 0: none
     TimestampTz redeemed_at;
     TimestampTz hold_expires_at; // no_deadline unless it is a hold
     bool is_voided;
@@ -48,6 +49,7 @@ struct new_redemption {
     int64 coupon_id;
     const user_id *user;
     int32 use_no;
+    int64 amount; // 0: none
     TimestampTz moment;
     TimestampTz hold_expires_at; // no_deadline: no hold
     const request_id *request;   // or null
@@ -63,22 +65,32 @@ bool append_redemption(const installation &guard, const new_redemption &wanted,
 // Changes of a row that was read before. yes: done; no: the row has changed since, look again;
 // undecided: another transaction has it (only if not told to wait).
 
-// Turns a hold into a redemption at this moment; a request id or metadata, if given, replace what
-// the hold has. Waits for whoever has the row.
+// What is to be done when the row is locked and is certain to be changed, before the shop's
+// triggers run: its units are given back, so that a trigger may redeem them.
+struct before_change {
+    void (*act)(const installation &guard, const void *context);
+    const void *context;
+};
+
+// Turns a hold into a redemption at this moment, of this amount; a request id or metadata, if
+// given, replace what the hold has. Waits for whoever has the row.
 outcome confirm_hold_row(const installation &guard, const redemption &hold, TimestampTz moment,
-                         const request_id *request, Datum metadata, bool has_metadata);
+                         int64 amount, const request_id *request, Datum metadata, bool has_metadata,
+                         const before_change &first);
 
 // Gives a hold another deadline, or the same, and the request id, if one is given. Waits for
 // whoever has the row.
 outcome keep_hold_row(const installation &guard, const redemption &hold, TimestampTz deadline,
                       const request_id *request);
 
-// Marks a redemption or hold as given back; what becomes of its unit is up to the caller.
-// before_change, if given, is called when the row is locked and is certain to be voided: before the
-// shop's triggers run. Waits for whoever has the row.
-using void_action = void (*)(const installation &guard, int64 coupon_id);
+// Marks a redemption or hold as given back; what becomes of its units is up to the caller. Waits
+// for whoever has the row.
 outcome void_row(const installation &guard, const redemption &found, TimestampTz moment,
-                 Datum reason, bool has_reason, void_action before_change);
+                 Datum reason, bool has_reason, const before_change &first);
+
+// Leaves a redemption or hold this amount. Waits for whoever has the row.
+outcome reduce_row(const installation &guard, const redemption &found, int64 amount,
+                   const before_change &first);
 
 // Voids a hold whose deadline has passed.
 outcome void_expired_hold(const installation &guard, const redemption &expired, TimestampTz moment,

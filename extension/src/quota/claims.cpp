@@ -55,7 +55,9 @@ namespace {
 
 // Whether a quota is claimed before another.
 [[maybe_unused]] bool is_before(const quota_id &one, const quota_id &other) {
-    return one.kind != other.kind ? one.kind < other.kind : one.owner_id < other.owner_id;
+    if (one.kind != other.kind)
+        return one.kind == quota_kind::coupon_cap; // cap before budget
+    return one.owner_id < other.owner_id;
 }
 
 // Where quotas are not in use: what is in use is counted. The owner's row, once locked, keeps
@@ -177,6 +179,9 @@ bool is_known_refusal(const claim *claims, int count, TimestampTz moment, int &r
 outcome take_claims(const installation &guard, const claim *claims, int count, TimestampTz moment,
                     bool contended, int &refused) {
     Assert(count > 0 && count <= most_claims);
+    // What is ended for the units of one quota may have units of another.
+    for (int i = 0; i < count && count > 1; i++)
+        prepare_quota(guard, claims[i].from.id);
     for (refused = 1; refused < count; refused++) {
         Assert(is_before(claims[refused - 1].from.id, claims[refused].from.id));
         if (is_refused(guard, claims[refused], moment))

@@ -6,9 +6,6 @@
 
 namespace coupon_guard {
 
-// More than a redemption has: cap and budget of its campaign and of its coupon.
-inline constexpr int most_claims = 8;
-
 // Takes what all claims ask for, which are in the order of their quotas' kinds and then owners,
 // each quota once; from the quota, or from a hold that expired before moment. no: one is refused,
 // for there are too few units, and none that a transaction still open may bring; refused is the

@@ -1,6 +1,6 @@
 #include "quota/limit.hpp"
 
-#include "quota/coupon_cap.hpp"
+#include "quota/coupon_limits.hpp"
 
 namespace coupon_guard {
 
@@ -8,6 +8,8 @@ const limit_rules &rules_of(quota_kind kind) {
     switch (kind) {
     case quota_kind::coupon_cap:
         break;
+    case quota_kind::coupon_budget:
+        return coupon_budget_rules;
     }
     Assert(kind == quota_kind::coupon_cap);
     return coupon_cap_rules;

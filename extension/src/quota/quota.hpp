@@ -11,6 +11,7 @@ namespace coupon_guard {
 // Which limit it is, as column kind says; in the order in which a redemption claims them.
 enum class quota_kind : char {
     coupon_cap = 'c',
+    coupon_budget = 'b',
 };
 
 struct quota_id {
@@ -34,6 +35,9 @@ struct claim {
     quota from;
     int64 amount;
 };
+
+// More than a redemption has: cap and budget of its campaign and of its coupon.
+inline constexpr int most_claims = 8;
 
 // Setting coupon_guard.quota_stripes: the most stripes that a quota is divided over, unless its
 // owner says otherwise (coupon.stripes).

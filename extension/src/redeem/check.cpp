@@ -2,7 +2,7 @@
 
 #include "ledger/uses.hpp"
 #include "quota/claims.hpp"
-#include "quota/coupon_cap.hpp"
+#include "quota/coupon_limits.hpp"
 
 namespace coupon_guard {
 
@@ -19,13 +19,16 @@ coupon_check check_coupon(const installation &guard, const user_id &user, const 
     check.remaining_uses = Max(check.coupon.max_per_user - has.count, 0);
     if (is_capped(check.coupon))
         check.remaining_units = count_remaining_units(guard, cap_of(check.coupon), now);
+    if (has_budget(check.coupon))
+        check.remaining_budget = count_remaining_units(guard, budget_of(check.coupon), now);
     check.status = judge_coupon(check.coupon, user.datum(), now);
     if (has.has_live_hold || (check.status == coupon_status::redeemed && has.has_hold))
         check.status = coupon_status::redeemed;
     else if (check.status == coupon_status::redeemed && check.remaining_uses == 0)
         check.status = coupon_status::already_redeemed;
-    else if (check.status == coupon_status::redeemed && is_capped(check.coupon) &&
-             check.remaining_units == 0)
+    else if (check.status == coupon_status::redeemed &&
+             ((is_capped(check.coupon) && check.remaining_units == 0) ||
+              (has_budget(check.coupon) && check.remaining_budget == 0)))
         check.status = coupon_status::sold_out;
     return check;
 }

@@ -13,8 +13,9 @@ struct coupon_check {
     coupon_status status;
     bool has_coupon;
     coupon_row coupon;
-    int32 remaining_uses;  // of this user; meaningful if the coupon has a limit per user
-    int64 remaining_units; // meaningful if the coupon is capped
+    int32 remaining_uses;   // of this user; meaningful if the coupon has a limit per user
+    int64 remaining_units;  // meaningful if the coupon is capped
+    int64 remaining_budget; // meaningful if it has one
 };
 coupon_check check_coupon(const installation &guard, const user_id &user, const code_key &key);
 

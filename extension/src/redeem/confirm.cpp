@@ -5,9 +5,10 @@
 
 namespace coupon_guard {
 
-redeem_answer confirm_hold(const installation &guard, int64 id) {
+redeem_answer confirm_hold(const installation &guard, int64 id, int64 amount) {
     redeem_request no_request;
     memset(&no_request, 0, sizeof no_request);
+    no_request.amount = amount;
     redeem_answer answer;
     until_decided([&] {
         redemption found;

@@ -28,7 +28,7 @@
 #include "coupon/own_changes.hpp"
 #include "ledger/uses.hpp"
 #include "quota/claims.hpp"
-#include "quota/coupon_cap.hpp"
+#include "quota/coupon_limits.hpp"
 #include "quota/quota_setup.hpp"
 #include "redeem/refusal.hpp"
 #include "redeem/round.hpp"
@@ -86,18 +86,12 @@ outcome use_hold(const redeem_round &at, redemption hold) {
     return end_with(at.answer, coupon_status::held, hold);
 }
 
-// What one redemption of the coupon claims, in the order of claims; how many.
-int claims_of(const coupon_row &coupon, claim (&claims)[most_claims]) {
-    int count = 0;
-    if (is_capped(coupon))
-        claims[count++] = {cap_of(coupon), 1};
-    return count;
-}
-
 // Another request's hold has lapsed: its unit is there for this one.
 outcome end_lapsed_hold(const redeem_round &at, const redemption &hold) {
     claim claims[most_claims];
-    int count = claims_of(at.answer.coupon, claims);
+    int count = claims_of(at.answer.coupon, Max(hold.amount, 1), claims);
+    if (hold.amount == 0 && has_budget(at.answer.coupon))
+        count--; // it was placed before there was a budget, and has nothing of it
     bool have_quotas = count > 0;
     for (int i = 0; i < count; i++) {
         prepare_quota(at.guard, claims[i].from.id);
@@ -139,8 +133,15 @@ bool is_free(const uses_of_user &seen) {
     return !seen.has_hold && !seen.has_lapsed_hold && is_yes(seen.is_allowed);
 }
 
-outcome take_claims_for(const redeem_round &at, const claim *claims, int count) {
-    int refused;
+// Triggers of the shop have run meanwhile.
+void settle_new_row(const redeem_round &at, const redemption &made, CommandId before) {
+    coupon_share shares[most_shares];
+    int count = shares_of(made.coupon_id, made.amount, shares);
+    for (int i = 0; i < count; i++)
+        settle_new_use(at.guard, shares[i].id, before);
+}
+
+outcome take_claims_for(const redeem_round &at, const claim *claims, int count, int &refused) {
     if (is_known_refusal(claims, count, at.now, refused))
         return decided(false);
     outcome end = take_claims(at.guard, claims, count, at.now, at.contended, refused);
@@ -150,21 +151,43 @@ outcome take_claims_for(const redeem_round &at, const claim *claims, int count) 
     return end;
 }
 
+// A claim is refused: what the quota has left says how. With up_to what is left is claimed next.
+outcome refuse_claim(const redeem_round &at, claim &refused, bool &is_reduced) {
+    bool is_budget = refused.from.id.kind == quota_kind::coupon_budget;
+    int64 left = is_budget ? count_remaining_units(at.guard, refused.from, at.now) : 0;
+    if (left >= refused.amount)
+        return look_again(); // by now there is enough
+    if (left > 0 && at.request.up_to) {
+        refused.amount = left;
+        is_reduced = true;
+        return look_again();
+    }
+    at.answer.left = left;
+    return end_with(at.answer, left > 0 ? coupon_status::insufficient : coupon_status::sold_out);
+}
+
 outcome redeem_new(const redeem_round &at, int32 use_no) {
     const coupon_row &coupon = at.answer.coupon;
+    int64 amount = at.request.amount;
     claim claims[most_claims];
-    int count = claims_of(coupon, claims);
-    if (count > 0) {
-        outcome end = take_claims_for(at, claims, count);
-        if (is_undecided(end))
+    int count = claims_of(coupon, amount, claims);
+    while (count > 0) {
+        int refused;
+        bool is_reduced = false;
+        outcome end = take_claims_for(at, claims, count, refused);
+        if (is_yes(end))
+            break;
+        if (is_no(end))
+            end = refuse_claim(at, claims[refused], is_reduced);
+        if (!is_reduced)
             return end;
-        if (!is_yes(end))
-            return end_with(at.answer, coupon_status::sold_out);
+        amount = claims[refused].amount;
     }
     const new_redemption wanted = {
         coupon.id,
         &at.request.user,
         use_no,
+        amount,
         at.now,
         wants_hold(at) ? deadline_after(at.now, at.request.hold_for) : no_deadline,
         at.id,
@@ -174,9 +197,9 @@ outcome redeem_new(const redeem_round &at, int32 use_no) {
     redemption made;
     CommandId before = GetCurrentCommandId(false);
     if (append_redemption(at.guard, wanted, made)) {
-        bool may_be_capped = is_capped(coupon) || has_changed_coupons();
-        if (may_be_capped && !catalog_of(at.guard).ledger_plan.inserts_plainly)
-            settle_new_use(at.guard, cap_of(coupon.id), before);
+        bool may_be_limited = count > 0 || has_changed_coupons();
+        if (may_be_limited && !catalog_of(at.guard).ledger_plan.inserts_plainly)
+            settle_new_row(at, made, before);
         return end_with(at.answer, wants_hold(at) ? coupon_status::held : coupon_status::redeemed,
                         made);
     }

@@ -17,6 +17,8 @@ struct redeem_request {
     Datum metadata; // jsonb
     bool has_metadata;
     const Interval *hold_for; // how long to hold; null: redeem
+    int64 amount;             // 0: none given
+    bool up_to;               // or as much of it as the budget has
 };
 
 struct redeem_answer {
@@ -25,6 +27,7 @@ struct redeem_answer {
     coupon_row coupon;
     bool has_redemption; // if redeemed, held, already_redeemed or voided
     redemption made;
+    int64 left;       // of the budget, if insufficient
     bool is_replayed; // it had been done by an earlier call
 };
 static_assert(std::is_trivially_destructible_v<redeem_request> &&

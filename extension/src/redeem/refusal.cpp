@@ -48,6 +48,14 @@ void report_refusal(const redeem_request &request, const redeem_answer &answer, 
                                   answer.coupon.max_redemptions),
                         errhint("Raise max_redemptions to let more be redeemed.")));
         break;
+    case coupon_status::insufficient:
+        ereport(ERROR, (errcode(sqlstate_insufficient),
+                        errmsg("the budget of coupon \"%s\" is insufficient", typed),
+                        errdetail(INT64_FORMAT " of " INT64_FORMAT
+                                               " is left; the amount is " INT64_FORMAT ".",
+                                  answer.left, answer.coupon.budget, request.amount),
+                        errhint("With up_to => true what is left is taken.")));
+        break;
     case coupon_status::reserved:
         ereport(ERROR,
                 (errcode(sqlstate_reserved),
@@ -82,6 +90,22 @@ void report_reused_request(const request_id &request) {
                            clip_for_message(request.datum())),
                     errdetail("A request id stands for one redemption of one coupon by one user."),
                     errhint("Use a new request id for a new request.")));
+    pg_unreachable();
+}
+
+void report_more_than_held(const redemption &hold, int64 amount) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("amount exceeds what redemption " INT64_FORMAT " holds", hold.id),
+                    errdetail("It holds " INT64_FORMAT "; the amount is " INT64_FORMAT ".",
+                              hold.amount, amount)));
+    pg_unreachable();
+}
+
+void report_more_than_redeemed(const redemption &found, int64 amount) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("amount exceeds that of redemption " INT64_FORMAT, found.id),
+                    errdetail("It has " INT64_FORMAT "; the amount is " INT64_FORMAT ".",
+                              found.amount, amount)));
     pg_unreachable();
 }
 

@@ -16,6 +16,10 @@ namespace coupon_guard {
 // RC007: the request id has been used for another coupon.
 [[noreturn]] void report_reused_request(const request_id &request);
 
+// 22023: the hold, the redemption has less than this amount.
+[[noreturn]] void report_more_than_held(const redemption &hold, int64 amount);
+[[noreturn]] void report_more_than_redeemed(const redemption &found, int64 amount);
+
 // RC008: there is no redemption with this id.
 [[noreturn]] void report_unknown_redemption(int64 id);
 

@@ -1,5 +1,8 @@
 #include "redeem/round.hpp"
 
+#include "redeem/give_back.hpp"
+#include "redeem/refusal.hpp"
+
 namespace coupon_guard {
 
 outcome end_with(redeem_answer &answer, coupon_status what) {
@@ -14,9 +17,19 @@ outcome end_with(redeem_answer &answer, coupon_status what, const redemption &ma
 }
 
 outcome confirm(const redeem_round &at, redemption hold) {
-    if (!is_yes(confirm_hold_row(at.guard, hold, at.now, at.id, at.request.metadata,
-                                 at.request.has_metadata)))
+    int64 amount = at.request.amount == 0 ? hold.amount : at.request.amount;
+    if (amount > hold.amount)
+        report_more_than_held(hold, amount);
+    returned_shares rest = {};
+    if (amount < hold.amount)
+        rest = rest_of(at.guard, hold, amount);
+    CommandId before = GetCurrentCommandId(false);
+    if (!is_yes(confirm_hold_row(at.guard, hold, at.now, amount, at.id, at.request.metadata,
+                                 at.request.has_metadata, before_returning(rest))))
         return look_again();
+    if (amount < hold.amount)
+        settle_returned(at.guard, hold.coupon_id, before);
+    hold.amount = amount;
     hold.hold_expires_at = no_deadline;
     hold.redeemed_at = at.now;
     return end_with(at.answer, coupon_status::redeemed, hold);

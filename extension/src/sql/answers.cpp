@@ -14,7 +14,7 @@ constexpr uint32 bit(coupon_status what) {
 constexpr uint32 refusals = bit(coupon_status::not_found) | bit(coupon_status::inactive) |
                             bit(coupon_status::not_started) | bit(coupon_status::expired) |
                             bit(coupon_status::already_redeemed) | bit(coupon_status::sold_out) |
-                            bit(coupon_status::reserved);
+                            bit(coupon_status::insufficient) | bit(coupon_status::reserved);
 
 // What each function may answer, as docs/reference.md has it.
 [[maybe_unused]] uint32 answers_of(called function) {
@@ -63,14 +63,16 @@ void report_altered_type(Oid type) {
 }
 
 template <int count>
-TupleDesc prove_answer_type(const catalog &tables, Oid type, answer_shape<count> &shape) {
+TupleDesc prove_answer_type(const catalog &tables, Oid type, answer_shape<count> &shape,
+                            int first_count) {
+    const int columns = tables.is_updated ? count : first_count;
     const TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_TUPDESC);
     if (entry->tupDesc == nullptr)
         report_altered_type(type);
     if (entry->tupDesc_identifier == shape.proven)
         return entry->tupDesc;
-    bool is_same = entry->tupDesc->natts == count;
-    for (int i = 0; i < count && is_same; i++) {
+    bool is_same = entry->tupDesc->natts == columns;
+    for (int i = 0; i < columns && is_same; i++) {
         Form_pg_attribute column = TupleDescAttr(entry->tupDesc, i);
         Oid expected = OidIsValid(shape.columns[i]) ? shape.columns[i] : tables.status_type;
         is_same = !column->attisdropped && column->atttypid == expected && column->atttypmod == -1;
@@ -83,18 +85,22 @@ TupleDesc prove_answer_type(const catalog &tables, Oid type, answer_shape<count>
 
 // A row of one of our composite types.
 template <int count>
-Datum form_row(const catalog &tables, Oid type, answer_shape<count> &shape,
+Datum form_row(const catalog &tables, Oid type, answer_shape<count> &shape, int first_count,
                const Datum (&values)[count], const bool (&nulls)[count]) {
-    return HeapTupleGetDatum(heap_form_tuple(prove_answer_type(tables, type, shape),
+    return HeapTupleGetDatum(heap_form_tuple(prove_answer_type(tables, type, shape, first_count),
                                              const_cast<Datum *>(values),
                                              const_cast<bool *>(nulls)));
 }
 
-constexpr int answer_column_count = 7;
+constexpr int answer_column_count = 8;
+constexpr int first_answer_column_count = 7; // of 0.1.0
+constexpr int check_column_count = 5;
+constexpr int first_check_column_count = 4;
 answer_shape<answer_column_count> redeem_answer_shape = {
-    {InvalidOid, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, BOOLOID}, 0};
+    {InvalidOid, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, BOOLOID, INT8OID}, 0};
 answer_shape<answer_column_count> hold_answer_shape = redeem_answer_shape;
-answer_shape<4> check_answer_shape = {{InvalidOid, INT8OID, INT4OID, INT8OID}, 0};
+answer_shape<check_column_count> check_answer_shape = {
+    {InvalidOid, INT8OID, INT4OID, INT8OID, INT8OID}, 0};
 
 Datum value_of(const catalog &tables, coupon_status what) {
     return ObjectIdGetDatum(tables.status_values[static_cast<int>(what)]);
@@ -112,11 +118,14 @@ void fill_answer(const catalog &tables, const redeem_answer &answer, bool of_hol
         TimestampTzGetDatum(of_hold ? answer.made.hold_expires_at : answer.made.redeemed_at);
     values[5] = answer.coupon.terms;
     values[6] = BoolGetDatum(answer.is_replayed);
+    bool is_short = answer.status == coupon_status::insufficient;
+    values[7] = Int64GetDatum(is_short ? answer.left : answer.made.amount);
     nulls[0] = nulls[6] = false;
     nulls[1] = nulls[3] = !answer.has_redemption;
     nulls[2] = !answer.has_coupon;
     nulls[4] = !answer.has_redemption || (of_hold && !is_hold(answer.made));
     nulls[5] = !has_terms;
+    nulls[7] = !is_short && (!answer.has_redemption || answer.made.amount == 0);
 }
 
 } // namespace
@@ -129,25 +138,26 @@ Datum answer_row(called function, const installation &guard, const redeem_answer
     bool nulls[answer_column_count];
     fill_answer(tables, answer, of_hold, values, nulls);
     answer_shape<answer_column_count> &shape = of_hold ? hold_answer_shape : redeem_answer_shape;
-    return form_row(tables, guard.result_type, shape, values, nulls);
+    return form_row(tables, guard.result_type, shape, first_answer_column_count, values, nulls);
 }
 
 Datum answer_row(const installation &guard, const coupon_check &answer) {
     leave(called::check_coupon, answer.status);
     const catalog &tables = catalog_of(guard);
     const Datum values[] = {
-        value_of(tables, answer.status),
-        Int64GetDatum(answer.coupon.id),
-        Int32GetDatum(answer.remaining_uses),
-        Int64GetDatum(answer.remaining_units),
+        value_of(tables, answer.status),        Int64GetDatum(answer.coupon.id),
+        Int32GetDatum(answer.remaining_uses),   Int64GetDatum(answer.remaining_units),
+        Int64GetDatum(answer.remaining_budget),
     };
     const bool nulls[] = {
         false,
         !answer.has_coupon,
         !answer.has_coupon || answer.coupon.max_per_user == no_limit,
         !answer.has_coupon || !is_capped(answer.coupon),
+        !answer.has_coupon || !has_budget(answer.coupon),
     };
-    return form_row(tables, guard.result_type, check_answer_shape, values, nulls);
+    return form_row(tables, guard.result_type, check_answer_shape, first_check_column_count, values,
+                    nulls);
 }
 
 Datum answer_or_raise(const installation &guard, const redeem_request &request,
@@ -161,7 +171,8 @@ Datum answer_or_raise(const installation &guard, const redeem_request &request,
 void answer_rows(FunctionCallInfo call, const installation &guard, const redeem_answer *answers,
                  const Datum *codes, int count) {
     auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
-    Assert(result->setDesc->natts == 1 + answer_column_count);
+    Assert(result->setDesc->natts ==
+           1 + (catalog_of(guard).is_updated ? answer_column_count : first_answer_column_count));
     for (int i = 0; i < count; i++) {
         leave(called::redeem_coupons, answers[i].status);
         Datum row[1 + answer_column_count] = {codes[i]};

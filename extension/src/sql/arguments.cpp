@@ -173,6 +173,16 @@ code_key read_code(Datum code) {
     return key;
 }
 
+int64 read_amount(const NullableDatum &amount) {
+    if (amount.isnull)
+        return 0;
+    int64 value = DatumGetInt64(amount.value);
+    if (value <= 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("amount must be positive"),
+                        errdetail("It is " INT64_FORMAT ".", value)));
+    return value;
+}
+
 const Interval *read_duration(Datum value, const char *name) {
     const Interval nothing = {0, 0, 0};
     if (!DatumGetBool(DirectFunctionCall2(interval_gt, value, IntervalPGetDatum(&nothing))))

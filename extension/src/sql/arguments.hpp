@@ -33,6 +33,9 @@ void read_request_id(Datum value, request_id &request);
 // characters is for the caller to judge. Errors: 22021 for bytes that are no characters.
 code_key read_code(Datum code);
 
+// 0: none is given. Errors: 22023 unless it is positive.
+int64 read_amount(const NullableDatum &amount);
+
 // Errors: 22023 unless the duration is positive and finite.
 const Interval *read_duration(Datum value, const char *name);
 

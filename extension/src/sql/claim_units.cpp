@@ -4,7 +4,7 @@
 
 #include "ledger/ledger.hpp"
 #include "quota/claims.hpp"
-#include "quota/coupon_cap.hpp"
+#include "quota/coupon_limits.hpp"
 #include "redeem/redeem.hpp"
 #include "sql/arguments.hpp"
 
@@ -53,6 +53,7 @@ void append_rows(const installation &guard, const claim &taken, const char *user
         const new_redemption wanted = {taken.from.id.owner_id,
                                        &own_user,
                                        1,
+                                       0,
                                        GetCurrentTimestamp(),
                                        no_deadline,
                                        nullptr,

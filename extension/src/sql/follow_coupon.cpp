@@ -5,7 +5,7 @@
 #include "coupon/own_changes.hpp"
 #include "ledger/coupon_use.hpp"
 #include "pg/text_value.hpp"
-#include "quota/coupon_cap.hpp"
+#include "quota/coupon_limits.hpp"
 #include "quota/quota_setup.hpp"
 #include "sql/trigger_call.hpp"
 
@@ -55,12 +55,17 @@ void keep_redeemed(const installation &guard, const TriggerData &trigger, int64 
              errhint("Set active = false to stop it from being redeemed.")));
 }
 
+void end_quotas_of(const installation &guard, int64 coupon_id) {
+    end_quota(guard, cap_of(coupon_id));
+    end_quota(guard, budget_of(coupon_id));
+}
+
 // The coupon has gone, under this id at least.
 void after_coupon_loss(const installation &guard, const TriggerData &trigger) {
     int64 id = bigint_of(trigger.tg_trigtuple, catalog_of(guard).coupon.id, trigger);
     if (!is_replica())
         keep_redeemed(guard, trigger, id);
-    end_quota(guard, cap_of(id));
+    end_quotas_of(guard, id);
 }
 
 void after_coupon_truncate(const installation &guard) {
@@ -91,38 +96,55 @@ coupon_row capped_coupon(const installation &guard, const TriggerData &trigger, 
     bool has_no_cap;
     Datum cap = value_of(row, columns.max_redemptions, trigger, has_no_cap);
     coupon.max_redemptions = has_no_cap ? no_cap : DatumGetInt64(cap);
+    bool has_no_budget = columns.budget == 0;
+    Datum budget = has_no_budget ? Datum{0} : value_of(row, columns.budget, trigger, has_no_budget);
+    coupon.budget = has_no_budget ? no_budget : DatumGetInt64(budget);
     return coupon;
 }
 
-void follow_cap_between_numbers(const installation &guard, const coupon_row &before,
-                                const coupon_row &after, CommandId command) {
-    bool is_set_up = is_quota_set_up(guard, cap_of(after.id));
-    if (is_set_up && !is_quota_newer_than(guard, cap_of(after.id), command)) {
-        change_grant(guard, cap_of(before), cap_of(after));
+// A limit of the coupon before and after the change; granted is no_limit_granted without one.
+constexpr int64 no_limit_granted = -1;
+
+void follow_limit_between_numbers(const installation &guard, const quota &before,
+                                  const quota &after, CommandId command) {
+    bool is_set_up = is_quota_set_up(guard, after.id);
+    if (is_set_up && !is_quota_newer_than(guard, after.id, command)) {
+        change_grant(guard, before, after);
         return;
     }
     if (is_set_up)
-        end_quota(guard, cap_of(after.id));
-    if (after.max_redemptions < before.max_redemptions)
-        check_grant_covers_use(guard, cap_of(after));
+        end_quota(guard, after.id);
+    if (after.granted < before.granted)
+        check_grant_covers_use(guard, after);
 }
 
-void follow_cap(const installation &guard, const coupon_row &before, const coupon_row &after,
-                CommandId command) {
-    if (before.max_redemptions == after.max_redemptions)
+void follow_limit(const installation &guard, const quota &before, const quota &after,
+                  CommandId command) {
+    if (before.granted == after.granted)
         return;
     if (is_replica()) {
-        end_quota(guard, cap_of(after.id));
-    } else if (is_capped(before) && is_capped(after)) {
-        follow_cap_between_numbers(guard, before, after, command);
-    } else if (is_capped(after)) {
+        end_quota(guard, after.id);
+    } else if (before.granted != no_limit_granted && after.granted != no_limit_granted) {
+        follow_limit_between_numbers(guard, before, after, command);
+    } else if (after.granted != no_limit_granted) {
         lock_out_redemptions(guard);
-        check_grant_covers_use(guard, cap_of(after));
-        set_up_quota(guard, cap_of(after.id));
-    } else if (is_quota_set_up(guard, cap_of(after.id))) {
+        check_grant_covers_use(guard, after);
+        set_up_quota(guard, after.id);
+    } else if (is_quota_set_up(guard, after.id)) {
         lock_out_redemptions(guard);
-        end_quota(guard, cap_of(after.id));
+        end_quota(guard, after.id);
     }
+}
+
+void follow_limits(const installation &guard, const coupon_row &before, const coupon_row &after,
+                   CommandId command) {
+    static_assert(no_cap == no_limit_granted && no_budget == no_limit_granted);
+    const quota_id cap = cap_of(after.id);
+    const quota_id budget = budget_of(after.id);
+    follow_limit(guard, {cap, before.max_redemptions, before.stripes},
+                 {cap, after.max_redemptions, after.stripes}, command);
+    follow_limit(guard, {budget, before.budget, before.stripes},
+                 {budget, after.budget, after.stripes}, command);
 }
 
 void after_coupon_insert(const installation &guard, const TriggerData &trigger) {
@@ -144,9 +166,9 @@ void after_coupon_change(const installation &guard, const TriggerData &trigger) 
     coupon_row after = capped_coupon(guard, trigger, trigger.tg_newtuple);
     if (before.id != after.id) {
         after_coupon_loss(guard, trigger);
-        end_quota(guard, cap_of(after.id));
+        end_quotas_of(guard, after.id);
     } else
-        follow_cap(guard, before, after, command);
+        follow_limits(guard, before, after, command);
     note_coupon_change_followed();
 }
 

@@ -4,7 +4,7 @@
 #include "catalog/invalidation.hpp"
 #include "coupon/own_changes.hpp"
 #include "quota/claims.hpp"
-#include "quota/coupon_cap.hpp"
+#include "quota/coupon_limits.hpp"
 #include "quota/quota_setup.hpp"
 #include "quota/quota_stripes.hpp"
 #include "sql/trigger_call.hpp"
@@ -17,62 +17,80 @@ void report_if_beyond(bool is_within, const quota_id &id) {
         rules_of(id).report_used_up(id.owner_id);
 }
 
-// Counts the coupon's live rows instead of following them one by one.
-void count_anew(const installation &guard, int64 coupon_id, CommandId command) {
-    report_if_beyond(set_up_quota(guard, cap_of(coupon_id)), cap_of(coupon_id));
-    note_counted(coupon_id, command);
+// Counts what is in use instead of following it row by row.
+void count_anew(const installation &guard, const quota_id &id, CommandId command) {
+    report_if_beyond(set_up_quota(guard, id), id);
+    note_counted(id.owner_id, static_cast<char>(id.kind), command);
 }
 
-// A live row of the coupon was made (else: ended) by the command.
-void follow_live_row(const installation &guard, int64 coupon_id, bool is_made, CommandId command) {
-    const quota_id cap = cap_of(coupon_id);
+// So many units more (or, negative, fewer) are in use by what the command did to a row.
+void follow_use(const installation &guard, const quota_id &id, int64 more, CommandId command) {
     if (is_replica()) {
-        if (is_quota_set_up(guard, cap))
-            end_quota(guard, cap);
+        if (is_quota_set_up(guard, id))
+            end_quota(guard, id);
         return;
     }
-    if (was_counted(coupon_id, command))
+    if (was_counted(id.owner_id, static_cast<char>(id.kind), command))
         return;
-    bool is_set_up = is_quota_set_up(guard, cap);
-    if (is_set_up && !is_quota_newer_than(guard, cap, command)) {
-        coupon_row coupon;
-        if (!is_made)
-            return_units(guard, cap, 1);
-        else if (find_coupon(guard, coupon_id, coupon) && is_capped(coupon))
-            report_if_beyond(wait_for_claim(guard, {cap_of(coupon), 1}), cap);
+    bool is_set_up = is_quota_set_up(guard, id);
+    if (is_set_up && !is_quota_newer_than(guard, id, command)) {
+        quota limited;
+        if (more < 0)
+            return_units(guard, id, -more);
+        else if (rules_of(id).find(guard, id.owner_id, limited))
+            report_if_beyond(wait_for_claim(guard, {limited, more}), id);
         return;
     }
     if (is_set_up)
-        end_quota(guard, cap);
-    if (is_made)
-        count_anew(guard, coupon_id, command);
+        end_quota(guard, id);
+    if (more > 0)
+        count_anew(guard, id, command);
 }
 
-struct unit_use {
+struct row_use {
     bool is_live;
     int64 coupon_id;
+    int64 amount; // 0: none
     bool has_deadline;
     TimestampTz deadline;
 };
 
-unit_use unit_use_of(HeapTuple row, const installation &guard, const TriggerData &trigger) {
+row_use use_of(HeapTuple row, const installation &guard, const TriggerData &trigger) {
     const ledger_columns &columns = catalog_of(guard).ledger;
-    unit_use use;
+    row_use use;
     value_of(row, columns.voided_at, trigger, use.is_live);
     use.coupon_id = bigint_of(row, columns.coupon_id, trigger);
-    bool has_none;
+    bool has_none = columns.amount == 0;
+    Datum amount = has_none ? Datum{0} : value_of(row, columns.amount, trigger, has_none);
+    use.amount = has_none ? 0 : Max(DatumGetInt64(amount), 0);
     use.deadline = DatumGetTimestampTz(value_of(row, columns.hold_expires_at, trigger, has_none));
     use.has_deadline = !has_none;
     return use;
 }
 
-void follow_changed_row(const installation &guard, const unit_use &before, const unit_use &after,
+// From what the row had to what it has, either of which may be nothing.
+void follow_row(const installation &guard, const row_use &before, const row_use &after,
+                CommandId command) {
+    const quota_id ids[] = {cap_of(before.coupon_id), budget_of(before.coupon_id)};
+    const int64 had[] = {before.is_live ? 1 : 0, before.is_live ? before.amount : 0};
+    const quota_id new_ids[] = {cap_of(after.coupon_id), budget_of(after.coupon_id)};
+    const int64 has[] = {after.is_live ? 1 : 0, after.is_live ? after.amount : 0};
+    for (int i = 0; i < static_cast<int>(lengthof(ids)); i++) {
+        if (is_same(ids[i], new_ids[i])) {
+            if (has[i] != had[i])
+                follow_use(guard, ids[i], has[i] - had[i], command);
+            continue;
+        }
+        if (had[i] > 0)
+            follow_use(guard, ids[i], -had[i], command);
+        if (has[i] > 0)
+            follow_use(guard, new_ids[i], has[i], command);
+    }
+}
+
+void follow_changed_row(const installation &guard, const row_use &before, const row_use &after,
                         CommandId command) {
-    bool is_moved = before.coupon_id != after.coupon_id;
-    if (before.is_live && (is_moved || !after.is_live))
-        follow_live_row(guard, before.coupon_id, false, command);
-    if (after.is_live && (is_moved || !before.is_live))
-        follow_live_row(guard, after.coupon_id, true, command);
+    follow_row(guard, before, after, command);
     if (before.has_deadline != after.has_deadline ||
         (before.has_deadline && before.deadline != after.deadline))
         send_unit_return(guard); // a hold ends at another time
@@ -84,11 +102,15 @@ HeapTuple follow_ledger(const installation &guard, const TriggerData &trigger) {
         return nullptr;
     }
     CommandId command = command_of(trigger);
-    unit_use use = unit_use_of(trigger.tg_trigtuple, guard, trigger);
+    const row_use use = use_of(trigger.tg_trigtuple, guard, trigger);
+    row_use none = use;
+    none.is_live = false;
     if (TRIGGER_FIRED_BY_UPDATE(trigger.tg_event))
-        follow_changed_row(guard, use, unit_use_of(trigger.tg_newtuple, guard, trigger), command);
-    else if (use.is_live)
-        follow_live_row(guard, use.coupon_id, TRIGGER_FIRED_BY_INSERT(trigger.tg_event), command);
+        follow_changed_row(guard, use, use_of(trigger.tg_newtuple, guard, trigger), command);
+    else if (TRIGGER_FIRED_BY_INSERT(trigger.tg_event))
+        follow_row(guard, none, use, command);
+    else
+        follow_row(guard, use, none, command);
     return nullptr;
 }
 

@@ -16,6 +16,11 @@ namespace {
 
 // ---- redeeming --------------------------------------------------------------------------------
 
+// An argument of 0.2.0, which functions of 0.1.0 do not have: NULL then.
+NullableDatum argument_or_null(FunctionCallInfo call, int number) {
+    return number < call->nargs ? call->args[number] : NullableDatum{Datum{0}, true};
+}
+
 void read_options(redeem_request &request, const NullableDatum &request_id,
                   const NullableDatum &metadata) {
     request.has_request = !request_id.isnull;
@@ -33,13 +38,18 @@ void read_user_and_code(FunctionCallInfo call, user_reader read_user, redeem_req
     read_user(call->args[0].value, request.user);
     request.key = read_code(call->args[1].value);
     request.hold_for = nullptr;
+    request.amount = 0;
+    request.up_to = false;
 }
 
-// redeem_coupon(user_id, code, request_id, metadata)
+// redeem_coupon(user_id, code, request_id, metadata, amount, up_to)
 Datum redeem_coupon(FunctionCallInfo call, user_reader read_user, bool is_strict) {
     redeem_request request;
     read_user_and_code(call, read_user, request);
     read_options(request, call->args[2], call->args[3]);
+    request.amount = read_amount(argument_or_null(call, 4));
+    const NullableDatum up_to = argument_or_null(call, 5);
+    request.up_to = !up_to.isnull && DatumGetBool(up_to.value);
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupon()");
     redeem_answer answer = redeem(guard, request);
     return is_strict ? answer_or_raise(guard, request, answer, call->args[1].value)
@@ -54,13 +64,14 @@ Datum redeem_or_raise(FunctionCallInfo call, user_reader read_user) {
     return redeem_coupon(call, read_user, true);
 }
 
-// hold_coupon(user_id, code, ttl, request_id, metadata)
+// hold_coupon(user_id, code, ttl, request_id, metadata, amount)
 Datum hold_coupon(FunctionCallInfo call, user_reader read_user) {
     redeem_request request;
     read_user_and_code(call, read_user, request);
     check_argument_given(call->args[2], "ttl");
     request.hold_for = read_duration(call->args[2].value, "ttl");
     read_options(request, call->args[3], call->args[4]);
+    request.amount = read_amount(argument_or_null(call, 5));
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "hold_coupon()");
     return answer_row(called::hold_coupon, guard, redeem(guard, request));
 }
@@ -97,6 +108,8 @@ Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
     redeem_request common;
     read_user(call->args[0].value, common.user);
     common.hold_for = nullptr;
+    common.amount = 0;
+    common.up_to = false;
     read_options(common, call->args[2], call->args[3]);
     Datum *codes;
     bool *nulls;
@@ -186,15 +199,17 @@ PG_FUNCTION_INFO_V1(coupon_guard_confirm_hold);
 Datum coupon_guard_confirm_hold(PG_FUNCTION_ARGS) {
     check_argument_given(fcinfo->args[0], "redemption id");
     const installation guard = open_guard_to_write(fcinfo->flinfo->fn_oid, "confirm_hold()");
-    return answer_row(called::confirm_hold, guard, confirm_hold(guard, PG_GETARG_INT64(0)));
+    return answer_row(
+        called::confirm_hold, guard,
+        confirm_hold(guard, PG_GETARG_INT64(0), read_amount(argument_or_null(fcinfo, 1))));
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_void_redemption);
 Datum coupon_guard_void_redemption(PG_FUNCTION_ARGS) {
     check_argument_given(fcinfo->args[0], "redemption id");
     const installation guard = open_guard_to_write(fcinfo->flinfo->fn_oid, "void_redemption()");
-    return answer_void(
-        void_redemption(guard, PG_GETARG_INT64(0), PG_GETARG_DATUM(1), !PG_ARGISNULL(1)));
+    return answer_void(void_redemption(guard, PG_GETARG_INT64(0), PG_GETARG_DATUM(1),
+                                       !PG_ARGISNULL(1), read_amount(argument_or_null(fcinfo, 2))));
 }
 
 // The functions that come once for each type of user id.
