@@ -142,7 +142,7 @@ my $data = q(
 
 # What a shop builds on the extension: privileges, and objects of its own that use the extension's. A dump has them.
 my $belongings = q(
-	GRANT EXECUTE ON FUNCTION redeem_coupon(bigint, text, text, jsonb) TO clerk;
+	GRANT EXECUTE ON FUNCTION redeem_coupon(bigint, text, text, jsonb, bigint, boolean) TO clerk;
 	GRANT SELECT ON coupon, coupon_usage TO clerk;
 	GRANT SELECT (user_id) ON coupon_redemption TO clerk;
 	REVOKE EXECUTE ON FUNCTION coupon_guard_version() FROM PUBLIC;

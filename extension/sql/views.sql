@@ -27,11 +27,11 @@ CROSS JOIN LATERAL (
   WHERE r.coupon_id BETWEEN c.id AND c.id AND r.voided_at IS NOT NULL
 ) AS void
 -- Amounts are read for those coupons only that have a budget: they are in no index.
-LEFT JOIN LATERAL (
-  SELECT coalesce(sum(r.amount) FILTER (WHERE r.hold_expires_at IS NULL), 0)::int8 AS redeemed_amount,
-         coalesce(sum(r.amount) FILTER (WHERE r.hold_expires_at > clock_timestamp()), 0)::int8 AS held_amount
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN c.budget IS NOT NULL THEN coalesce(sum(r.amount) FILTER (WHERE r.hold_expires_at IS NULL), 0)::int8 END AS redeemed_amount,
+    CASE WHEN c.budget IS NOT NULL THEN coalesce(sum(r.amount) FILTER (WHERE r.hold_expires_at > clock_timestamp()), 0)::int8 END AS held_amount
   FROM @extschema@.coupon_redemption AS r
-  WHERE r.coupon_id BETWEEN c.id AND c.id AND r.voided_at IS NULL
-) AS money ON c.budget IS NOT NULL;
+  WHERE c.budget IS NOT NULL AND r.coupon_id BETWEEN c.id AND c.id AND r.voided_at IS NULL
+) AS money;
 COMMENT ON VIEW @extschema@.coupon_usage IS
   'per coupon: redeemed, held, voided, and what remains of the cap and of the budget (NULL: none)';

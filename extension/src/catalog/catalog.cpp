@@ -227,7 +227,15 @@ void find_types(catalog &found) {
                             errmsg("type \"coupon_status\" has no value \"%s\"", status_labels[i]),
                             errhint("Run ALTER EXTENSION coupon_guard UPDATE.")));
     }
-    found.is_updated = OidIsValid(found.status_values[status_count - 1]);
+}
+
+// Whether the objects are those of 0.2.0, whose status that came last nobody can take away.
+bool has_newest_status(Oid namespace_id) {
+    Oid type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("coupon_status"),
+                               ObjectIdGetDatum(namespace_id));
+    return OidIsValid(type) &&
+           SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type),
+                                 CStringGetDatum(status_labels[status_count - 1]));
 }
 
 void find_tables(catalog &found) {
@@ -243,7 +251,7 @@ bool has_same_tables(const catalog &one, const catalog &other) {
 
 void prove(catalog &found) {
     uint32 state = 0;
-    find_types(found);
+    found.is_updated = has_newest_status(found.namespace_id);
     bool ledger_followed = prove_ledger(found, state);
     bool coupon_followed = prove_coupon(found, state);
     bool quota_followed = prove_quota(found, state);
@@ -251,6 +259,7 @@ void prove(catalog &found) {
     found.generation = static_cast<int32>(state);
     if (found.generation == void_generation)
         found.generation = 1;
+    find_types(found);
 }
 
 // Finds and proves what is to be in in_proof. False if a table has changed meanwhile. The tables

@@ -159,14 +159,6 @@ outcome take_claim(const installation &guard, const claim &wanted, TimestampTz m
     return result.has_waited ? look_again() : result.end;
 }
 
-bool is_refused(const installation &guard, const claim &wanted, TimestampTz moment) {
-    const quota_id &id = wanted.from.id;
-    catch_up_with_own_change(guard, id);
-    int64 missing = wanted.amount - units_to_spare(guard, id);
-    return missing > 0 && lock_quotas(guard) &&
-           has_too_few(guard, {wanted.from, missing, missing, moment, false});
-}
-
 } // namespace
 
 bool is_known_refusal(const claim *claims, int count, TimestampTz moment, int &refused) {
@@ -174,6 +166,14 @@ bool is_known_refusal(const claim *claims, int count, TimestampTz moment, int &r
         if (is_known_too_few(claims[refused].from.id, claims[refused].amount, moment))
             return true;
     return false;
+}
+
+bool is_certain_refusal(const installation &guard, const claim &wanted, TimestampTz moment) {
+    const quota_id &id = wanted.from.id;
+    catch_up_with_own_change(guard, id);
+    int64 missing = wanted.amount - units_to_spare(guard, id);
+    return missing > 0 && lock_quotas(guard) &&
+           has_too_few(guard, {wanted.from, missing, missing, moment, false});
 }
 
 outcome take_claims(const installation &guard, const claim *claims, int count, TimestampTz moment,
@@ -184,7 +184,7 @@ outcome take_claims(const installation &guard, const claim *claims, int count, T
         prepare_quota(guard, claims[i].from.id);
     for (refused = 1; refused < count; refused++) {
         Assert(is_before(claims[refused - 1].from.id, claims[refused].from.id));
-        if (is_refused(guard, claims[refused], moment))
+        if (is_certain_refusal(guard, claims[refused], moment))
             return decided(false);
     }
     for (refused = 0; refused < count; refused++) {

@@ -18,6 +18,9 @@ outcome take_claims(const installation &guard, const claim *claims, int count, T
 // before this call began.
 bool is_known_refusal(const claim *claims, int count, TimestampTz moment, int &refused);
 
+// Whether the claim is refused for certain; takes nothing, waits for nobody.
+bool is_certain_refusal(const installation &guard, const claim &wanted, TimestampTz moment);
+
 // The same as take_claims() for one claim, waiting until it is decided. False: refused.
 bool wait_for_claim(const installation &guard, const claim &wanted);
 

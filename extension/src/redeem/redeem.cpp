@@ -151,19 +151,36 @@ outcome take_claims_for(const redeem_round &at, const claim *claims, int count, 
     return end;
 }
 
+// The amount is refused, and nothing is left; but a rival may bring something.
+outcome refuse_with_nothing_left(const redeem_round &at, const quota &budget) {
+    const claim any = {budget, 1};
+    if (is_certain_refusal(at.guard, any, at.now))
+        return end_with(at.answer, coupon_status::sold_out);
+    if (!at.request.up_to && catalog_of(at.guard).follows_changes)
+        return end_with(at.answer, coupon_status::insufficient);
+    int refused; // where it is counted, that is certain only so
+    outcome end = take_claims(at.guard, &any, 1, at.now, at.contended, refused);
+    if (is_no(end))
+        return end_with(at.answer, coupon_status::sold_out);
+    if (is_yes(end))
+        keep_unused_claims(at.guard, &any, 1);
+    return is_yes(end) ? look_again() : end;
+}
+
 // A claim is refused: what the quota has left says how. With up_to what is left is claimed next.
 outcome refuse_claim(const redeem_round &at, claim &refused, bool &is_reduced) {
-    bool is_budget = refused.from.id.kind == quota_kind::coupon_budget;
-    int64 left = is_budget ? count_remaining_units(at.guard, refused.from, at.now) : 0;
+    if (refused.from.id.kind == quota_kind::coupon_cap)
+        return end_with(at.answer, coupon_status::sold_out);
+    int64 left = count_remaining_units(at.guard, refused.from, at.now);
     if (left >= refused.amount)
         return look_again(); // by now there is enough
-    if (left > 0 && at.request.up_to) {
-        refused.amount = left;
-        is_reduced = true;
-        return look_again();
-    }
     at.answer.left = left;
-    return end_with(at.answer, left > 0 ? coupon_status::insufficient : coupon_status::sold_out);
+    if (left == 0)
+        return refuse_with_nothing_left(at, refused.from);
+    is_reduced = at.request.up_to;
+    if (is_reduced)
+        refused.amount = left;
+    return is_reduced ? look_again() : end_with(at.answer, coupon_status::insufficient);
 }
 
 outcome redeem_new(const redeem_round &at, int32 use_no) {
