@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "os/account.hpp"
 #include "os/child_process.hpp"
 #include "os/temporary_directory.hpp"
 #include "place/conninfo.hpp"

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include "report/forms.hpp"
-#include "report/sentences.hpp"
 #include "report/tables.hpp"
 
 namespace coupon_race {
@@ -142,7 +141,7 @@ json page_data(const race_report &report) {
     const latency_scale scale = latency_scale_of(report);
     json object{{"version", COUPON_GUARD_VERSION},
                 {"scenario", report.raced->name},
-                {"scene", scene_of(report)},
+                {"scene", report.raced->scene(report.settings)},
                 {"server", server_text(report.server)},
                 {"started_at", report.started_at},
                 {"seed", std::to_string(report.seed)}, // a script's numbers have 53 bits
