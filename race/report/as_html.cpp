@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "embedded.hpp"
 #include "report/forms.hpp"
 #include "report/tables.hpp"
 
@@ -174,7 +175,7 @@ std::string for_a_script_element(const json &data) {
 } // namespace
 
 std::string as_html(const race_report &report) {
-    std::string page{page_template()};
+    std::string page = embedded("page.html");
     page.replace(page.find(page_data_mark), page_data_mark.size(),
                  for_a_script_element(page_data(report)));
     return page;

@@ -27,9 +27,7 @@ std::string as_json(const race_report &report);
 /// charts: of each strategy at most `most_entries` attempts are shown one by one.
 std::string as_html(const race_report &report);
 
-/// The page without its data; made from page/ and Chart.js when this is built.
-std::string_view page_template();
-/// Where in it the data belong, as JSON without "<".
+/// Where in the embedded page its data belong, as JSON without "<".
 inline constexpr std::string_view page_data_mark = "{{race}}";
 
 inline double milliseconds(duration value) {

@@ -5,9 +5,8 @@
 
 #include <functional>
 
-#include "scenario/crowd.hpp"
+#include "scenario/clients.hpp"
 #include "scenario/scenario.hpp"
-#include "scenario/session.hpp"
 
 namespace coupon_race {
 
