@@ -1,4 +1,5 @@
 -- Triggers that a shop puts on the ledger fire for void, confirm and renew as for an UPDATE; none of them can part a row from its unit.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code, max_redemptions) VALUES ('TEN', 10);
 SELECT status FROM redeem_coupon('ann'::text, 'TEN');

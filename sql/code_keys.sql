@@ -1,5 +1,6 @@
 -- What is one code and what is another: Unicode's NFKC_Casefold, without the blanks around it.
 -- (Every code point, and malformed UTF-8: extension/tests. Other encodings: t/.)
+\a \t
 CREATE EXTENSION coupon_guard;
 
 -- Each line is two ways to type one code, or two codes.

@@ -1,4 +1,5 @@
 -- Triggers that a shop puts on the ledger fire as for an INSERT.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code) VALUES ('ONCE'), ('OTHER');
 

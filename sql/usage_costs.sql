@@ -3,6 +3,7 @@
 CREATE EXTENSION coupon_guard;
 
 -- Rows of the ledger that a query reads, index entries included, by the counters of this transaction.
+\set ECHO none
 CREATE FUNCTION pg_temp.rows_read() RETURNS bigint LANGUAGE sql AS $$
   SELECT pg_stat_get_xact_tuples_returned('coupon_redemption'::regclass)
     + sum(pg_stat_get_xact_tuples_returned(indexrelid)) FROM pg_index WHERE indrelid = 'coupon_redemption'::regclass
@@ -25,6 +26,7 @@ BEGIN
     SELECT %s, i, 1, CASE WHEN i %% 7 = 0 THEN timestamptz '2101-01-01' END, CASE WHEN i %% 11 = 1 THEN now() END
     FROM generate_series(1, %s) i$fill$, coupon_of, redemptions);
 END $$;
+\set ECHO all
 CREATE VIEW looks AS
   WITH whole AS (SELECT count(*) + count(*) FILTER (WHERE hold_expires_at IS NOT NULL AND voided_at IS NULL) AS entries FROM coupon_redemption),
        one AS (SELECT count(*) + count(*) FILTER (WHERE hold_expires_at IS NOT NULL AND voided_at IS NULL) AS entries FROM coupon_redemption WHERE coupon_id = 7)

@@ -1,70 +1,86 @@
-/// How a function of the extension is called and its answer read (private).
+/// How functions of the extension are called: one call in a statement, or many in one (private).
 #ifndef COUPON_GUARD_SRC_CALL_HPP
 #define COUPON_GUARD_SRC_CALL_HPP
 
-#include <cstdint>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <coupon_guard/client.hpp>
+#include <coupon_guard/user_id.hpp>
 
 #include "pqxx_compat.hpp"
 
 namespace coupon_guard {
 
+/// How long a statement may wait for another transaction. It is set inside the statement, which is
+/// a transaction: so it takes no round trip, and leaves nothing behind in the session.
+struct lock_wait {
+    std::chrono::milliseconds at_most;
+    bool session_may_say_less; ///< the session's own lock_timeout holds if it is shorter
+};
+
 /// The call of one SQL function, put together argument by argument. Arguments go by name: a later
 /// version of the function may have more of them in between.
 class function_call {
   public:
-    function_call(const char *function, std::string_view schema);
+    /// `columns` are what is selected of its answer.
+    function_call(const char *function, std::string_view schema, std::string columns);
 
     /// The user's type picks the overload. These throw misuse for a value that no text can hold.
     function_call &user(const user_id &value);
     function_call &argument(const char *name, const char *sql_type, std::string_view value);
-    function_call &argument_if_given(const char *name, const char *sql_type,
-                                     const std::optional<std::string> &value);
     function_call &array_argument(const char *name, const char *element_type,
                                   const std::vector<std::string> &values);
+    /// One whose default is NULL.
+    function_call &argument_if_given(const char *name, const char *sql_type,
+                                     const std::optional<std::string> &value);
 
-    /// SELECT `columns` FROM the function. Throws what errors.hpp lists.
-    pqxx::result run(pqxx::transaction_base &transaction, const std::string &columns) const;
+    /// Runs the statement. Throws what errors.hpp lists.
+    pqxx::result run(pqxx::transaction_base &transaction,
+                     const std::optional<lock_wait> &wait = {}) const;
 
-    /// The same where one row must come.
-    pqxx::result run_for_one_row(pqxx::transaction_base &transaction,
-                                 const std::string &columns) const;
+    /// What calls must have in common to be made in one statement.
+    std::string kind() const;
+
+    /// False if a value may mean something else inside an array: see call.cpp.
+    bool fits_in_array() const noexcept;
+
+    /// What orders calls by what they lock: first the coupon, then the user.
+    std::string lock_order() const;
+
+    friend pqxx::result run_together(pqxx::transaction_base &transaction,
+                                     const std::vector<const function_call *> &calls,
+                                     const lock_wait &wait);
 
   private:
-    void begin_argument(const char *name);
-    std::string placeholder(const char *name, std::string_view value);
+    enum class form { absent, scalar, array };
+    struct named_value {
+        const char *name;
+        const char *sql_type; // of the array's elements
+        form shape;
+        std::vector<std::string> values;
 
-    std::string name_;
+        std::string type() const {
+            return shape == form::array ? sql_type + std::string{"[]"} : sql_type;
+        }
+    };
+
+    function_call &add(const char *name, const char *sql_type, form shape,
+                       std::vector<std::string> values);
+    std::string first_value_of(std::string_view name) const;
+
     std::string function_;
-    std::string arguments_;
-    std::vector<std::string> parameters_;
+    std::string columns_;
+    std::vector<named_value> arguments_;
 };
 
-/// A time as a number, because its text depends on DateStyle.
-std::string microseconds_of(const char *column);
-
-template <typename Value, typename Row>
-std::optional<Value> optional_column(const Row &row, const char *name) {
-    const auto &field = row[name];
-    if (field.is_null())
-        return std::nullopt;
-    return field.template as<Value>();
-}
-
-template <typename Row>
-std::optional<timestamp> time_column(const Row &row, const char *name) {
-    if (const auto at = optional_column<std::int64_t>(row, name))
-        return timestamp{std::chrono::microseconds{*at}};
-    return std::nullopt;
-}
-
-/// Throws unexpected_answer for a status that this version of the library does not know.
-status read_status(const std::optional<std::string> &name);
+/// Makes the calls, all of one kind, in one statement and in this order. Before the columns of each
+/// row stands the number of its call, from 1. Throws what errors.hpp lists: whichever call is to
+/// blame, none has been made.
+pqxx::result run_together(pqxx::transaction_base &transaction,
+                          const std::vector<const function_call *> &calls, const lock_wait &wait);
 
 } // namespace coupon_guard
 

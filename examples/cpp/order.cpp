@@ -32,8 +32,7 @@ std::string place_order(pqxx::connection &connection, std::int64_t user, const s
                              " AND request_id = " + request);
         status = earlier[0][0].as<std::string>();
     } else {
-        const auto coupon =
-            coupon_guard::redeem(transaction, user, code, {{}, request_id}, "promo");
+        const auto coupon = coupon_guard::redeem(transaction, user, code, {request_id}, "promo");
         status = to_string(coupon.status);
         std::string discount; // a refusal is a value: the order goes on without it
         if (coupon.redeemed())

@@ -20,7 +20,7 @@ int main(int argc, char **argv) {
         coupon_guard::client_options where;
         where.schema = "promo";
         coupon_guard::client client{"", where};
-        const auto answer = client.redeem(user, code, {{}, request_id});
+        const auto answer = client.redeem(user, code, {request_id});
         if (answer.redeemed())
             std::cout << "worth " << answer.terms.value_or("nothing") << '\n';
         else

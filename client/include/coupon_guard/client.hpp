@@ -16,7 +16,7 @@
 /// Given a request id, a connection lost at COMMIT is no riddle either: ask again, and get the one
 /// redemption (client::redeem() does so by itself):
 ///
-///     client.redeem(42, "SAVE10", {std::nullopt, "checkout-8f3a"}).replayed
+///     client.redeem(42, "SAVE10", {"checkout-8f3a"}).replayed
 ///
 /// No prepared statement and no session state is used, so that a pooler in transaction mode may
 /// stand in between.
@@ -72,10 +72,10 @@ redemption confirm(pqxx::transaction_base &transaction, std::int64_t redemption_
 bool void_redemption(pqxx::transaction_base &transaction, std::int64_t redemption_id,
                      const std::optional<std::string> &reason = {}, std::string_view schema = {});
 
-/// Redeems several coupons, all or none. If one is refused, those that could have been redeemed are
-/// `withheld`. Callers who name the codes in different orders do not deadlock. A request id stands
-/// for the codes together, in whatever order they are named when it is asked again. More than 1,000
-/// codes are misuse. All else as for redeem(). Since 0.1.0.
+/// Redeems the coupons of all these codes, or none. If one is refused, those that could have been
+/// redeemed are `withheld`. Callers who name the codes in different orders do not deadlock. A
+/// request id stands for the codes together, in whatever order they are named when it is asked
+/// again. More than 1,000 codes are misuse. All else as for redeem(). Since 0.1.0.
 redemptions redeem_coupons(pqxx::transaction_base &transaction, const user_id &user,
                            const std::vector<std::string> &codes,
                            const redeem_options &options = {}, std::string_view schema = {});

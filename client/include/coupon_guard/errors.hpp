@@ -16,6 +16,9 @@
 ///         connection_lost      it broke, or the server ended the session (08xxx, 57P01 to 57P05,
 ///                              25P03, 25P04), and nothing can have been redeemed
 ///         outcome_unknown      likewise, and nobody told whether the redemption happened
+///       not_sent               a group_client has not sent the request: its queue is full, the
+///       time
+///                              limit has passed, it is closed
 ///       unexpected_answer      the server's answer is none this version of the library can read
 #ifndef COUPON_GUARD_ERRORS_HPP
 #define COUPON_GUARD_ERRORS_HPP
@@ -99,6 +102,28 @@ class connection_lost : public connection_error {
 /// go through.
 class outcome_unknown : public connection_error {
     using connection_error::connection_error;
+};
+
+/// What a group_client says of a request that it has not sent, so that nothing can have been
+/// redeemed: the same request may be made again. Since 0.1.0.
+class not_sent : public error {
+  public:
+    enum class reason {
+        queue_full, ///< as many wait as may: do less, or later
+        time_limit, ///< it was not its turn within the time limit
+        closed,     ///< the group_client is being closed
+    };
+
+    explicit not_sent(reason why)
+        : error{why == reason::queue_full   ? "not sent: the queue is full"
+                : why == reason::time_limit ? "not sent: the time limit has passed"
+                                            : "not sent: the group_client is closed"}
+        , why_{why} {}
+
+    reason why() const noexcept { return why_; }
+
+  private:
+    reason why_;
 };
 
 class unexpected_answer : public error {

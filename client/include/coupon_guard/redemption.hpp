@@ -14,18 +14,18 @@ namespace coupon_guard {
 
 /// What may be asked for beyond the user and the code. Since 0.1.0.
 struct redeem_options {
-    /// JSON to keep with the redemption: an order number, a channel.
-    std::optional<std::string> metadata;
     /// The caller's own key of this request, one for each user and purpose ("checkout-8f3a"). The
     /// same user and request id get the first redemption again (`replayed`), so that asking again
     /// is harmless; `voided` if it has been given back since. Control characters are misuse.
-    std::optional<std::string> request_id;
+    std::optional<std::string> request_id = {};
+    /// JSON to keep with the redemption: an order number, a channel.
+    std::optional<std::string> metadata = {};
 };
 
 /// The same for a hold. Since 0.1.0.
 struct hold_options : redeem_options {
     /// How long to hold; none: the extension's default, 15 minutes.
-    std::optional<std::chrono::microseconds> ttl;
+    std::optional<std::chrono::microseconds> ttl = {};
 };
 
 /// A moment, to the microsecond as PostgreSQL keeps it.
@@ -53,21 +53,20 @@ struct redemption {
     bool held() const noexcept { return status == coupon_guard::status::held; }
 };
 
-/// One of several coupons. Since 0.1.0.
-struct stacked_redemption : redemption {
+/// One of the coupons of redeem_coupons(). Since 0.1.0.
+struct redemption_of_code : redemption {
     std::string code; ///< as it was asked for
 };
 
-/// The answer to a request for several coupons: all of them redeemed, or none by this request.
-/// Since 0.1.0.
+/// The answer of redeem_coupons(): all of them redeemed, or none by this request. Since 0.1.0.
 struct redemptions {
-    std::vector<stacked_redemption> coupons;
+    std::vector<redemption_of_code> coupons;
     int retries = 0;     ///< of the request as a whole, as in redemption
     int asked_again = 0; ///< likewise
 
     /// True if every one was redeemed; also if none was asked for.
     bool redeemed() const noexcept {
-        for (const stacked_redemption &each : coupons)
+        for (const redemption_of_code &each : coupons)
             if (!each.redeemed())
                 return false;
         return true;

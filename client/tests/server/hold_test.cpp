@@ -1,4 +1,4 @@
-/// Caps, holds, voids, several coupons at once, and looking: typed as they are in SQL.
+/// Caps, holds, voids, redeem_coupons() and check(): typed as they are in SQL.
 
 #include <chrono>
 

@@ -6,7 +6,7 @@
 
 #include <coupon_guard/client.hpp>
 
-#include "guarded_test.hpp"
+#include "lost_commit.hpp"
 
 namespace coupon_guard_tests {
 
@@ -15,26 +15,10 @@ namespace {
 using namespace coupon_guard;
 
 redeem_options with_id(const std::string &id) {
-    redeem_options options;
-    options.request_id = id;
-    return options;
+    return {id};
 }
 
-class RequestId : public GuardedTest {
-  protected:
-    /// The first `times` transactions that redeem are killed at COMMIT, when all but the commit
-    /// record is written. A sequence counts, for what it gives out no rollback takes back.
-    void kill_at_commit(int times) {
-        run("CREATE SEQUENCE commits;"
-            "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            " IF nextval('commits') <= " +
-            std::to_string(times) +
-            " THEN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60); END IF;"
-            " RETURN NULL; END $$;"
-            "CREATE CONSTRAINT TRIGGER die AFTER INSERT ON coupon_redemption"
-            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()");
-    }
-};
+class RequestId : public LostCommit {};
 
 TEST_F(RequestId, TheSameRequestGetsTheSameRedemption) {
     client guard{connection()};
@@ -165,28 +149,7 @@ TEST_F(RequestId, AnErrorWhileInDoubtIsNotTakenForTheAnswer) {
     }
 }
 
-/// A commit waits for a standby that does not exist: its record is written and nobody is told.
-class CommittedUntold : public RequestId {
-  protected:
-    // The sessions of the tests themselves must not wait for it.
-    std::string local() const { return connection() + " options='-c synchronous_commit=local'"; }
-    std::string waiting() const {
-        return "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-               " AND datname = current_database()";
-    }
-    void name_standbys(const std::string &names) {
-        run_sql(local(), "ALTER SYSTEM SET synchronous_standby_names = '" + names + "'");
-        run_sql(local(), "SELECT pg_reload_conf()");
-        wait_until(local(),
-                   "SELECT current_setting('synchronous_standby_names') = '" + names + "'");
-    }
-    void TearDown() override { name_standbys(""); }
-
-    void kill_the_one_that_has_committed() {
-        wait_until(local(), "SELECT EXISTS (SELECT " + waiting() + ")");
-        run_sql(local(), "SELECT pg_terminate_backend(pid) " + waiting());
-    }
-};
+class CommittedUntold : public UntoldCommit {};
 
 TEST_F(CommittedUntold, TheRedemptionIsFoundByAskingAgain) {
     name_standbys("nobody");

@@ -1,6 +1,6 @@
-// News of changes, for what backends remember outside the tables: sent to every backend of the
+// Messages of changes, for what backends cache of the tables: sent to every backend of the
 // database, this one too, at once and not with the commit. Whoever calls
-// AcceptInvalidationMessages() has then noted all news sent before.
+// AcceptInvalidationMessages() has then noted all that were sent before.
 #pragma once
 
 #include "catalog/catalog.hpp"

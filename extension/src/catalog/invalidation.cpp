@@ -1,10 +1,10 @@
-// The news travel as messages of the relation cache: that a coupon has changed, in the name of its
+// Messages of the relation cache: that a coupon has changed, in the name of its
 // table; that units came back, in the name of a relation that is there for nothing else, so that
 // nothing that a redemption needs is built anew for it.
 //
 // A standby gets no such messages: there nothing is remembered (coupon_cache.cpp).
 
-#include "catalog/news.hpp"
+#include "catalog/invalidation.hpp"
 
 namespace coupon_guard {
 namespace {

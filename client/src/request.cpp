@@ -1,0 +1,190 @@
+/// Everything that can be asked: the call, and how its answer is read.
+
+#include "request.hpp"
+
+#include <coupon_guard/client.hpp>
+
+namespace coupon_guard {
+
+namespace {
+
+// Times are asked for as numbers, because their text depends on DateStyle.
+constexpr char redemption_columns[] =
+    "status::text AS status, redemption_id, coupon_id, use_no, terms::text AS terms, replayed, "
+    "(extract(epoch FROM redeemed_at) * 1000000)::bigint AS redeemed_at_us";
+constexpr char hold_columns[] =
+    "status::text AS status, redemption_id, coupon_id, use_no, terms::text AS terms, replayed, "
+    "(extract(epoch FROM hold_expires_at) * 1000000)::bigint AS hold_expires_at_us";
+
+template <typename Value, typename Row>
+std::optional<Value> optional_column(const Row &row, const char *name) {
+    const auto &field = row[name];
+    if (field.is_null())
+        return std::nullopt;
+    return field.template as<Value>();
+}
+
+template <typename Row>
+std::optional<timestamp> time_column(const Row &row, const char *name) {
+    if (const auto at = optional_column<std::int64_t>(row, name))
+        return timestamp{std::chrono::microseconds{*at}};
+    return std::nullopt;
+}
+
+template <typename Row>
+status status_column(const Row &row) {
+    const auto name = optional_column<std::string>(row, "status").value_or("");
+    const auto known = parse_status(name);
+    if (!known)
+        throw unexpected_answer{"the server answered with the status \"" + name +
+                                "\", which this version of the library does not know"};
+    return *known;
+}
+
+template <typename Row>
+void read_common_columns(const Row &row, redemption &answer) {
+    answer.status = status_column(row);
+    answer.redemption_id = optional_column<std::int64_t>(row, "redemption_id");
+    answer.coupon_id = optional_column<std::int64_t>(row, "coupon_id");
+    answer.use_no = optional_column<std::int32_t>(row, "use_no");
+    answer.terms = optional_column<std::string>(row, "terms");
+    answer.replayed = optional_column<bool>(row, "replayed").value_or(false);
+}
+
+redemption read_redemption(const answer_rows &rows) {
+    const auto row = rows.only();
+    redemption answer;
+    read_common_columns(row, answer);
+    answer.redeemed_at = time_column(row, "redeemed_at_us");
+    return answer;
+}
+
+redemption read_hold(const answer_rows &rows) {
+    const auto row = rows.only();
+    redemption answer;
+    read_common_columns(row, answer);
+    answer.hold_expires_at = time_column(row, "hold_expires_at_us");
+    return answer;
+}
+
+redemptions read_redemptions(const answer_rows &rows) {
+    redemptions answer;
+    for (int at = 0; at < rows.size(); ++at) {
+        const auto row = rows[at];
+        redemption_of_code each;
+        each.code = row["code"].template as<std::string>();
+        read_common_columns(row, each);
+        each.redeemed_at = time_column(row, "redeemed_at_us");
+        answer.coupons.push_back(std::move(each));
+    }
+    return answer;
+}
+
+bool read_whether_voided(const answer_rows &rows) {
+    return rows.only()["void_redemption"].as<bool>();
+}
+
+availability read_availability(const answer_rows &rows) {
+    const auto row = rows.only();
+    availability answer;
+    answer.status = status_column(row);
+    answer.coupon_id = optional_column<std::int64_t>(row, "coupon_id");
+    answer.remaining_uses = optional_column<std::int32_t>(row, "remaining_uses");
+    answer.remaining_units = optional_column<std::int64_t>(row, "remaining_units");
+    return answer;
+}
+
+void add_options(function_call &call, const redeem_options &options) {
+    call.argument_if_given("request_id", "text", options.request_id)
+        .argument_if_given("metadata", "jsonb", options.metadata);
+}
+
+template <typename Answer>
+Answer run(pqxx::transaction_base &transaction, const request<Answer> &asked) {
+    return asked.read(answer_rows{asked.call.run(transaction)});
+}
+
+} // namespace
+
+request<redemption> redeem_request(const user_id &user, std::string_view code,
+                                   const redeem_options &options, std::string_view schema) {
+    function_call call{"redeem_coupon", schema, redemption_columns};
+    call.user(user).argument("code", "text", code);
+    add_options(call, options);
+    return {std::move(call), read_redemption, options.request_id.has_value()};
+}
+
+request<redemption> hold_request(const user_id &user, std::string_view code,
+                                 const hold_options &options, std::string_view schema) {
+    function_call call{"hold_coupon", schema, hold_columns};
+    call.user(user).argument("code", "text", code);
+    if (options.ttl)
+        call.argument("ttl", "interval", std::to_string(options.ttl->count()) + " microseconds");
+    add_options(call, options);
+    return {std::move(call), read_hold, options.request_id.has_value()};
+}
+
+request<redemption> confirm_request(std::int64_t redemption_id, std::string_view schema) {
+    function_call call{"confirm_hold", schema, redemption_columns};
+    call.argument("redemption_id", "bigint", std::to_string(redemption_id));
+    return {std::move(call), read_redemption, true};
+}
+
+request<bool> void_request(std::int64_t redemption_id, const std::optional<std::string> &reason,
+                           std::string_view schema) {
+    function_call call{"void_redemption", schema, "void_redemption"};
+    call.argument("redemption_id", "bigint", std::to_string(redemption_id))
+        .argument_if_given("reason", "text", reason);
+    return {std::move(call), read_whether_voided, false};
+}
+
+request<redemptions> redeem_coupons_request(const user_id &user,
+                                            const std::vector<std::string> &codes,
+                                            const redeem_options &options,
+                                            std::string_view schema) {
+    function_call call{"redeem_coupons", schema, std::string{"code, "} + redemption_columns};
+    call.user(user).array_argument("codes", "text", codes);
+    add_options(call, options);
+    return {std::move(call), read_redemptions, options.request_id.has_value()};
+}
+
+request<availability> check_request(const user_id &user, std::string_view code,
+                                    std::string_view schema) {
+    function_call call{"check_coupon", schema,
+                       "status::text AS status, coupon_id, remaining_uses, remaining_units"};
+    call.user(user).argument("code", "text", code);
+    return {std::move(call), read_availability, true};
+}
+
+redemption redeem(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
+                  const redeem_options &options, std::string_view schema) {
+    return run(transaction, redeem_request(user, code, options, schema));
+}
+
+redemption hold(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
+                const hold_options &options, std::string_view schema) {
+    return run(transaction, hold_request(user, code, options, schema));
+}
+
+redemption confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id,
+                   std::string_view schema) {
+    return run(transaction, confirm_request(redemption_id, schema));
+}
+
+bool void_redemption(pqxx::transaction_base &transaction, std::int64_t redemption_id,
+                     const std::optional<std::string> &reason, std::string_view schema) {
+    return run(transaction, void_request(redemption_id, reason, schema));
+}
+
+redemptions redeem_coupons(pqxx::transaction_base &transaction, const user_id &user,
+                           const std::vector<std::string> &codes, const redeem_options &options,
+                           std::string_view schema) {
+    return run(transaction, redeem_coupons_request(user, codes, options, schema));
+}
+
+availability check(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
+                   std::string_view schema) {
+    return run(transaction, check_request(user, code, schema));
+}
+
+} // namespace coupon_guard
