@@ -121,14 +121,14 @@ bool lock_coupon_at_once(const installation &guard, int64 id, LockTupleMode mode
     return until_decided([&] { return try_to_lock(guard, id, mode, LockWaitSkip); });
 }
 
-status judge_coupon(const coupon_row &coupon, TimestampTz moment) {
+coupon_status judge_coupon(const coupon_row &coupon, TimestampTz moment) {
     if (!coupon.active)
-        return status::inactive;
+        return coupon_status::inactive;
     if (moment < coupon.starts_at)
-        return status::not_started;
+        return coupon_status::not_started;
     if (moment >= coupon.expires_at)
-        return status::expired;
-    return status::redeemed;
+        return coupon_status::expired;
+    return coupon_status::redeemed;
 }
 
 } // namespace coupon_guard

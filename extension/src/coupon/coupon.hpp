@@ -38,6 +38,6 @@ bool lock_coupon(const installation &guard, int64 id, LockTupleMode mode);
 bool lock_coupon_at_once(const installation &guard, int64 id, LockTupleMode mode);
 
 // redeemed if the coupon may be redeemed at this moment, else the reason why not.
-status judge_coupon(const coupon_row &coupon, TimestampTz moment);
+coupon_status judge_coupon(const coupon_row &coupon, TimestampTz moment);
 
 } // namespace coupon_guard

@@ -30,7 +30,7 @@ outcome take_over_expired_hold(const installation &guard, int64 coupon_id, Times
     bool has_busy = false;
     redemption busy;
     while (!is_yes(result) && next_row(scan)) {
-        rival other;
+        rival_transaction other;
         if (find_rival(scan, dirty, other)) {
             result = hangs_on(other);
             continue;
@@ -48,7 +48,7 @@ outcome take_over_expired_hold(const installation &guard, int64 coupon_id, Times
         }
     }
     end_scan(scan);
-    if (result.verdict != verdict::no || !has_busy)
+    if (!is_no(result) || !has_busy)
         return result;
     // Only such are left that somebody has locked.
     if (!may_wait)
@@ -79,7 +79,7 @@ outcome find_row_in_progress(const installation &guard, int64 coupon_id) {
     outcome result = decided(false);
     while (!is_undecided(result) && next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
-        rival other;
+        rival_transaction other;
         if (find_rival(scan, dirty, other))
             result = hangs_on(other);
     }

@@ -89,7 +89,7 @@ outcome find_request(const installation &guard, const user_id &user, const reque
                                        keys, lengthof(keys));
     outcome result = decided(false);
     if (next_row(scan)) {
-        rival other;
+        rival_transaction other;
         result = find_rival(scan, dirty, other) ? hangs_on(other) : decided(true);
         if (is_yes(result))
             depend_on_row(scan);

@@ -41,7 +41,7 @@ uses_of_user judge_uses(const ledger_columns &columns, const SnapshotData &dirty
                         int32 limit, const request_id *request, TimestampTz moment) {
     uses_of_user seen = {};
     int32 in_progress = 0;
-    rival first_rival = {};
+    rival_transaction first_rival = {};
     int64 above = int64{limit} + 1; // the use number seen before, so the next one higher
     int64 last_rival = PG_INT64_MAX;
     bool has_free = false; // a number up to limit that no row has, while no row is beyond limit
@@ -55,7 +55,7 @@ uses_of_user judge_uses(const ledger_columns &columns, const SnapshotData &dirty
     while (above > 1 && next_row(scan, BackwardScanDirection)) {
         redemption found = read_redemption(columns, scan);
         Assert(rows_read == 0 || found.use_no <= above); // the index is read from its end
-        rival other;
+        rival_transaction other;
         if (find_rival(scan, dirty, other)) {
             if (in_progress == 0)
                 first_rival = other;

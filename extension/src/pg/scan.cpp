@@ -127,7 +127,7 @@ ScanKeyData equals_char(AttrNumber index_column, char value) {
     return key;
 }
 
-bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival &found) {
+bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival_transaction &found) {
     found.transaction = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
     if (!TransactionIdIsValid(found.transaction))
         return false;

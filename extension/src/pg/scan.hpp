@@ -57,7 +57,7 @@ ScanKeyData equals_char(AttrNumber index_column, char value);
 
 // Whether another transaction, still open, writes the row at hand, which a scan by a dirty
 // snapshot (SnapshotDirty) has found; and which.
-bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival &found);
+bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival_transaction &found);
 
 // Tells one state of a row from another: differs if it is another version, if a transaction has
 // begun or ended changing it or locked it, or if such a one has been rolled back.

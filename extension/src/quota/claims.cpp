@@ -99,7 +99,7 @@ taking take_from_expired_hold(const installation &guard, const request_for_units
 taking take_by_counting_or_from_hold(const installation &guard, const request_for_units &asked) {
     bool is_beyond = false;
     taking result = take_by_counting(guard, asked, is_beyond);
-    if (result.end.verdict != verdict::no)
+    if (!is_no(result.end))
         return result;
     if (!is_beyond && asked.least > 1 &&
         count_remaining_units(guard, asked.from, asked.moment) < asked.least)
@@ -118,7 +118,7 @@ taking take_units(const installation &guard, const request_for_units &asked) {
                                                   : take_from_expired_hold(guard, asked, true);
     if (reason == shortage::needs_holds) {
         result = take_from_expired_hold(guard, asked, false);
-        if (result.end.verdict == verdict::no) // a rival was faster
+        if (is_no(result.end)) // a rival was faster
             result.end = look_again();
     }
     return result;
@@ -146,7 +146,7 @@ outcome take_claim(const installation &guard, const claim &wanted, TimestampTz m
     int64 missing = wanted.amount - units_to_spare(guard, id);
     taking result = take_units(
         guard, {wanted.from, missing, units_to_take(guard, id, missing), moment, contended});
-    if (result.end.verdict == verdict::no && may_remember_sold_out(guard))
+    if (is_no(result.end) && may_remember_sold_out(guard))
         remember_too_few(id, wanted.amount, rules_of(id).first_hold_deadline(guard, id.owner_id),
                          returns);
     if (!is_yes(result.end))

@@ -64,7 +64,7 @@ outcome find_anchor(const installation &guard, const quota_id &id) {
     while (!is_yes(result) && next_row(scan)) {
         if (!is_current(guard, read_stripe(guard, scan)))
             continue;
-        rival other;
+        rival_transaction other;
         bool has_rival = find_rival(scan, dirty, other);
         bool is_new = TransactionIdIsValid(dirty.xmin);
         if (has_rival && (is_new || is_being_deleted(scan, dirty)))
@@ -83,7 +83,7 @@ bool wait_for_anchor(const installation &guard, const quota_id &id) {
 // Deletes the stripe at hand, or says what hinders that.
 void delete_at_hand(const installation &guard, const index_scan &scan, const SnapshotData &dirty,
                     outcome &result) {
-    rival other;
+    rival_transaction other;
     if (find_rival(scan, dirty, other))
         result = hangs_on(other);
     else if (!delete_stripe(guard, scan.table, scan.row->tts_tid) && is_yes(result))

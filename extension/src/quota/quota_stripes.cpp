@@ -73,7 +73,7 @@ bool add_to_free_stripe(const installation &guard, const quota_id &id, int64 amo
     index_scan scan = begin_dirty_quota_scan(guard, dirty, keys);
     bool added = false;
     while (!added && next_row(scan)) {
-        rival other;
+        rival_transaction other;
         if (find_rival(scan, dirty, other))
             continue;
         stripe_row found = read_stripe(guard, scan);

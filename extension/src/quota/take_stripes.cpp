@@ -70,7 +70,7 @@ struct stripe_scan {
     int64 free;        // units of stripes that nobody is changing
     int64 in_progress; // units, at the most, of the others
     bool has_rival;
-    struct rival rival;
+    rival_transaction rival;
     bool has_busy; // a stripe with enough that somebody has locked, or changed just now
     stripe_row busy;
     uint64 fingerprint;
@@ -123,7 +123,8 @@ struct rival_stripe {
     int32 stripe;
     int64 most;
 };
-void add_rival(stripe_scan &seen, rival_stripe &last, const stripe_row &found, const rival &other) {
+void add_rival(stripe_scan &seen, rival_stripe &last, const stripe_row &found,
+               const rival_transaction &other) {
     if (!seen.has_rival) // not all wait for the same one
         seen.rival = other;
     if (!seen.has_rival || last.stripe != found.stripe)
@@ -144,7 +145,7 @@ stripe_scan scan_stripes(const installation &guard, index_scan &scan, const Snap
         stripe_row found = read_stripe(guard, scan);
         states = combine(states, state_of_row(scan, dirty));
         seen.has_home |= found.stripe == wanted.home;
-        rival other;
+        rival_transaction other;
         bool has_rival = find_rival(scan, dirty, other);
         if (!is_current(guard, found)) { // of no use, whoever has it: but it may be set up anew
             found.remaining = 0;

@@ -11,7 +11,7 @@ coupon_check check_coupon(const installation &guard, const user_id &user, const 
     memset(&check, 0, sizeof check);
     check.has_coupon = find_coupon(guard, key, check.coupon);
     if (!check.has_coupon) {
-        check.status = status::not_found;
+        check.status = coupon_status::not_found;
         return check;
     }
     TimestampTz now = GetCurrentTimestamp();
@@ -20,13 +20,13 @@ coupon_check check_coupon(const installation &guard, const user_id &user, const 
     if (is_capped(check.coupon))
         check.remaining_units = count_remaining_units(guard, cap_of(check.coupon), now);
     check.status = judge_coupon(check.coupon, now);
-    if (has.has_live_hold || (check.status == status::redeemed && has.has_hold))
-        check.status = status::redeemed;
-    else if (check.status == status::redeemed && check.remaining_uses == 0)
-        check.status = status::already_redeemed;
-    else if (check.status == status::redeemed && is_capped(check.coupon) &&
+    if (has.has_live_hold || (check.status == coupon_status::redeemed && has.has_hold))
+        check.status = coupon_status::redeemed;
+    else if (check.status == coupon_status::redeemed && check.remaining_uses == 0)
+        check.status = coupon_status::already_redeemed;
+    else if (check.status == coupon_status::redeemed && is_capped(check.coupon) &&
              check.remaining_units == 0)
-        check.status = status::sold_out;
+        check.status = coupon_status::sold_out;
     return check;
 }
 

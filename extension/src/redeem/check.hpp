@@ -10,7 +10,7 @@ namespace coupon_guard {
 // What redeem() would answer to this user now, and what is left. Changes and locks nothing, waits
 // for nobody: transactions still open count as if they had not begun.
 struct coupon_check {
-    enum status status;
+    coupon_status status;
     bool has_coupon;
     coupon_row coupon;
     int32 remaining_uses;  // of this user; meaningful if the coupon has a limit per user

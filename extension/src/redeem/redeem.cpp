@@ -83,7 +83,7 @@ outcome use_hold(const redeem_round &at, redemption hold) {
         return look_again();
     hold.hold_expires_at = deadline;
     at.answer.is_replayed = is_live;
-    return end_with(at.answer, status::held, hold);
+    return end_with(at.answer, coupon_status::held, hold);
 }
 
 // What one redemption of the coupon claims, in the order of claims; how many.
@@ -119,14 +119,14 @@ outcome replay(const redeem_round &at, const redemption &made) {
         return confirm(at, made);
     answer.is_replayed = true;
     if (is_over || made.has_lapsed)
-        return end_with(answer, status::expired);
+        return end_with(answer, coupon_status::expired);
     if (made.is_voided)
-        return end_with(answer, status::voided, made);
-    return end_with(answer, is_hold(made) ? status::held : status::redeemed, made);
+        return end_with(answer, coupon_status::voided, made);
+    return end_with(answer, is_hold(made) ? coupon_status::held : coupon_status::redeemed, made);
 }
 
 // The coupon cannot be redeemed now; a hold that was placed while it could is honoured.
-outcome refuse(const redeem_round &at, status reason) {
+outcome refuse(const redeem_round &at, coupon_status reason) {
     if (!wants_hold(at)) {
         uses_of_user seen = read_uses(at);
         if (seen.has_hold && seen.latest.hold_expires_at > at.now)
@@ -145,7 +145,7 @@ outcome take_claims_for(const redeem_round &at, const claim *claims, int count) 
         return decided(false);
     outcome end = take_claims(at.guard, claims, count, at.now, at.contended, refused);
     // The user's other call may have had the last unit meanwhile.
-    if (end.verdict == verdict::no && !is_free(read_uses(at)))
+    if (is_no(end) && !is_free(read_uses(at)))
         return look_again();
     return end;
 }
@@ -159,7 +159,7 @@ outcome redeem_new(const redeem_round &at, int32 use_no) {
         if (is_undecided(end))
             return end;
         if (!is_yes(end))
-            return end_with(at.answer, status::sold_out);
+            return end_with(at.answer, coupon_status::sold_out);
     }
     const new_redemption wanted = {
         coupon.id,
@@ -177,7 +177,8 @@ outcome redeem_new(const redeem_round &at, int32 use_no) {
         bool may_be_capped = is_capped(coupon) || has_changed_coupons();
         if (may_be_capped && !catalog_of(at.guard).ledger_plan.inserts_plainly)
             settle_new_use(at.guard, cap_of(coupon.id), before);
-        return end_with(at.answer, wants_hold(at) ? status::held : status::redeemed, made);
+        return end_with(at.answer, wants_hold(at) ? coupon_status::held : coupon_status::redeemed,
+                        made);
     }
     keep_unused_claims(at.guard, claims, count);
     return look_again();
@@ -192,7 +193,7 @@ outcome redeem_judged(const redeem_round &at) {
     if (is_undecided(seen.is_allowed))
         return seen.is_allowed;
     if (!is_yes(seen.is_allowed))
-        return end_with(at.answer, status::already_redeemed, seen.latest);
+        return end_with(at.answer, coupon_status::already_redeemed, seen.latest);
     return redeem_new(at, seen.free_use_no);
 }
 
@@ -219,9 +220,9 @@ outcome play_round(const installation &guard, const redeem_request &request, boo
             return replay(at, made);
     }
     if (!answer.has_coupon)
-        return end_with(answer, status::not_found);
-    status judged = judge_coupon(answer.coupon, at.now);
-    return judged == status::redeemed ? redeem_judged(at) : refuse(at, judged);
+        return end_with(answer, coupon_status::not_found);
+    coupon_status judged = judge_coupon(answer.coupon, at.now);
+    return judged == coupon_status::redeemed ? redeem_judged(at) : refuse(at, judged);
 }
 
 } // namespace

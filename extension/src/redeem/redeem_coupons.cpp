@@ -61,7 +61,7 @@ void withhold(redeem_answer *answers, int count) {
     for (int i = 0; i < count; i++) {
         if (!is_undone(answers[i]))
             continue;
-        answers[i].status = status::withheld;
+        answers[i].status = coupon_status::withheld;
         answers[i].has_redemption = false;
     }
 }

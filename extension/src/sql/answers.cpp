@@ -7,36 +7,39 @@ namespace {
 
 // ---- the exit ---------------------------------------------------------------------------------
 
-constexpr uint32 bit(status what) {
+constexpr uint32 bit(coupon_status what) {
     return uint32{1} << static_cast<int>(what);
 }
 
-constexpr uint32 refusals = bit(status::not_found) | bit(status::inactive) |
-                            bit(status::not_started) | bit(status::expired) |
-                            bit(status::already_redeemed) | bit(status::sold_out);
+constexpr uint32 refusals = bit(coupon_status::not_found) | bit(coupon_status::inactive) |
+                            bit(coupon_status::not_started) | bit(coupon_status::expired) |
+                            bit(coupon_status::already_redeemed) | bit(coupon_status::sold_out);
 
 // What each function may answer, as docs/reference.md has it.
 [[maybe_unused]] uint32 answers_of(called function) {
     switch (function) {
     case called::redeem_coupon:
     case called::redeem_coupon_strict:
-        return refusals | bit(status::redeemed) | bit(status::voided);
+        return refusals | bit(coupon_status::redeemed) | bit(coupon_status::voided);
     case called::redeem_coupons:
-        return refusals | bit(status::redeemed) | bit(status::voided) | bit(status::withheld);
+        return refusals | bit(coupon_status::redeemed) | bit(coupon_status::voided) |
+               bit(coupon_status::withheld);
     case called::hold_coupon:
-        return refusals | bit(status::held) | bit(status::redeemed) | bit(status::voided);
+        return refusals | bit(coupon_status::held) | bit(coupon_status::redeemed) |
+               bit(coupon_status::voided);
     case called::confirm_hold:
-        return bit(status::redeemed) | bit(status::expired) | bit(status::voided);
+        return bit(coupon_status::redeemed) | bit(coupon_status::expired) |
+               bit(coupon_status::voided);
     case called::void_redemption:
-        return bit(status::voided);
+        return bit(coupon_status::voided);
     case called::check_coupon:
-        return refusals | bit(status::redeemed);
+        return refusals | bit(coupon_status::redeemed);
     }
     return 0;
 }
 
 // Every answer comes through here, once, before it is given or raised.
-void leave(called function, status what) {
+void leave(called function, coupon_status what) {
     Assert((answers_of(function) & bit(what)) != 0);
     (void)function;
     (void)what;
@@ -92,7 +95,7 @@ answer_shape<answer_column_count> redeem_answer_shape = {
 answer_shape<answer_column_count> hold_answer_shape = redeem_answer_shape;
 answer_shape<4> check_answer_shape = {{InvalidOid, INT8OID, INT4OID, INT8OID}, 0};
 
-Datum value_of(const catalog &tables, status what) {
+Datum value_of(const catalog &tables, coupon_status what) {
     return ObjectIdGetDatum(tables.status_values[static_cast<int>(what)]);
 }
 
@@ -168,7 +171,7 @@ void answer_rows(FunctionCallInfo call, const installation &guard, const redeem_
 }
 
 Datum answer_void(bool is_voided) {
-    leave(called::void_redemption, status::voided);
+    leave(called::void_redemption, coupon_status::voided);
     return BoolGetDatum(is_voided);
 }
 

@@ -60,7 +60,7 @@ void append_rows(const installation &guard, const claim &taken, const char *user
                                        false};
         redemption made;
         if (!append_redemption(guard, wanted, made))
-            ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
+            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                             errmsg("each call wants a user of its own")));
     }
 }
