@@ -13,7 +13,6 @@
 
 #include "exit_status.hpp"
 #include "os/interruption.hpp"
-#include "place/postgres_programs.hpp"
 #include "place/race_database.hpp"
 #include "place/requirements.hpp"
 #include "place/throwaway_server.hpp"

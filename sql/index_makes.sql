@@ -30,6 +30,7 @@ SELECT i.indexrelid::regclass AS index, i.indrelid::regclass AS of_table, CASE W
 SELECT index, uniqueness, keys, predicate FROM ours ORDER BY of_table::text, index::text;
 
 -- Each of them otherwise: one key column at a time ...
+\set ECHO none
 CREATE TEMP TABLE otherwise (make text, definition text, drop text);
 INSERT INTO otherwise
 SELECT make, format('CREATE %s INDEX other ON %s (%s) %s', uniqueness, of_table,
@@ -82,7 +83,7 @@ SELECT make, replace(replace(replace(replace(template, '{unique}', uniqueness), 
    AND NOT (make = 'uniqueness' AND uniqueness = '') AND NOT (make = 'fewer columns' AND cardinality(keys) = 1)
    AND NOT (make IN ('deferrable', 'deferred') AND (uniqueness = '' OR predicate <> ''))
    AND NOT (template LIKE '%UNIQUE INDEX%' AND uniqueness = '');
-
+\set ECHO all
 SELECT make, string_agg(DISTINCT pg_temp.after(drop || '; ' || definition), ', ') AS alone, string_agg(DISTINCT pg_temp.after(definition), ', ') AS beside
   FROM otherwise WHERE NOT (definition LIKE '%und-x-icu%' AND NOT EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu')) GROUP BY make ORDER BY make;
 

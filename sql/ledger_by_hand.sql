@@ -3,7 +3,10 @@
 CREATE EXTENSION coupon_guard;
 SET coupon_guard.quota_stripes = 2;
 INSERT INTO coupon (id, code, max_redemptions, max_per_user) VALUES (1, 'FIVE', 5, NULL), (2, 'FREE', NULL, 1), (3, 'ONE', 1, 1), (4, 'TWO', 2, 1);
-CREATE VIEW state AS SELECT code, redeemed, held, voided, remaining_units, (SELECT sum(q.remaining) FROM coupon_quota q WHERE q.owner_id = u.coupon_id) AS quota FROM coupon_usage u ORDER BY code;
+-- Of each coupon: code, redeemed, held, voided, remaining units, those in the quota
+CREATE VIEW state AS
+SELECT string_agg(format('%s %s %s %s %s %s', code, redeemed, held, voided, coalesce(remaining_units::text, '-'),
+         coalesce((SELECT sum(q.remaining) FROM coupon_quota q WHERE q.owner_id = u.coupon_id)::text, '-')), ', ' ORDER BY code) FROM coupon_usage u;
 
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT 1, 'u' || i, 1 FROM generate_series(1, 3) i;
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no, voided_at) VALUES (1, 'u4', 1, now());

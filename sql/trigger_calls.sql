@@ -87,6 +87,7 @@ BEGIN
 END $$;
 DELETE FROM coupon WHERE code = 'SPARE';
 ROLLBACK;
+\set ECHO none
 DO $$
 DECLARE
   call record;
@@ -130,6 +131,7 @@ BEGIN
     END LOOP;
   END LOOP;
 END $$;
+\set ECHO all
 SELECT home, is_namesake, string_agg(DISTINCT outcome, ', ' ORDER BY outcome) AS outcomes FROM called WHERE outcome <> 'no such trigger' GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT count(*) > 1000 AS many FROM called WHERE outcome <> 'no such trigger';
 

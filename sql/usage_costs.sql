@@ -26,7 +26,6 @@ BEGIN
     SELECT %s, i, 1, CASE WHEN i %% 7 = 0 THEN timestamptz '2101-01-01' END, CASE WHEN i %% 11 = 1 THEN now() END
     FROM generate_series(1, %s) i$fill$, coupon_of, redemptions);
 END $$;
-\set ECHO all
 CREATE VIEW looks AS
   WITH whole AS (SELECT count(*) + count(*) FILTER (WHERE hold_expires_at IS NOT NULL AND voided_at IS NULL) AS entries FROM coupon_redemption),
        one AS (SELECT count(*) + count(*) FILTER (WHERE hold_expires_at IS NOT NULL AND voided_at IS NULL) AS entries FROM coupon_redemption WHERE coupon_id = 7)
@@ -36,6 +35,7 @@ CREATE VIEW looks AS
          pg_temp.reads('SELECT u.* FROM coupon c JOIN coupon_usage u ON u.coupon_id = c.id WHERE c.code_key = ''code7''') <= one.entries AS by_code_key,
          pg_temp.reads('SELECT * FROM coupon_guard_verify()') <= (SELECT count(*) FROM coupon_redemption) AS everything_checked
   FROM one, whole;
+\set ECHO all
 
 -- 200 coupons, and rows of all of them
 CALL pg_temp.fill(200, 20000, '1 + i % 200');

@@ -53,7 +53,7 @@ class Databases:
 
 
 def run_schema(database, files):
-    """Runs files of bench/schema and rivals, in this order."""
+    """Runs files of bench/schema and rivals that are scripts for psql, in this order."""
     for name in files:
         path = HERE / "schema" / f"{name}.sql"
         psql(database, (path if path.exists() else RIVALS / f"{name}.sql").read_text())

@@ -5,8 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "embedded.hpp"
 #include "report/forms.hpp"
-#include "report/sentences.hpp"
 #include "report/tables.hpp"
 
 namespace coupon_race {
@@ -142,7 +142,7 @@ json page_data(const race_report &report) {
     const latency_scale scale = latency_scale_of(report);
     json object{{"version", COUPON_GUARD_VERSION},
                 {"scenario", report.raced->name},
-                {"scene", scene_of(report)},
+                {"scene", report.raced->scene(report.settings)},
                 {"server", server_text(report.server)},
                 {"started_at", report.started_at},
                 {"seed", std::to_string(report.seed)}, // a script's numbers have 53 bits
@@ -175,7 +175,7 @@ std::string for_a_script_element(const json &data) {
 } // namespace
 
 std::string as_html(const race_report &report) {
-    std::string page{page_template()};
+    std::string page = embedded("page.html");
     page.replace(page.find(page_data_mark), page_data_mark.size(),
                  for_a_script_element(page_data(report)));
     return page;

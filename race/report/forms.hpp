@@ -13,6 +13,11 @@ namespace coupon_race {
 /// A heading, a table, the latencies, and what was seen in plain sentences.
 std::string as_text(const race_report &report, charset characters, bool colour);
 
+/// "PostgreSQL 15.20, a throw-away server, fsync on, ..."
+std::string server_text(const server_description &server);
+/// What was seen, one line a sentence.
+std::string conclusions(const race_report &report);
+
 /// The same figures, and the settings they were made with: JSON, pretty-printed, with a line end.
 /// Durations are in milliseconds.
 std::string as_json(const race_report &report);
@@ -22,9 +27,7 @@ std::string as_json(const race_report &report);
 /// charts: of each strategy at most `most_entries` attempts are shown one by one.
 std::string as_html(const race_report &report);
 
-/// The page without its data; made from page/ and Chart.js when this is built.
-std::string_view page_template();
-/// Where in it the data belong, as JSON without "<".
+/// Where in the embedded page its data belong, as JSON without "<".
 inline constexpr std::string_view page_data_mark = "{{race}}";
 
 inline double milliseconds(duration value) {

@@ -144,7 +144,7 @@ class checkout : public sale {
 } // namespace
 
 bool walks_away(const race_settings &settings, std::uint64_t seed, std::int64_t buyer) {
-    return sale::drawn_for(seed, buyer) < settings.walk_away_rate;
+    return drawn_for(seed, buyer) < settings.walk_away_rate;
 }
 
 std::unique_ptr<scenario> make_checkout() {

@@ -4,9 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "scenario/crowd.hpp"
+#include "scenario/clients.hpp"
 #include "scenario/scenario.hpp"
-#include "scenario/session.hpp"
 #include "words.hpp"
 
 namespace coupon_race {

@@ -175,7 +175,7 @@ class drop : public sale {
 } // namespace
 
 fate fate_of(const race_settings &settings, std::uint64_t seed, std::int64_t buyer) {
-    const double drawn = sale::drawn_for(seed, buyer);
+    const double drawn = drawn_for(seed, buyer);
     if (drawn < settings.rollback_rate)
         return fate::roll_back;
     if (drawn < settings.rollback_rate + settings.kill_rate / 2)

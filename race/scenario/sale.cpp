@@ -53,7 +53,7 @@ judgement sale::judged_sale(const race_result &result, std::int64_t cap, finding
                      counted);
 }
 
-double sale::drawn_for(std::uint64_t seed, std::int64_t buyer) {
+double drawn_for(std::uint64_t seed, std::int64_t buyer) {
     std::seed_seq mixed{seed, seed >> 32, static_cast<std::uint64_t>(buyer)};
     std::mt19937_64 random{mixed};
     return std::uniform_real_distribution<double>{0, 1}(random);

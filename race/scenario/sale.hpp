@@ -5,9 +5,8 @@
 
 #include <functional>
 
-#include "scenario/crowd.hpp"
+#include "scenario/clients.hpp"
 #include "scenario/scenario.hpp"
-#include "scenario/session.hpp"
 
 namespace coupon_race {
 
@@ -25,12 +24,10 @@ class sale : public scenario {
     /// Two findings of the scenario's own, the first always "over the cap", and those that sales
     /// share.
     static judgement judged_sale(const race_result &result, std::int64_t cap, finding second);
-
-    /// A number from 0 to 1, the same for the same buyer and seed.
-    static double drawn_for(std::uint64_t seed, std::int64_t buyer);
-    friend fate fate_of(const race_settings &, std::uint64_t, std::int64_t);
-    friend bool walks_away(const race_settings &, std::uint64_t, std::int64_t);
 };
+
+/// A number from 0 to 1, the same for the same buyer and seed.
+double drawn_for(std::uint64_t seed, std::int64_t buyer);
 
 } // namespace coupon_race
 

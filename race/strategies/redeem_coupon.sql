@@ -15,5 +15,5 @@ SELECT count(*) FROM coupon_redemption WHERE void_reason = 'hold expired';
 -- [broken]
 SELECT (SELECT count(*) FROM coupon_guard_verify()) +
   (SELECT count(*) FROM coupon c WHERE max_redemptions <>
-    (SELECT sum(remaining) FROM coupon_quota WHERE coupon_id = c.id) +
+    (SELECT sum(remaining) FROM coupon_quota WHERE owner_id = c.id AND kind = 'c') +
     (SELECT count(*) FROM coupon_redemption WHERE coupon_id = c.id AND voided_at IS NULL));

@@ -2,10 +2,10 @@
 
 #include <cctype>
 #include <sstream>
-#include <stdexcept>
 
 #include <coupon_guard/client.hpp>
 
+#include "embedded.hpp"
 #include "pqxx_compat.hpp"
 #include "sql_quoting.hpp"
 
@@ -37,12 +37,8 @@ std::optional<std::int64_t> id_if(bool granted, const Answer &got, bool alone) {
 strategy::strategy(const std::string &file, bool promises_once_per_user)
     : name_{file.substr(file.rfind('/') + 1)}
     , promises_once_per_user_{promises_once_per_user} {
-    for (const std::string &each : {std::string{"shop"}, file}) {
-        const std::optional<std::string> text = rival_file(each);
-        if (!text)
-            throw std::logic_error{"there is no rivals/" + each + ".sql"};
-        read(*text);
-    }
+    read(embedded("shop.sql"));
+    read(embedded(file + ".sql"));
 }
 
 /// What is read later takes the place of what was there.

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include <pqxx/pqxx>
+#include <pqxx/transaction_base>
 
 #include "race_log.hpp"
 
@@ -120,9 +120,6 @@ class guarded_strategy : public strategy {
   private:
     bool alone_;
 };
-
-/// The text of a file in rivals/; nothing if there is none of that name. Part of the program.
-std::optional<std::string> rival_file(const std::string &name);
 
 } // namespace coupon_race
 

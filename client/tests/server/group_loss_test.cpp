@@ -4,7 +4,6 @@
 #include <atomic>
 #include <functional>
 #include <future>
-#include <iostream>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -168,11 +167,13 @@ class GroupStorm : public Group {
         EXPECT_GT(found_.redeemed.size(), static_cast<std::size_t>(threads * requests / 2));
         EXPECT_GT(found_.unknown.size(), 0u);
         EXPECT_EQ(verify(), "0");
-        std::cout << "redeemed " << found_.redeemed.size() << " (asked again " << asked_again_
-                  << ", replayed " << replayed_ << "), unknown " << found_.unknown.size()
-                  << ", not made " << found_.nothing_happened.size() << ", in "
-                  << ask("SELECT count(DISTINCT xmin::text) FROM coupon_redemption")
-                  << " transactions\n";
+        RecordProperty("redeemed", static_cast<int>(found_.redeemed.size()));
+        RecordProperty("unknown", static_cast<int>(found_.unknown.size()));
+        RecordProperty("not_made", static_cast<int>(found_.nothing_happened.size()));
+        RecordProperty("asked_again", asked_again_);
+        RecordProperty("replayed", replayed_);
+        RecordProperty("transactions",
+                       ask("SELECT count(DISTINCT xmin::text) FROM coupon_redemption"));
     }
 
     int replayed() const { return replayed_; }

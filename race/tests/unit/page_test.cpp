@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "embedded.hpp"
 #include "page_builders.hpp"
 #include "report/forms.hpp"
 
@@ -44,9 +45,9 @@ TEST(Page, HasWhatTheTableHasAndEveryAttempt) {
 
 TEST(Page, HostileTextIsDataAndStaysAsItWas) {
     const std::string page = as_html(hostile_page());
-    EXPECT_EQ(occurrences(page, "</script"), occurrences(page_template(), "</script"));
-    EXPECT_EQ(occurrences(page, "<script"), occurrences(page_template(), "<script"));
-    EXPECT_EQ(occurrences(page, "<!--"), occurrences(page_template(), "<!--"));
+    EXPECT_EQ(occurrences(page, "</script"), occurrences(embedded("page.html"), "</script"));
+    EXPECT_EQ(occurrences(page, "<script"), occurrences(embedded("page.html"), "<script"));
+    EXPECT_EQ(occurrences(page, "<!--"), occurrences(embedded("page.html"), "<!--"));
     const auto data = data_of(page);
     EXPECT_EQ(data["strategies"][0]["name"], hostile);
     EXPECT_EQ(data["strategies"][0]["method"], hostile);
@@ -96,7 +97,7 @@ TEST(Page, OfAHugeRaceIsSmallAndSaysWhatItShows) {
     report.strategies.push_back(report_on(strategy_of("double-click", "naive"), log, ledger));
     const std::string page = as_html(report);
     // A "<" takes six bytes.
-    EXPECT_LT(page.size(), page_template().size() + 100'000);
+    EXPECT_LT(page.size(), embedded("page.html").size() + 100'000);
     EXPECT_EQ(data_of(page)["strategies"][0]["attempts"].size(), 24u);
     EXPECT_NE(page.find("of 10000"), std::string::npos);
 }
@@ -112,7 +113,7 @@ TEST(Page, LoadsNothing) {
 }
 
 TEST(Page, KeepsTheLicenceOfWhatItBringsAlong) {
-    const std::string_view page = page_template();
+    const std::string_view page = embedded("page.html");
     EXPECT_NE(page.find("Chart.js v"), page.npos);
     EXPECT_NE(page.find("Released under the MIT License"), page.npos);
 }

@@ -11,7 +11,7 @@
 #include "exit_status.hpp"
 #include "os/child_process.hpp"
 #include "os/temporary_directory.hpp"
-#include "place/postgres_programs.hpp"
+#include "place/throwaway_server.hpp"
 #include "report/output_file.hpp"
 
 namespace {

@@ -3,7 +3,6 @@
 
 #include "race_builders.hpp"
 #include "report/forms.hpp"
-#include "report/sentences.hpp"
 #include "words.hpp"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "scenario/crowd.hpp"
+#include "scenario/clients.hpp"
 
 #include <atomic>
 #include <thread>

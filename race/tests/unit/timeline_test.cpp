@@ -1,11 +1,10 @@
-#include "report/timeline.hpp"
+#include "report/picture.hpp"
 
 #include <algorithm>
 
 #include <gtest/gtest.h>
 
 #include "race_builders.hpp"
-#include "report/picture.hpp"
 
 namespace {
 

@@ -1,14 +1,22 @@
-/// The clients of a race: a thread each, let go at once.
-#ifndef COUPON_RACE_SCENARIO_CROWD_HPP
-#define COUPON_RACE_SCENARIO_CROWD_HPP
+/// The clients of a race: a thread and a connection each, let go at once.
+#ifndef COUPON_RACE_SCENARIO_CLIENTS_HPP
+#define COUPON_RACE_SCENARIO_CLIENTS_HPP
 
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <string>
+
+#include <pqxx/connection>
+#include <pqxx/transaction_base>
+
+#include <coupon_guard/retry.hpp>
 
 #include "race_log.hpp"
+#include "strategies/strategy.hpp"
 
 namespace coupon_race {
 
@@ -51,6 +59,43 @@ class starting_gate {
 /// thread. Throws `interrupted`.
 race_log run_crowd(int clients, const std::function<race_log(int, starting_gate &)> &work,
                    const std::function<void(const starting_gate &)> &progress);
+
+/// What clients do when there is no answer, and when the answer is no.
+struct conduct {
+    bool asks_again_when_lost = false; ///< on a new connection; else a loss is the answer
+    bool commits_a_refusal = false;    ///< else it is rolled back
+};
+
+class session {
+  public:
+    /// `seed` is of the pauses between repetitions. Connects when it first has to.
+    session(const strategy &raced, std::string connection, std::uint64_t seed, conduct rules);
+
+    /// Calls `once` until it is through, and writes down what it met; repeated is what certainly
+    /// has not happened, and, of a strategy whose requests have ids, what may have. True if it got
+    /// through: what the outcome is then, `once` has said.
+    bool until_told(attempt &made, const std::function<void()> &once);
+
+    using work = std::function<bool(pqxx::transaction_base &)>;
+
+    /// Does the work in a transaction as the strategy has it, and commits if it says true. Throws
+    /// coupon_guard's errors.
+    void transact(const work &once);
+    bool transact_until_told(attempt &made, const work &once) {
+        return until_told(made, [&] { transact(once); });
+    }
+
+    const strategy &raced() const { return raced_; }
+    /// Opened when first asked for, and anew after it broke. Throws connection_failed.
+    pqxx::connection &connection();
+
+  private:
+    const strategy &raced_;
+    const std::string address_;
+    const conduct rules_;
+    coupon_guard::backoff pauses_;
+    std::unique_ptr<pqxx::connection> connection_;
+};
 
 } // namespace coupon_race
 

@@ -1,0 +1,58 @@
+/// The programs of examples/cpp that scripts/examples does not run: what they say, and what is in
+/// the database afterwards.
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "test_server.hpp"
+
+namespace coupon_guard_tests {
+
+namespace {
+
+class Example : public DatabaseTest {
+  protected:
+    Example() {
+        run(R"(CREATE SCHEMA promo; CREATE EXTENSION coupon_guard SCHEMA promo;
+               INSERT INTO promo.coupon (code, max_redemptions, terms)
+                   VALUES ('SAVE10', 5, '{"percent": 10}'))");
+    }
+
+    /// What the program says, to either output.
+    std::string output_of(const std::string &program, const std::string &arguments) {
+        const auto server = test_server().connection();
+        const std::string command =
+            "PGHOST='" + server.at("host") + "' PGPORT=" + server.at("port") +
+            " PGUSER=" + server.at("user") + " PGDATABASE='" + ask("SELECT current_database()") +
+            "' '" + program + "' " + arguments + " 2>&1";
+        const auto close = [](std::FILE *pipe) { pclose(pipe); };
+        const std::unique_ptr<std::FILE, decltype(close)> pipe{popen(command.c_str(), "r"), close};
+        std::string output;
+        std::array<char, 4096> some{};
+        while (std::fgets(some.data(), some.size(), pipe.get()))
+            output += some.data();
+        return output;
+    }
+};
+
+TEST_F(Example, RedeemIsReplayedWithItsRequestId) {
+    for (int time = 0; time < 2; ++time)
+        EXPECT_EQ(output_of(EXAMPLE_REDEEM, "1 SAVE10 click-1"), "worth {\"percent\": 10}\n");
+    EXPECT_EQ(output_of(EXAMPLE_REDEEM, "1 SAVE10 click-2"), "already_redeemed\n");
+    EXPECT_EQ(ask("SELECT count(*) FROM promo.coupon_redemption"), "1");
+}
+
+TEST_F(Example, GroupRedeemsForAllAtOnce) {
+    EXPECT_EQ(output_of(EXAMPLE_GROUP, "save10 1 2 3 4 5"),
+              "1: redeemed\n2: redeemed\n3: redeemed\n4: redeemed\n5: redeemed\n"
+              "and once more: 0\n");
+    EXPECT_EQ(output_of(EXAMPLE_GROUP, "save10 6"), "6: sold_out\nand once more: 0\n");
+    EXPECT_EQ(ask("SELECT count(*) FROM promo.coupon_redemption"), "5");
+}
+
+} // namespace
+
+} // namespace coupon_guard_tests
