@@ -224,6 +224,13 @@ void keep_unused_claims(const installation &guard, const claim *claims, int coun
         keep_units_ahead(guard, claims[i].from.id, claims[i].amount);
 }
 
+int64 count_left(const installation &guard, const quota &from, TimestampTz moment) {
+    if (!lock_quotas(guard))
+        return count_remaining_units(guard, from, moment);
+    return count_stripe_units(guard, from.id) + units_to_spare(guard, from.id) +
+           rules_of(from.id).most_expired_use(guard, from.id.owner_id, moment, from.granted);
+}
+
 int64 count_remaining_units(const installation &guard, const quota &from, TimestampTz moment) {
     const limit_rules &limit = rules_of(from.id);
     int64 remaining;

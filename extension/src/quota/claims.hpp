@@ -14,6 +14,9 @@ namespace coupon_guard {
 outcome take_claims(const installation &guard, const claim *claims, int count, TimestampTz moment,
                     bool contended, int &refused);
 
+// What is left for the caller of a quota from which an amount was refused just now.
+int64 count_left(const installation &guard, const quota &from, TimestampTz moment);
+
 // Whether one of the claims is known to be refused, without reading the tables: that was proven
 // before this call began.
 bool is_known_refusal(const claim *claims, int count, TimestampTz moment, int &refused);

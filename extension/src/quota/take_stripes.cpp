@@ -361,6 +361,21 @@ taking take_from_stripes(const installation &guard, const request_for_units &ask
     return seen.has_busy ? take_busy_stripe(guard, wanted, seen.busy) : without_units(look_again());
 }
 
+int64 count_stripe_units(const installation &guard, const quota_id &id) {
+    stripe_keys keys = keys_of(id);
+    SnapshotData dirty;
+    index_scan scan = begin_dirty_quota_scan(guard, dirty, keys);
+    int64 units = 0;
+    while (next_row(scan)) {
+        stripe_row found = read_stripe(guard, scan);
+        bool is_there = !TransactionIdIsValid(dirty.xmin); // else a rival has made this version
+        if (is_there && is_current(guard, found))
+            units = add_units(units, found.remaining);
+    }
+    end_scan(scan);
+    return units;
+}
+
 bool has_too_few(const installation &guard, const request_for_units &asked) {
     Assert(asked.least > 0);
     want wanted = want_of(asked);

@@ -42,6 +42,11 @@ enum class shortage : unsigned char {
 taking take_from_stripes(const installation &guard, const request_for_units &asked,
                          shortage &reason);
 
+// The units in the stripes now, as if the transactions in progress had not begun; of a quota that
+// is set up. For an answer only: each stripe is read by itself, and leaves no trace under
+// SERIALIZABLE.
+int64 count_stripe_units(const installation &guard, const quota_id &id);
+
 // Whether there are too few, for certain; takes none. False also if the quota is not set up.
 bool has_too_few(const installation &guard, const request_for_units &asked);
 

@@ -171,7 +171,7 @@ outcome refuse_with_nothing_left(const redeem_round &at, const quota &budget) {
 outcome refuse_claim(const redeem_round &at, claim &refused, bool &is_reduced) {
     if (refused.from.id.kind == quota_kind::coupon_cap)
         return end_with(at.answer, coupon_status::sold_out);
-    int64 left = count_remaining_units(at.guard, refused.from, at.now);
+    int64 left = count_left(at.guard, refused.from, at.now);
     if (left >= refused.amount)
         return look_again(); // by now there is enough
     at.answer.left = left;
