@@ -18,6 +18,6 @@ CREATE TABLE orders (
 CREATE ROLE shop LOGIN;
 GRANT SELECT, INSERT, UPDATE ON orders TO shop;
 GRANT USAGE ON SCHEMA promo TO shop;
-GRANT EXECUTE ON FUNCTION promo.redeem_coupon(bigint, text, text, jsonb, bigint, boolean) TO shop;
+GRANT EXECUTE ON FUNCTION promo.redeem_coupon(bigint, text, text, jsonb) TO shop;
 
 INSERT INTO promo.coupon (code, terms) VALUES ('SAVE10', '{"percent": 10}');

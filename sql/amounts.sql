@@ -17,10 +17,16 @@ SELECT status, amount FROM redeem_coupon(1, 'GIFT', amount => 1, up_to => true);
 SELECT status, remaining_budget FROM check_coupon(1, 'GIFT');
 -- Topping up is raising the budget.
 UPDATE coupon SET budget = budget + 100 WHERE code = 'GIFT';
-SELECT status, amount FROM redeem_coupon(1, 'GIFT', NULL, NULL, 60, false);
+SELECT status, amount FROM redeem_coupon(1, 'GIFT', 60, '{"order": 7}', 'r60', false);
 SELECT * FROM money WHERE code = 'GIFT';
 -- The statement of the card is a query over the ledger.
 SELECT row_number() OVER (ORDER BY id), amount, sum(amount) OVER (ORDER BY id) FROM coupon_redemption ORDER BY id;
+
+-- What goes without saying goes on as it was.
+SELECT status, replayed FROM redeem_coupon(20, 'PLAIN', 'r20'), void_redemption(redemption_id, NULL) AS void;
+SELECT status, replayed FROM redeem_coupon(20, 'PLAIN', 'r20', '{"a": 1}');
+SELECT status FROM redeem_coupon('20', 'PLAIN', NULL, '{}'), LATERAL hold_coupon('21', 'PLAIN', '1 hour') AS h (status_of_hold), LATERAL hold_coupon('22', 'PLAIN', '1 hour', 'r22', '{}') AS h2 (status_of_hold);
+DELETE FROM coupon_redemption WHERE user_id IN ('20', '21', '22');
 
 -- As errors
 \set VERBOSITY sqlstate
@@ -28,7 +34,7 @@ SELECT status FROM redeem_coupon_strict(1, 'GIFT', amount => 41);
 SELECT status FROM redeem_coupon(1, 'GIFT');
 SELECT status FROM redeem_coupon(1, 'GIFT', amount => 0);
 SELECT status FROM redeem_coupon(1, 'GIFT', amount => -5);
-SELECT status FROM hold_coupon(1, 'GIFT', amount => -5);
+SELECT status FROM hold_coupon(1, 'GIFT', '1 hour', amount => -5);
 SELECT status FROM redeem_coupon(1, 'GIFT', amount => 9223372036854775808);
 SELECT status, amount FROM redeem_coupon(1, 'GIFT', amount => 9223372036854775807);
 SELECT status FROM redeem_coupons(1, '{GIFT}');
@@ -56,31 +62,31 @@ UPDATE coupon SET budget = 130 WHERE code = 'BOTH';
 SELECT * FROM coupon_guard_verify();
 
 -- A request id: the amount that was made then
-SELECT status, amount, replayed FROM redeem_coupon(7, 'GIFT', 'r1', amount => 10);
-SELECT status, amount, replayed FROM redeem_coupon(7, 'GIFT', 'r1', amount => 20);
+SELECT status, amount, replayed FROM redeem_coupon(7, 'GIFT', 10, request_id => 'r1');
+SELECT status, amount, replayed FROM redeem_coupon(7, 'GIFT', 20, request_id => 'r1');
 
 -- Holds: confirmed for less, the rest comes back.
-SELECT status, amount FROM hold_coupon(8, 'GIFT', request_id => 'h1', amount => 31);
-SELECT status, amount FROM hold_coupon(8, 'GIFT', request_id => 'h1', amount => 30);
-SELECT status, amount FROM hold_coupon(8, 'GIFT', request_id => 'h1', amount => 10);
+SELECT status, amount FROM hold_coupon(8, 'GIFT', '1 hour', request_id => 'h1', amount => 31);
+SELECT status, amount FROM hold_coupon(8, 'GIFT', '1 hour', request_id => 'h1', amount => 30);
+SELECT status, amount FROM hold_coupon(8, 'GIFT', '1 hour', request_id => 'h1', amount => 10);
 SELECT status, amount FROM confirm_hold(currval('coupon_redemption_id_seq'), 31);
 SELECT status, amount FROM confirm_hold(currval('coupon_redemption_id_seq'), 12);
 SELECT status, amount, replayed FROM confirm_hold(currval('coupon_redemption_id_seq'), 11);
-SELECT status, amount FROM hold_coupon(9, 'GIFT', request_id => 'h2', amount => 15);
-SELECT status, amount FROM redeem_coupon(9, 'GIFT', 'h2', amount => 5);
-SELECT status, amount FROM hold_coupon(10, 'GIFT', amount => 5);
+SELECT status, amount FROM hold_coupon(9, 'GIFT', '1 hour', request_id => 'h2', amount => 15);
+SELECT status, amount FROM redeem_coupon(9, 'GIFT', 5, request_id => 'h2');
+SELECT status, amount FROM hold_coupon(10, 'GIFT', '1 hour', amount => 5);
 SELECT status, amount FROM redeem_coupon(10, 'GIFT');
 SELECT * FROM money WHERE code = 'GIFT';
 
 -- An expired hold is the next buyer's, with its amount and its unit.
-SELECT status, amount FROM hold_coupon(11, 'GIFT', amount => 8);
+SELECT status, amount FROM hold_coupon(11, 'GIFT', '1 hour', amount => 8);
 UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE hold_expires_at IS NOT NULL;
 SELECT status, remaining_budget FROM check_coupon(12, 'GIFT');
 SELECT status, amount FROM redeem_coupon(12, 'GIFT', amount => 9);
 SELECT status, amount FROM redeem_coupon(12, 'GIFT', amount => 7);
 SELECT * FROM money WHERE code = 'GIFT';
 INSERT INTO coupon (code, budget, max_redemptions, max_per_user) VALUES ('TWO', 100, 2, NULL);
-SELECT status, amount FROM generate_series(1, 2) AS i, hold_coupon(i, 'TWO', amount => 30);
+SELECT status, amount FROM generate_series(1, 2) AS i, hold_coupon(i, 'TWO', '1 hour', amount => 30);
 UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE hold_expires_at IS NOT NULL;
 SELECT status, amount FROM redeem_coupon(3, 'TWO', amount => 70);
 SELECT status, amount FROM redeem_coupon(4, 'TWO', amount => 30);
@@ -89,10 +95,10 @@ SELECT * FROM money WHERE code = 'TWO';
 SELECT * FROM coupon_guard_verify();
 
 -- Given back in parts, void when nothing is left
-SELECT void_redemption(1, 'part', 1000);
-SELECT void_redemption(1, 'more than there is', 2001);
+SELECT void_redemption(1, 1000, 'part');
+SELECT void_redemption(1, 2001, 'more than there is');
 SELECT amount, voided_at, void_reason FROM coupon_redemption WHERE id = 1;
-SELECT void_redemption(1, 'the rest', 2000), void_redemption(1, 'again', 1), void_redemption(2);
+SELECT void_redemption(1, 2000, 'the rest'), void_redemption(1, 1, 'again'), void_redemption(2);
 SELECT amount, voided_at IS NOT NULL AS is_voided, void_reason FROM coupon_redemption WHERE id = 1;
 SELECT void_redemption(id, amount => 1) FROM coupon_redemption WHERE user_id = '2' AND coupon_id = 3;
 SELECT * FROM money WHERE code = 'GIFT';

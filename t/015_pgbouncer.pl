@@ -33,7 +33,7 @@ $node->safe_psql(
 	GRANT INSERT ON orders TO shop;
 	GRANT USAGE ON SEQUENCE customer TO shop;
 	GRANT USAGE ON SCHEMA promo TO shop;
-	GRANT EXECUTE ON FUNCTION promo.redeem_coupon(bigint, text, text, jsonb, bigint, boolean) TO shop;
+	GRANT EXECUTE ON FUNCTION promo.redeem_coupon(bigint, text, text, jsonb) TO shop;
 	ALTER ROLE shop SET lock_timeout = '1s')); # of a role's own sessions: patient_shop has none of it
 
 sub value

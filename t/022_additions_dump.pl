@@ -41,14 +41,14 @@ $node->safe_psql('shop', q(
 	CREATE VIEW recent AS SELECT id, user_id FROM promo.coupon_redemption WHERE redeemed_at > now() - interval '1 day';
 	GRANT SELECT ON promo.coupon TO clerk;
 	GRANT SELECT (user_id) ON promo.coupon_redemption TO clerk;
-	GRANT EXECUTE ON FUNCTION promo.redeem_coupon(bigint, text, text, jsonb, bigint, boolean) TO clerk;));
+	GRANT EXECUTE ON FUNCTION promo.redeem_coupon(bigint, text, text, jsonb) TO clerk;));
 
 # Each kind of addition: what makes it, and a query that is true if it is there. The page's file has some, with other names.
 my $ledger = q('promo.coupon_redemption'::regclass);
 my %kept = (
 	'privileges on tables' => "SELECT has_table_privilege('clerk', 'promo.coupon', 'SELECT')",
 	'privileges on columns' => "SELECT has_column_privilege('clerk', 'promo.coupon_redemption', 'user_id', 'SELECT')",
-	'privileges on functions' => "SELECT has_function_privilege('clerk', 'promo.redeem_coupon(bigint, text, text, jsonb, bigint, boolean)', 'EXECUTE')",
+	'privileges on functions' => "SELECT has_function_privilege('clerk', 'promo.redeem_coupon(bigint, text, text, jsonb)', 'EXECUTE')",
 	'views' => "SELECT count(*) = 3 FROM recent",
 	'foreign keys to the ledger' => "SELECT count(*) = 1 FROM pg_constraint WHERE conrelid = 'orders'::regclass AND confrelid = $ledger AND convalidated",
 	'publications of the schema' => "SELECT count(*) = 3 FROM pg_publication_tables WHERE pubname = 'of_schema'");
@@ -89,7 +89,7 @@ my %lost = (
 	'replica identity' => [ 'ALTER TABLE promo.coupon_redemption REPLICA IDENTITY FULL', "SELECT relreplident = 'f' FROM pg_class WHERE oid = $ledger" ],
 	'owners' => [ 'ALTER TABLE promo.coupon_redemption OWNER TO clerk', "SELECT relowner = 'clerk'::regrole FROM pg_class WHERE oid = $ledger" ],
 	'settings of a function' => [
-		"ALTER FUNCTION promo.redeem_coupon(bigint, text, text, jsonb, bigint, boolean) SET lock_timeout = '1s'",
+		"ALTER FUNCTION promo.redeem_coupon(bigint, text, text, jsonb) SET lock_timeout = '1s'",
 		"SELECT count(*) = 1 FROM pg_proc WHERE proname = 'redeem_coupon' AND proconfig IS NOT NULL"
 	],
 	'what a publication names' => [

@@ -17,6 +17,8 @@ constexpr std::pair<status, std::string_view> names[] = {
     {status::sold_out, "sold_out"},
     {status::withheld, "withheld"},
     {status::voided, "voided"},
+    {status::insufficient, "insufficient"},
+    {status::reserved, "reserved"},
 };
 
 } // namespace

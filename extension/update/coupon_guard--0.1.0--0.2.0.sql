@@ -30,62 +30,48 @@ COMMENT ON TABLE @extschema@.coupon_quota IS
 COMMENT ON COLUMN @extschema@.coupon_quota.kind IS 'which limit it is; c: the coupon''s cap; b: its budget';
 COMMENT ON COLUMN @extschema@.coupon_quota.owner_id IS 'whose limit it is: id of the coupon';
 
--- ---- functions: the same ones, with more arguments or columns ----
---
--- A function with more arguments is another function to CREATE OR REPLACE; and with the old one dropped, its privileges and what the
--- shop has built on it would go. So the old one is given the arguments of a new one, in pg_proc: calls leave them out, and get the
--- defaults.
+-- ---- functions ----
+
 DO $functions$
 DECLARE
+  owner CONSTANT regrole := (SELECT extowner FROM pg_extension WHERE extname = 'coupon_guard');
   one record;
-  old oid;
+  signature text;
 BEGIN
   FOR one IN
-    SELECT f.name, u.type AS first_type, f.symbol || '_' || u.name AS symbol, format('user_id %s, %s', u.type, f.arguments) AS arguments, f.result, f.comment
+    SELECT f.name, f.symbol || '_' || u.name AS symbol, format('user_id %s, %s', u.type, f.arguments) AS arguments, f.result, f.comment
     FROM (VALUES ('bigint', 'pg_catalog.int8'), ('uuid', 'pg_catalog.uuid'), ('text', 'pg_catalog.text')) AS u (name, type),
     (VALUES
-      ('redeem_coupon', 'coupon_guard_redeem',
-       'code pg_catalog.text, request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,'
-       ' amount pg_catalog.int8 DEFAULT NULL, up_to pg_catalog.bool DEFAULT false',
+      ('redeem_coupon', 'coupon_guard_redeem_amount',
+       'code pg_catalog.text, amount pg_catalog.int8, metadata pg_catalog.jsonb DEFAULT NULL,'
+       ' request_id pg_catalog.text DEFAULT NULL, up_to pg_catalog.bool DEFAULT false',
        '@extschema@.coupon_redeem_answer',
-       'redeem a coupon for a user in the current transaction; a refusal is a status, never an error'),
-      ('redeem_coupon_strict', 'coupon_guard_redeem_strict',
-       'code pg_catalog.text, request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL,'
-       ' amount pg_catalog.int8 DEFAULT NULL, up_to pg_catalog.bool DEFAULT false',
+       'redeem_coupon() of an amount, which the coupon''s budget must have; with up_to as much of it as there is'),
+      ('redeem_coupon_strict', 'coupon_guard_redeem_amount_strict',
+       'code pg_catalog.text, amount pg_catalog.int8, metadata pg_catalog.jsonb DEFAULT NULL,'
+       ' request_id pg_catalog.text DEFAULT NULL, up_to pg_catalog.bool DEFAULT false',
        '@extschema@.coupon_redeem_answer',
-       'redeem_coupon(), but a refusal is an error with an SQLSTATE of its own (RC001 ...)'),
-      ('redeem_coupons', 'coupon_guard_redeem_coupons',
-       'codes pg_catalog.text[], request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL',
-       'TABLE (code pg_catalog.text, status @extschema@.coupon_status, redemption_id pg_catalog.int8, coupon_id pg_catalog.int8,'
-       ' use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz, terms pg_catalog.jsonb, replayed pg_catalog.bool, amount pg_catalog.int8)',
-       'redeem several coupons for a user, all or none, one row a code; those not refused are withheld if another is'),
-      ('hold_coupon', 'coupon_guard_hold',
-       'code pg_catalog.text, ttl pg_catalog.interval DEFAULT ''15 minutes'', request_id pg_catalog.text DEFAULT NULL,'
-       ' metadata pg_catalog.jsonb DEFAULT NULL, amount pg_catalog.int8 DEFAULT NULL',
+       'redeem_coupon() of an amount, but a refusal is an error with an SQLSTATE of its own (RC001 ...)'),
+      ('hold_coupon', 'coupon_guard_hold_amount',
+       'code pg_catalog.text, ttl pg_catalog.interval, amount pg_catalog.int8, metadata pg_catalog.jsonb DEFAULT NULL,'
+       ' request_id pg_catalog.text DEFAULT NULL',
        '@extschema@.coupon_hold_answer',
-       'hold a coupon for a user until a deadline, to be confirmed by confirm_hold() or redeem_coupon()')
+       'hold_coupon() of an amount, which the coupon''s budget must have')
     ) AS f (name, symbol, arguments, result, comment)
     UNION ALL VALUES
-      ('confirm_hold', 'pg_catalog.int8', 'coupon_guard_confirm_hold',
-       'redemption_id pg_catalog.int8, amount pg_catalog.int8 DEFAULT NULL', '@extschema@.coupon_redeem_answer',
-       'turn a hold into a redemption, of what it holds or of less, the rest going back; status expired if its deadline has passed, voided if it was voided before that'),
-      ('void_redemption', 'pg_catalog.int8', 'coupon_guard_void_redemption',
-       'redemption_id pg_catalog.int8, reason pg_catalog.text DEFAULT NULL, amount pg_catalog.int8 DEFAULT NULL', 'pg_catalog.bool',
-       'give a redemption or hold back, and its units with it, or a part of its amount; false if that had been done already')
+      ('confirm_hold', 'coupon_guard_confirm_hold_amount',
+       'redemption_id pg_catalog.int8, amount pg_catalog.int8', '@extschema@.coupon_redeem_answer',
+       'confirm_hold() of this amount: what the hold has beyond it comes back to the budget'),
+      ('void_redemption', 'coupon_guard_void_amount',
+       'redemption_id pg_catalog.int8, amount pg_catalog.int8, reason pg_catalog.text DEFAULT NULL', 'pg_catalog.bool',
+       'give a part of the amount of a redemption or hold back; void when nothing of it is left')
   LOOP
-    SELECT p.oid INTO STRICT old
-    FROM pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-    WHERE p.proname = one.name AND p.proargtypes[0] = one.first_type::regtype
-      AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'coupon_guard');
-    EXECUTE format('CREATE FUNCTION @extschema@.coupon_guard_model(%s) RETURNS %s AS %L, %L LANGUAGE C VOLATILE PARALLEL UNSAFE',
-      one.arguments, one.result, 'MODULE_PATHNAME', one.symbol);
-    UPDATE pg_proc AS p
-    SET pronargs = m.pronargs, pronargdefaults = m.pronargdefaults, proargtypes = m.proargtypes, proallargtypes = m.proallargtypes,
-      proargmodes = m.proargmodes, proargnames = m.proargnames, proargdefaults = m.proargdefaults
-    FROM pg_proc AS m
-    WHERE p.oid = old AND m.proname = 'coupon_guard_model' AND m.pronamespace = '@extschema@'::regnamespace;
-    DROP FUNCTION @extschema@.coupon_guard_model;
-    EXECUTE format('COMMENT ON FUNCTION %s IS %L', old::regprocedure, one.comment);
+    EXECUTE format('CREATE FUNCTION @extschema@.%I(%s) RETURNS %s AS %L, %L LANGUAGE C VOLATILE PARALLEL UNSAFE',
+      one.name, one.arguments, one.result, 'MODULE_PATHNAME', one.symbol);
+    signature := format('@extschema@.%I(%s)', one.name, regexp_replace(one.arguments, ' DEFAULT [^,]*', '', 'g'));
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', signature, one.comment);
+    EXECUTE format('ALTER FUNCTION %s OWNER TO %s', signature, owner);
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', signature);
   END LOOP;
 END
 $functions$;

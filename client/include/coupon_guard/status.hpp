@@ -22,6 +22,8 @@ enum class status {
     sold_out,         ///< all coupon.max_redemptions units are taken
     withheld,         ///< it could have been redeemed, but another of the same request could not
     voided,           ///< given back since: this request id's redemption (replayed), this hold
+    insufficient,     ///< less than the amount is left of coupon.budget. Since 0.2.0
+    reserved,         ///< the coupon has another holder. Since 0.2.0
 };
 
 /// The status as SQL spells it. The view is valid for the life of the program.

@@ -9,4 +9,4 @@ INSERT INTO promo.coupon (code, terms) VALUES ('SAVE10', '{"percent": 10}') ON C
 -- All that the service needs. For this type of user id only: so a call that forgets the cast fails (42501), and does not
 -- redeem for a user who is called ' 1'.
 GRANT USAGE ON SCHEMA promo TO shop;
-GRANT EXECUTE ON FUNCTION promo.redeem_coupon(bigint, text, text, jsonb, bigint, boolean) TO shop;
+GRANT EXECUTE ON FUNCTION promo.redeem_coupon(bigint, text, text, jsonb) TO shop;

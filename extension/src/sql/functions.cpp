@@ -16,11 +16,6 @@ namespace {
 
 // ---- redeeming --------------------------------------------------------------------------------
 
-// An argument of 0.2.0, which functions of 0.1.0 do not have: NULL then.
-NullableDatum argument_or_null(FunctionCallInfo call, int number) {
-    return number < call->nargs ? call->args[number] : NullableDatum{Datum{0}, true};
-}
-
 void read_options(redeem_request &request, const NullableDatum &request_id,
                   const NullableDatum &metadata) {
     request.has_request = !request_id.isnull;
@@ -42,18 +37,29 @@ void read_user_and_code(FunctionCallInfo call, user_reader read_user, redeem_req
     request.up_to = false;
 }
 
-// redeem_coupon(user_id, code, request_id, metadata, amount, up_to)
-Datum redeem_coupon(FunctionCallInfo call, user_reader read_user, bool is_strict) {
-    redeem_request request;
-    read_user_and_code(call, read_user, request);
-    read_options(request, call->args[2], call->args[3]);
-    request.amount = read_amount(argument_or_null(call, 4));
-    const NullableDatum up_to = argument_or_null(call, 5);
-    request.up_to = !up_to.isnull && DatumGetBool(up_to.value);
+Datum redeem_and_answer(FunctionCallInfo call, const redeem_request &request, bool is_strict) {
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupon()");
     redeem_answer answer = redeem(guard, request);
     return is_strict ? answer_or_raise(guard, request, answer, call->args[1].value)
                      : answer_row(called::redeem_coupon, guard, answer);
+}
+
+// redeem_coupon(user_id, code, request_id, metadata)
+Datum redeem_coupon(FunctionCallInfo call, user_reader read_user, bool is_strict) {
+    redeem_request request;
+    read_user_and_code(call, read_user, request);
+    read_options(request, call->args[2], call->args[3]);
+    return redeem_and_answer(call, request, is_strict);
+}
+
+// redeem_coupon(user_id, code, amount, metadata, request_id, up_to)
+Datum redeem_amount(FunctionCallInfo call, user_reader read_user, bool is_strict) {
+    redeem_request request;
+    read_user_and_code(call, read_user, request);
+    request.amount = read_amount(call->args[2]);
+    read_options(request, call->args[4], call->args[3]);
+    request.up_to = !call->args[5].isnull && DatumGetBool(call->args[5].value);
+    return redeem_and_answer(call, request, is_strict);
 }
 
 Datum redeem_or_answer(FunctionCallInfo call, user_reader read_user) {
@@ -64,16 +70,40 @@ Datum redeem_or_raise(FunctionCallInfo call, user_reader read_user) {
     return redeem_coupon(call, read_user, true);
 }
 
-// hold_coupon(user_id, code, ttl, request_id, metadata, amount)
-Datum hold_coupon(FunctionCallInfo call, user_reader read_user) {
-    redeem_request request;
+Datum redeem_amount_or_answer(FunctionCallInfo call, user_reader read_user) {
+    return redeem_amount(call, read_user, false);
+}
+
+Datum redeem_amount_or_raise(FunctionCallInfo call, user_reader read_user) {
+    return redeem_amount(call, read_user, true);
+}
+
+void read_hold(FunctionCallInfo call, user_reader read_user, redeem_request &request) {
     read_user_and_code(call, read_user, request);
     check_argument_given(call->args[2], "ttl");
     request.hold_for = read_duration(call->args[2].value, "ttl");
-    read_options(request, call->args[3], call->args[4]);
-    request.amount = read_amount(argument_or_null(call, 5));
+}
+
+Datum hold_and_answer(FunctionCallInfo call, const redeem_request &request) {
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "hold_coupon()");
     return answer_row(called::hold_coupon, guard, redeem(guard, request));
+}
+
+// hold_coupon(user_id, code, ttl, request_id, metadata)
+Datum hold_coupon(FunctionCallInfo call, user_reader read_user) {
+    redeem_request request;
+    read_hold(call, read_user, request);
+    read_options(request, call->args[3], call->args[4]);
+    return hold_and_answer(call, request);
+}
+
+// hold_coupon(user_id, code, ttl, amount, metadata, request_id)
+Datum hold_amount(FunctionCallInfo call, user_reader read_user) {
+    redeem_request request;
+    read_hold(call, read_user, request);
+    request.amount = read_amount(call->args[3]);
+    read_options(request, call->args[5], call->args[4]);
+    return hold_and_answer(call, request);
 }
 
 // ---- redeeming several ------------------------------------------------------------------------
@@ -125,6 +155,23 @@ Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
     redeem_coupons(guard, requests, answers, count);
     answer_rows(call, guard, answers, codes, count);
     return Datum{0};
+}
+
+// ---- confirming, voiding ----------------------------------------------------------------------
+
+// amount is 0: all.
+Datum confirm_hold(FunctionCallInfo call, int64 amount) {
+    check_argument_given(call->args[0], "redemption id");
+    const installation guard = open_guard_to_write(call->flinfo->fn_oid, "confirm_hold()");
+    return answer_row(called::confirm_hold, guard,
+                      confirm_hold(guard, DatumGetInt64(call->args[0].value), amount));
+}
+
+Datum void_redemption(FunctionCallInfo call, int64 amount, const NullableDatum &reason) {
+    check_argument_given(call->args[0], "redemption id");
+    const installation guard = open_guard_to_write(call->flinfo->fn_oid, "void_redemption()");
+    return answer_void(void_redemption(guard, DatumGetInt64(call->args[0].value), reason.value,
+                                       !reason.isnull, amount));
 }
 
 // ---- looking ----------------------------------------------------------------------------------
@@ -197,19 +244,22 @@ Datum coupon_guard_generation(PG_FUNCTION_ARGS) {
 
 PG_FUNCTION_INFO_V1(coupon_guard_confirm_hold);
 Datum coupon_guard_confirm_hold(PG_FUNCTION_ARGS) {
-    check_argument_given(fcinfo->args[0], "redemption id");
-    const installation guard = open_guard_to_write(fcinfo->flinfo->fn_oid, "confirm_hold()");
-    return answer_row(
-        called::confirm_hold, guard,
-        confirm_hold(guard, PG_GETARG_INT64(0), read_amount(argument_or_null(fcinfo, 1))));
+    return confirm_hold(fcinfo, 0);
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_confirm_hold_amount);
+Datum coupon_guard_confirm_hold_amount(PG_FUNCTION_ARGS) {
+    return confirm_hold(fcinfo, read_amount(fcinfo->args[1]));
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_void_redemption);
 Datum coupon_guard_void_redemption(PG_FUNCTION_ARGS) {
-    check_argument_given(fcinfo->args[0], "redemption id");
-    const installation guard = open_guard_to_write(fcinfo->flinfo->fn_oid, "void_redemption()");
-    return answer_void(void_redemption(guard, PG_GETARG_INT64(0), PG_GETARG_DATUM(1),
-                                       !PG_ARGISNULL(1), read_amount(argument_or_null(fcinfo, 2))));
+    return void_redemption(fcinfo, 0, fcinfo->args[1]);
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_void_amount);
+Datum coupon_guard_void_amount(PG_FUNCTION_ARGS) {
+    return void_redemption(fcinfo, read_amount(fcinfo->args[1]), fcinfo->args[2]);
 }
 
 // The functions that come once for each type of user id.
@@ -226,7 +276,10 @@ Datum coupon_guard_void_redemption(PG_FUNCTION_ARGS) {
 
 FUNCTIONS_OF_USERS(redeem, redeem_or_answer)
 FUNCTIONS_OF_USERS(redeem_strict, redeem_or_raise)
+FUNCTIONS_OF_USERS(redeem_amount, redeem_amount_or_answer)
+FUNCTIONS_OF_USERS(redeem_amount_strict, redeem_amount_or_raise)
 FUNCTIONS_OF_USERS(redeem_coupons, redeem_coupons)
 FUNCTIONS_OF_USERS(hold, hold_coupon)
+FUNCTIONS_OF_USERS(hold_amount, hold_amount)
 FUNCTIONS_OF_USERS(check, check_coupon)
 }

@@ -232,7 +232,7 @@ my %OPERATIONS = (
 	},
 	'privileges' => sub {
 		my ($one_of, $t) = @_;
-		my $function = 'FUNCTION {schema}.redeem_coupon(bigint, text, text, jsonb, bigint, boolean)';
+		my $function = 'FUNCTION {schema}.redeem_coupon(bigint, text, text, jsonb)';
 		return $one_of->(
 			{ do => ["REVOKE EXECUTE ON $function FROM buyer"], undo => ["GRANT EXECUTE ON $function TO buyer"] },
 			{ do => ["REVOKE ALL ON {$t} FROM shopkeeper"], undo => ["GRANT ALL ON {$t} TO shopkeeper"] },
