@@ -1,4 +1,4 @@
-# Random histories on small caps: redeem, hold, confirm, void, expire, raise, lower, claim several units of two quotas, roll back, roll back to a savepoint, prepare, cancel
+# Random histories on small caps: redeem, hold, confirm, void, expire, raise, lower, claim several units of two quotas, amounts and budgets, roll back, roll back to a savepoint, prepare, cancel
 # and kill, from several sessions at once. After each the ledger is what the calls answered, no cap is exceeded, nothing is broken.
 #
 # COUPON_GUARD_SEED repeats a history's choices (its interleaving is the machine's); COUPON_GUARD_HISTORIES says how many.
@@ -35,10 +35,10 @@ $node->safe_psql(
 	BEGIN
 	  CASE
 	  WHEN step <= 6 THEN
-	    SELECT * INTO r FROM redeem_coupon(who, code);
+	    SELECT * INTO r FROM redeem_coupon(who, code, 1 + cap, up_to => step > 3);
 	    IF r.status = 'redeemed' THEN INSERT INTO answer VALUES (DEFAULT, r.redemption_id, which, who, 'redeemed'); END IF;
 	  WHEN step <= 8 THEN
-	    SELECT * INTO r FROM hold_coupon(who, code);
+	    SELECT * INTO r FROM hold_coupon(who, code, '15 minutes', 1 + cap);
 	    IF r.status = 'held' THEN INSERT INTO answer VALUES (DEFAULT, r.redemption_id, which, who, 'held'); END IF;
 	  WHEN step >= 16 THEN
 	    claimer := 'c' || nextval('answer_id_seq');
@@ -47,21 +47,30 @@ $node->safe_psql(
 	    END IF;
 	  WHEN target IS NULL THEN NULL;
 	  WHEN step = 9 THEN
-	    SELECT * INTO r FROM confirm_hold(target);
+	    IF cap > 2 THEN
+	      SELECT * INTO r FROM confirm_hold(target, 1);
+	    ELSE
+	      SELECT * INTO r FROM confirm_hold(target);
+	    END IF;
 	    IF r.status = 'redeemed' THEN INSERT INTO answer VALUES (DEFAULT, target, which, NULL, 'redeemed'); END IF;
+	  WHEN step = 12 AND cap < 3 THEN
+	    IF void_redemption(target, 1) THEN
+	      INSERT INTO answer SELECT nextval('answer_id_seq'), target, which, NULL, 'voided' FROM coupon_redemption
+	       WHERE id = target AND voided_at IS NOT NULL;
+	    END IF;
 	  WHEN step <= 12 THEN
 	    IF void_redemption(target) THEN INSERT INTO answer VALUES (DEFAULT, target, which, NULL, 'voided'); END IF;
 	  WHEN step = 13 THEN
 	    UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE id = target AND hold_expires_at IS NOT NULL;
 	  WHEN step = 14 THEN
-	    UPDATE coupon SET max_redemptions = nullif(cap, 0) WHERE id = which;
+	    UPDATE coupon SET max_redemptions = nullif(cap, 0), budget = CASE which WHEN 1 THEN NULL ELSE nullif(cap * 3, 0) END WHERE id = which;
 	  ELSE
 	    SELECT count(*) INTO r FROM redeem_coupons(who, ARRAY['C3', 'C2', 'C1']) s WHERE s.status = 'redeemed' AND s.code = '';
 	    INSERT INTO answer SELECT nextval('answer_id_seq'), l.id, l.coupon_id, who, 'redeemed' FROM coupon_redemption l
 	     WHERE l.user_id = who AND l.voided_at IS NULL AND l.hold_expires_at IS NULL;
 	  END CASE;
 	  RETURN step;
-	EXCEPTION WHEN check_violation OR deadlock_detected OR serialization_failure OR SQLSTATE 'RC006' OR SQLSTATE 'RC008' OR SQLSTATE '22023' THEN
+	EXCEPTION WHEN check_violation OR deadlock_detected OR serialization_failure OR SQLSTATE 'RC006' OR SQLSTATE 'RC008' OR SQLSTATE '22023' OR SQLSTATE '22004' OR SQLSTATE 'RC009' THEN
 	  RETURN sqlstate;
 	END $$));
 
@@ -100,6 +109,7 @@ foreach my $name (sort keys %scripts)
 my %checks = (
 	'nothing is broken' => 'SELECT * FROM coupon_guard_verify()',
 	'no more than the cap' => q(SELECT code, redeemed, held, max_redemptions FROM coupon_usage WHERE redeemed + held > max_redemptions),
+	'no more than the budget' => q(SELECT code, redeemed_amount, held_amount, budget FROM coupon_usage WHERE redeemed_amount + held_amount > budget),
 	'no more than one use a user' => q(SELECT coupon_id, user_id FROM coupon_redemption WHERE voided_at IS NULL GROUP BY 1, 2 HAVING count(*) > 1),
 	'every row was answered' => q(SELECT id FROM coupon_redemption EXCEPT SELECT redemption_id FROM answer),
 	'every answer has its row' => q(SELECT redemption_id FROM answer EXCEPT SELECT id FROM coupon_redemption),
@@ -116,7 +126,7 @@ foreach my $seed ($first_seed .. $first_seed + $histories - 1)
 	my $stripes = (1, 2, 64)[ int(rand(3)) ];
 	my @caps = map { my $cap = int(rand(5)); $cap || 'NULL' } 1 .. 3;
 	$node->safe_psql('postgres', "SET coupon_guard.quota_stripes = $stripes; TRUNCATE coupon, coupon_redemption, answer;
-		INSERT INTO coupon (id, code, max_redemptions) VALUES (1, 'C1', $caps[0]), (2, 'C2', $caps[1]), (3, 'C3', $caps[2])");
+		INSERT INTO coupon (id, code, max_redemptions, budget) VALUES (1, 'C1', $caps[0], NULL), (2, 'C2', $caps[1], NULL), (3, 'C3', $caps[2], 7)");
 	# pgbench ends a client that was cancelled or killed: its exit status says nothing.
 	my ($out, $err) = ('', '');
 	IPC::Run::run([ 'pgbench', '--no-vacuum', "--client=$clients", '--jobs=1', '--transactions=8', '--max-tries=100', "--random-seed=$seed", @files,
