@@ -18,7 +18,7 @@ DEFAULT = ("refuse_duplicate", "refuse_sold_out", "redeem_uncapped", "redeem_cap
 FEW, MANY = 200, 1200
 FUNCTION = """
 SELECT prosrc FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE nspname = 'guard' AND proname = 'redeem_coupon' AND proargtypes[0] = 'text'::regtype;
+WHERE nspname = 'guard' AND proname = 'redeem_coupon' AND proargtypes[0] = 'text'::regtype AND pronargs = 4;
 """
 WAL = "SELECT wal_records, wal_bytes FROM pg_stat_wal;"
 
