@@ -2,18 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <map>
+#include <memory>
 #include <sstream>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h> // fmt::join, since fmt 11
 
-#include "judge/verdict.hpp"
-#include "strategies/checkout_strategy.hpp"
-#include "strategies/drop_strategy.hpp"
-#include "strategies/strategy.hpp"
+#include "exit_status.hpp"
 
 namespace coupon_race {
 
@@ -24,30 +21,32 @@ constexpr std::int64_t most_rounds = 10'000'000;
 constexpr std::int64_t most_buyers = 10'000'000;
 constexpr double most_think_time_ms = 60'000;
 
+/// An option of the race itself, which only some scenarios have.
+struct race_option {
+    CLI::Option *option;
+    setting::field where;
+};
+
 /// What the options say before it is made into settings.
 struct raw_arguments {
+    std::string scenario = scenarios().front()->name;
+    race_settings race;
+    std::vector<race_option> options; ///< of which the scenario takes those that are its own
     std::string connection;
     std::map<std::string, std::string> connection_options; ///< by libpq keyword
-    double think_time_ms = 0;
-    double hold_time_ms = 2;
-    double ttl_ms = 200;
-    std::optional<std::int64_t> buyers;
-    std::optional<std::int64_t> cap;
     std::string colour = "auto";
 };
 
 std::string footer() {
-    std::string text = "Strategies of double-click:\n";
-    for (const auto &each : strategies())
-        text += fmt::format("  {:<16}{}\n", each->name(), each->method());
-    text += "\nStrategies of drop:\n";
-    for (const auto &each : drop_strategies())
-        text += fmt::format("  {:<16}{}\n", each->name(), each->method());
-    text += "\nStrategies of checkout:\n";
-    for (const auto &each : checkout_strategies())
-        text += fmt::format("  {:<16}{}\n", each->name(), each->method());
-    return text + R"(
-Without a CONNECTION, -h, -p, -U or -d the race is run on a throw-away PostgreSQL server, started for
+    std::string text;
+    for (const auto &scenario : scenarios()) {
+        text += fmt::format("Strategies of {}:\n", scenario->name);
+        for (const auto &each : scenario->strategies)
+            text += fmt::format("  {:<16}{}\n", each->name(), each->method());
+        text += "\n";
+    }
+    return text +
+           R"(Without a CONNECTION, -h, -p, -U or -d the race is run on a throw-away PostgreSQL server, started for
 it and removed after it. With any of them it is run on that server, in a database of its own, which
 is created and dropped; PG* environment variables and service files then apply as in psql.
 
@@ -55,18 +54,13 @@ Exit status: 0 all as expected (naive may fail, or be lucky), 1 a strategy broke
 not tell, 254 bad arguments, 128 + n after signal n.)";
 }
 
-template <typename Strategies>
-std::vector<std::string> names_of(const Strategies &list) {
+template <typename Things>
+std::vector<std::string> names_of(const Things &things,
+                                  std::string (*name)(const typename Things::value_type &)) {
     std::vector<std::string> names;
-    for (const auto &each : list)
-        names.emplace_back(each->name());
+    for (const auto &each : things)
+        names.push_back(name(each));
     return names;
-}
-
-std::vector<std::string> strategy_names(const std::string &scenario) {
-    if (scenario == drop_name)
-        return names_of(drop_strategies());
-    return scenario == checkout_name ? names_of(checkout_strategies()) : names_of(strategies());
 }
 
 /// Checks a value without telling the check in the help, where the words say it.
@@ -74,139 +68,113 @@ CLI::Validator quietly(CLI::Validator check) {
     return check.description("");
 }
 
+std::chrono::microseconds from_milliseconds(double value) {
+    return std::chrono::microseconds{std::llround(value * 1000)};
+}
+
 void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
-    app.add_option("--scenario", wanted.scenario,
+    const auto number = [&](const char *names, auto race_settings::*where, auto least, auto most,
+                            const char *type, const char *help) {
+        CLI::Option *option = app.add_option(names, raw.race.*where, help)
+                                  ->type_name(type)
+                                  ->check(quietly(CLI::Range(least, most)));
+        raw.options.push_back({option, where});
+        return option;
+    };
+    const auto time = [&](const char *names, std::chrono::microseconds race_settings::*where,
+                          double least, const char *help) {
+        CLI::Option *option =
+            app.add_option_function<double>(
+                   names,
+                   [&raw, where](double value) { raw.race.*where = from_milliseconds(value); },
+                   help)
+                ->type_name("MS")
+                ->check(quietly(CLI::Range(least, most_think_time_ms)));
+        raw.options.push_back({option, where});
+        return option;
+    };
+    const auto share = [&](const char *names, double race_settings::*where, const char *help) {
+        number(names, where, 0.0, 1.0, "RATE", help)->capture_default_str();
+    };
+    app.add_option("--scenario", raw.scenario,
                    "double-click: one user, the same request several times at once;\n"
                    "drop: a capped coupon, more buyers than units;\n"
                    "checkout: units are held, then confirmed or abandoned")
         ->type_name("NAME")
-        ->check(quietly(CLI::IsMember({double_click_name, drop_name, checkout_name})))
+        ->check(quietly(CLI::IsMember(names_of(
+            scenarios(), +[](const std::unique_ptr<scenario> &each) { return each->name; }))))
         ->capture_default_str();
-    app.add_option(
-           "-c,--clients", wanted.clients,
-           "requests at once, each on its own connection (2 to 1000) [2; drop, checkout: 32]")
-        ->type_name("N")
-        ->check(quietly(CLI::Range(2, most_clients)));
-    app.add_option("-r,--rounds", wanted.rounds,
-                   "double-click: how often; each round is a user of its own")
-        ->type_name("N")
-        ->check(quietly(CLI::Range(std::int64_t{1}, most_rounds)))
+    number("-c,--clients", &race_settings::clients, 2, most_clients, "N",
+           "requests at once, each on its own connection (2 to 1000) [2; drop, checkout: 32]");
+    number("-r,--rounds", &race_settings::rounds, std::int64_t{1}, most_rounds, "N",
+           "double-click: how often; each round is a user of its own")
         ->capture_default_str();
     app.add_option("-s,--strategies", wanted.strategies,
                    "which to race, in this order, with commas in between [all]")
         ->type_name("NAMES")
         ->delimiter(',')
         ->allow_extra_args(false); // or it would swallow the CONNECTION behind it
-    app.add_option(
-           "-t,--think-time", raw.think_time_ms,
-           "double-click: how long a strategy that looks before it writes (naive, serializable,"
-           " for-update) pauses in between [0]; checkout: from the hold to its confirmation [20]")
-        ->type_name("MS")
-        ->check(quietly(CLI::Range(0.0, most_think_time_ms)));
+    time("-t,--think-time", &race_settings::think_time, 0,
+         "double-click: how long a strategy that looks before it writes (naive, serializable,"
+         " for-update) pauses in between [0]; checkout: from the hold to its confirmation [20]");
     app.add_option("--seed", wanted.seed,
                    "of the pauses between retries, and of who rolls back or is killed [a new one]")
         ->type_name("N");
+    number("--buyers", &race_settings::buyers, std::int64_t{1}, most_buyers, "N",
+           "drop, checkout: how many come [2000; checkout: 1000]");
+    number("--cap", &race_settings::cap, std::int64_t{1}, most_buyers, "N",
+           "drop, checkout: how many units there are [500; checkout: 200]");
+    time("--hold-time", &race_settings::hold_time, 0,
+         "drop: from the redemption to the end of its transaction")
+        ->default_str("2");
+    share("--rollback-rate", &race_settings::rollback_rate,
+          "drop: the share of redemptions that are rolled back");
+    share("--kill-rate", &race_settings::kill_rate,
+          "drop: the share whose connection is killed, before COMMIT or while it is sent");
+    share("--walk-away-rate", &race_settings::walk_away_rate,
+          "checkout: the share of holds that are abandoned");
+    time("--ttl", &race_settings::ttl, 1, "checkout: how long a unit is held")->default_str("200");
 }
 
-void add_drop_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
-    app.add_option("--buyers", raw.buyers, "drop, checkout: how many come [2000; checkout: 1000]")
-        ->type_name("N")
-        ->check(quietly(CLI::Range(std::int64_t{1}, most_buyers)));
-    app.add_option("--cap", raw.cap,
-                   "drop, checkout: how many units there are [500; checkout: 200]")
-        ->type_name("N")
-        ->check(quietly(CLI::Range(std::int64_t{1}, most_buyers)));
-    app.add_option("--hold-time", raw.hold_time_ms,
-                   "drop: from the redemption to the end of its transaction")
-        ->type_name("MS")
-        ->check(quietly(CLI::Range(0.0, most_think_time_ms)))
-        ->capture_default_str();
-    app.add_option("--rollback-rate", wanted.drop.rollback_rate,
-                   "drop: the share of redemptions that are rolled back")
-        ->type_name("RATE")
-        ->check(quietly(CLI::Range(0.0, 1.0)))
-        ->capture_default_str();
-    app.add_option("--kill-rate", wanted.drop.kill_rate,
-                   "drop: the share whose connection is killed, before COMMIT or while it is sent")
-        ->type_name("RATE")
-        ->check(quietly(CLI::Range(0.0, 1.0)))
-        ->capture_default_str();
+bool has(const scenario &raced, const setting::field &where) {
+    return std::any_of(raced.settings.begin(), raced.settings.end(),
+                       [&](const setting &each) { return each.where == where; });
 }
 
-void add_checkout_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
-    app.add_option("--walk-away-rate", wanted.checkout.walk_away_rate,
-                   "checkout: the share of holds that are abandoned")
-        ->type_name("RATE")
-        ->check(quietly(CLI::Range(0.0, 1.0)))
-        ->capture_default_str();
-    app.add_option("--ttl", raw.ttl_ms, "checkout: how long a unit is held")
-        ->type_name("MS")
-        ->check(quietly(CLI::Range(1.0, most_think_time_ms)))
-        ->capture_default_str();
-}
-
-/// Which scenarios an option is for; those that are not here are for all.
-const std::vector<std::pair<std::string, std::vector<std::string>>> options_of_scenarios{
-    {"--rounds", {double_click_name}},
-    {"--think-time", {double_click_name, checkout_name}},
-    {"--buyers", {drop_name, checkout_name}},
-    {"--cap", {drop_name, checkout_name}},
-    {"--hold-time", {drop_name}},
-    {"--rollback-rate", {drop_name}},
-    {"--kill-rate", {drop_name}},
-    {"--walk-away-rate", {checkout_name}},
-    {"--ttl", {checkout_name}},
-};
-
-void refuse_options_of_other_scenarios(const CLI::App &app, const std::string &scenario) {
-    for (const auto &[option, scenarios] : options_of_scenarios)
-        if (app.count(option) > 0 &&
-            std::find(scenarios.begin(), scenarios.end(), scenario) == scenarios.end())
-            throw CLI::ValidationError(
-                fmt::format("{} is not for the scenario {}", option, scenario));
+/// The scenario's defaults, and what was said instead.
+void settle_race(const raw_arguments &raw, settings &wanted) {
+    wanted.raced = &scenario_named(raw.scenario);
+    wanted.race = wanted.raced->defaults;
+    for (const race_option &each : raw.options) {
+        if (each.option->count() == 0)
+            continue;
+        if (!has(*wanted.raced, each.where))
+            throw CLI::ValidationError(fmt::format("{} is not for the scenario {}",
+                                                   each.option->get_name(), raw.scenario));
+        std::visit([&](auto where) { wanted.race.*where = raw.race.*where; }, each.where);
+    }
+    try {
+        wanted.raced->check(wanted.race);
+    } catch (const std::invalid_argument &reason) {
+        throw CLI::ValidationError(reason.what());
+    }
 }
 
 void settle_strategies(settings &wanted) {
-    const std::vector<std::string> known = strategy_names(wanted.scenario);
+    const std::vector<std::string> known = names_of(
+        wanted.raced->strategies,
+        +[](const std::unique_ptr<strategy> &each) { return each->name(); });
     if (wanted.strategies.empty())
         wanted.strategies = known;
     for (const std::string &name : wanted.strategies)
-        if (std::find(known.begin(), known.end(), name) == known.end())
+        if (!wanted.raced->strategy_named(name))
             throw CLI::ValidationError(fmt::format("--strategies: {} has no strategy {}; it has {}",
-                                                   wanted.scenario, name, fmt::join(known, ", ")));
+                                                   wanted.raced->name, name,
+                                                   fmt::join(known, ", ")));
     std::vector<std::string> sorted = wanted.strategies;
     std::sort(sorted.begin(), sorted.end());
     if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
         throw CLI::ValidationError("--strategies names one twice");
-}
-
-std::chrono::microseconds from_milliseconds(double value) {
-    return std::chrono::microseconds{std::llround(value * 1000)};
-}
-
-/// What drop and checkout have in common; `own` has the defaults.
-template <typename Scenario>
-void settle_buyers(const CLI::App &app, const raw_arguments &raw, settings &wanted, Scenario &own) {
-    own.buyers = raw.buyers.value_or(own.buyers);
-    own.cap = raw.cap.value_or(own.cap);
-    if (app.count("--clients") > 0)
-        own.clients = wanted.clients;
-    else
-        wanted.clients = own.clients;
-}
-
-void settle_drop(const CLI::App &app, const raw_arguments &raw, settings &wanted) {
-    if (wanted.drop.rollback_rate + wanted.drop.kill_rate > 1)
-        throw CLI::ValidationError("--rollback-rate and --kill-rate are more than 1 together");
-    wanted.drop.hold_time = from_milliseconds(raw.hold_time_ms);
-    settle_buyers(app, raw, wanted, wanted.drop);
-}
-
-void settle_checkout(const CLI::App &app, const raw_arguments &raw, settings &wanted) {
-    if (app.count("--think-time") > 0)
-        wanted.checkout.think_time = wanted.think_time;
-    wanted.checkout.ttl = from_milliseconds(raw.ttl_ms);
-    settle_buyers(app, raw, wanted, wanted.checkout);
 }
 
 void add_output_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
@@ -270,12 +238,7 @@ void settle(const CLI::App &app, const raw_arguments &raw, settings &wanted) {
         throw CLI::ValidationError("--pg-bin is for a throw-away server, and a server is named");
     if (!wanted.json_file.empty() && wanted.json_file == wanted.html_file)
         throw CLI::ValidationError("--json and --html name the same file");
-    refuse_options_of_other_scenarios(app, wanted.scenario);
-    wanted.think_time = from_milliseconds(raw.think_time_ms);
-    if (wanted.scenario == drop_name)
-        settle_drop(app, raw, wanted);
-    if (wanted.scenario == checkout_name)
-        settle_checkout(app, raw, wanted);
+    settle_race(raw, wanted);
     settle_strategies(wanted);
     const std::map<std::string, colour_choice> choices{{"auto", colour_choice::automatic},
                                                        {"always", colour_choice::always},
@@ -296,8 +259,6 @@ parsed_arguments parse_arguments(std::vector<std::string> arguments) {
     app.set_version_flag("-V,--version", "coupon-race " COUPON_GUARD_VERSION);
     app.footer(footer());
     add_race_options(app, parsed.settings, raw);
-    add_drop_options(app, parsed.settings, raw);
-    add_checkout_options(app, parsed.settings, raw);
     add_output_options(app, parsed.settings, raw);
     add_connection_options(app, parsed.settings, raw);
     try {

@@ -6,13 +6,11 @@
 #include <string>
 
 #include "arguments.hpp"
+#include "exit_status.hpp"
 #include "os/interruption.hpp"
-#include "report/as_html.hpp"
-#include "report/as_json.hpp"
-#include "report/as_text.hpp"
+#include "report/forms.hpp"
 #include "report/output_file.hpp"
 #include "run.hpp"
-#include "setup_error.hpp"
 
 namespace {
 

@@ -1,27 +1,22 @@
 #include "run.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <memory>
 #include <random>
-#include <thread>
 
 #include <pqxx/pqxx>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "judge/ledger.hpp"
+#include "exit_status.hpp"
 #include "os/interruption.hpp"
-#include "place/postgres_programs.hpp"
 #include "place/race_database.hpp"
 #include "place/requirements.hpp"
 #include "place/throwaway_server.hpp"
-#include "scenario/bystanders.hpp"
-#include "scenario/checkout.hpp"
-#include "scenario/double_click.hpp"
-#include "scenario/drop.hpp"
-#include "setup_error.hpp"
+#include "scenario/bystander.hpp"
 
 namespace coupon_race {
 
@@ -29,27 +24,6 @@ namespace {
 
 /// Besides the runners': the one that sets up and reads the ledger, and one for good measure.
 constexpr int connections_besides = 2;
-
-/// Conflicts are repeated until they are through: what a strategy is judged by is what it does, not
-/// when it gives up.
-coupon_guard::retry_policy patient_retries() {
-    coupon_guard::retry_policy policy;
-    policy.max_attempts = 1000;
-    policy.base = std::chrono::milliseconds{1};
-    policy.cap = std::chrono::milliseconds{50};
-    return policy;
-}
-
-template <typename Strategy>
-std::vector<const Strategy *> chosen_of(const std::vector<std::unique_ptr<Strategy>> &all,
-                                        const settings &wanted) {
-    std::vector<const Strategy *> chosen;
-    for (const std::string &name : wanted.strategies)
-        for (const auto &each : all)
-            if (each->name() == name)
-                chosen.push_back(each.get());
-    return chosen;
-}
 
 bool is_set(const char *variable) {
     const char *value = std::getenv(variable);
@@ -70,118 +44,26 @@ conninfo maintenance_connection(conninfo named) {
     return named;
 }
 
-server_facts look_at(const conninfo &server) {
+/// Throws setup_error for what is missing.
+server_facts checked_facts(const conninfo &server, const requirements &wanted) {
     pqxx::connection connection{format_conninfo(server)};
     pqxx::work transaction{connection};
-    return read_server_facts(transaction);
-}
-
-void check(const server_facts &facts, const requirements &wanted) {
+    const server_facts facts = read_server_facts(transaction);
     const std::vector<std::string> missing = what_is_missing(facts, wanted);
-    if (missing.empty())
-        return;
     std::string text = "the race cannot be run here:";
     for (const std::string &each : missing)
         text += "\n  - " + each;
-    throw setup_error{text};
-}
-
-template <typename Strategy>
-bool any_needs_extension(const std::vector<const Strategy *> &chosen) {
-    for (const Strategy *each : chosen)
-        if (each->needs_extension())
-            return true;
-    return false;
-}
-
-std::string utc_now() {
-    return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-}
-
-void set_up(const std::string &connection, const strategy &raced) {
-    pqxx::connection database{connection};
-    pqxx::work transaction{database};
-    raced.set_up(transaction, {raced_code, warm_up_code});
-    transaction.commit();
-}
-
-session_settings session_for(const std::string &connection, const race_report &report) {
-    session_settings session;
-    session.connection = connection;
-    session.think = [time = report.think_time] {
-        if (time.count() > 0)
-            std::this_thread::sleep_for(time);
-    };
-    session.retry = patient_retries();
-    session.seed = report.seed;
-    return session;
-}
-
-strategy_report race_one(const strategy &raced, const std::string &connection,
-                         const race_report &report, progress_line &progress) {
-    throw_if_interrupted();
-    set_up(connection, raced);
-    const double_click scenario{report.clients, report.rounds};
-    const race_log log =
-        run(scenario, raced, session_for(connection, report), [&](std::int64_t begun) {
-            progress.show(fmt::format("{}: round {} of {}", raced.name(), begun, report.rounds));
-        });
-    return report_on(raced, log, read_ledger(connection, raced, raced_code));
-}
-
-void set_up(const std::string &connection, const drop &scenario, const drop_strategy &raced) {
-    pqxx::connection database{connection};
-    pqxx::work transaction{database};
-    raced.set_up(transaction, {{raced_code, scenario.cap}, {warm_up_code, scenario.clients}});
-    transaction.commit();
-}
-
-strategy_report race_one(const drop_strategy &raced, const std::string &connection,
-                         const race_report &report, progress_line &progress) {
-    throw_if_interrupted();
-    const drop &scenario = *report.drop;
-    set_up(connection, scenario, raced);
-    const drop_result result =
-        run(scenario, raced, connection, report.seed, [&](std::int64_t come) {
-            progress.show(fmt::format("{}: buyer {} of {}", raced.name(), come, scenario.buyers));
-        });
-    return report_on(raced, result, read_ledger(connection, raced.ledger_query(), raced_code),
-                     scenario.cap, read_figure(connection, raced.broken_invariants_query()));
-}
-
-void set_up(const std::string &connection, const checkout &scenario,
-            const checkout_strategy &raced) {
-    pqxx::connection database{connection};
-    pqxx::work transaction{database};
-    raced.set_up(transaction, {{raced_code, scenario.cap}, {warm_up_code, scenario.clients}});
-    transaction.commit();
-}
-
-strategy_report race_one(const checkout_strategy &raced, const std::string &connection,
-                         const race_report &report, progress_line &progress) {
-    throw_if_interrupted();
-    const checkout &scenario = *report.checkout;
-    set_up(connection, scenario, raced);
-    const checkout_log log = run(scenario, raced, connection, report.seed, [&](std::int64_t come) {
-        progress.show(fmt::format("{}: buyer {} of {}", raced.name(), come, scenario.buyers));
-    });
-    return report_on(raced, log, read_ledger(connection, raced.ledger_query(), raced_code),
-                     scenario.cap, read_figure(connection, raced.came_back_query()),
-                     read_figure(connection, raced.broken_invariants_query()));
+    if (!missing.empty())
+        throw setup_error{text};
+    return facts;
 }
 
 race_report blank_report(const settings &wanted) {
     race_report report;
-    report.scenario = wanted.scenario;
-    if (wanted.scenario == drop_name)
-        report.drop = wanted.drop;
-    if (wanted.scenario == checkout_name)
-        report.checkout = wanted.checkout;
-    report.clients = wanted.clients;
-    report.rounds = wanted.rounds;
-    report.think_time = wanted.think_time;
+    report.raced = wanted.raced;
+    report.settings = wanted.race;
     report.seed = wanted.seed ? *wanted.seed : std::random_device{}();
-    report.started_at = utc_now();
+    report.started_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
     return report;
 }
 
@@ -208,35 +90,35 @@ class place {
     conninfo connection_;
 };
 
-template <typename Strategy>
-race_report race_all(const std::vector<std::unique_ptr<Strategy>> &all, const settings &wanted) {
-    const std::vector<const Strategy *> chosen = chosen_of(all, wanted);
-    const int besides =
-        connections_besides + (wanted.scenario == double_click_name ? 0 : bystanders);
-    const requirements needed{any_needs_extension(chosen), wanted.clients + besides};
+} // namespace
+
+race_report run(const settings &wanted) {
+    const scenario &raced = *wanted.raced;
+    requirements needed{false, wanted.race.clients + connections_besides +
+                                   (wanted.race.cap > 0 ? most_bystanders : 0)};
+    std::vector<const strategy *> chosen;
+    for (const std::string &name : wanted.strategies) {
+        chosen.push_back(raced.strategy_named(name));
+        needed.extension = needed.extension || chosen.back()->needs_extension();
+    }
     race_report report = blank_report(wanted);
     progress_line progress;
 
     const place where{wanted, needed.connections, progress};
-    const server_facts facts = look_at(where.connection());
-    check(facts, needed);
+    const server_facts facts = checked_facts(where.connection(), needed);
     report.server = {facts.version, where.throwaway(), facts.fsync, facts.synchronous_commit};
 
     const race_database database{where.connection()};
-    for (const Strategy *each : chosen)
-        report.strategies.push_back(race_one(*each, database.connection(), report, progress));
+    for (const strategy *each : chosen) {
+        throw_if_interrupted();
+        const turn turn{
+            *each, report.settings, database.connection(), report.seed,
+            [&](const std::string &how_far) { progress.show(each->name() + ": " + how_far); }};
+        raced.set_up(turn);
+        report.strategies.push_back(report_on(raced, report.settings, *each, raced.run(turn)));
+    }
     progress.show("cleaning up");
     return report;
-}
-
-} // namespace
-
-race_report run(const settings &wanted) {
-    if (wanted.scenario == drop_name)
-        return race_all(drop_strategies(), wanted);
-    if (wanted.scenario == checkout_name)
-        return race_all(checkout_strategies(), wanted);
-    return race_all(strategies(), wanted);
 }
 
 } // namespace coupon_race

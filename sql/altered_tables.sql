@@ -1,4 +1,5 @@
 -- Tables that are not as the extension made them are a clear error, never a misread row: also in a session that knew them before.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code, terms) VALUES ('ONCE', '{}'), ('OTHER', NULL);
 SELECT status FROM redeem_coupon(1, 'ONCE');

@@ -1,5 +1,6 @@
 -- The types in which the functions answer, the trigger functions and coupon_key() stay with the superuser who made the extension. Where a superuser
 -- alters them, that is refused (55000) before a value of one type is taken for one of another.
+\a \t
 CREATE EXTENSION coupon_guard;
 \set VERBOSITY sqlstate
 INSERT INTO coupon (code, max_redemptions, max_per_user, terms) VALUES ('MANY', 100000, NULL, '{"off": 10}');
@@ -7,6 +8,7 @@ SELECT h.redemption_id AS hold FROM hold_coupon('holder'::text, 'MANY') h \gset
 SELECT set_config('test.hold', :'hold', false) = :'hold' AS kept;
 
 -- What each function says, the whole of its answer read, after a change that is undone: its status, or its SQLSTATE.
+\set ECHO none
 CREATE FUNCTION pg_temp.after(change text, question text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   answer text;
@@ -27,6 +29,7 @@ EXCEPTION WHEN SQLSTATE 'UNDO0' THEN
   RETURN sqlerrm;
 END $$;
 CREATE TEMP TABLE question (type text, question text);
+\set ECHO all
 INSERT INTO question VALUES
   ('coupon_redeem_answer', 'SELECT r FROM redeem_coupon(1, ''MANY'', metadata => ''{"n": 1}'') r'), ('coupon_redeem_answer', 'SELECT redeem_coupon_strict(''ann''::text, ''MANY'')'),
   ('coupon_redeem_answer', 'SELECT confirm_hold(current_setting(''test.hold'')::bigint)'),
@@ -98,6 +101,7 @@ CREATE ROLE regress_coupon_owner;
 DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_coupon_owner', current_database()); END $$;
 CREATE SCHEMA shop AUTHORIZATION regress_coupon_owner;
 CREATE SCHEMA elsewhere AUTHORIZATION regress_coupon_owner;
+\set ECHO none
 CREATE FUNCTION pg_temp.sqlstate_of(command text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
   EXECUTE command;
@@ -107,6 +111,7 @@ EXCEPTION WHEN SQLSTATE 'UNDO0' THEN
 WHEN OTHERS THEN
   RETURN sqlstate;
 END $$;
+\set ECHO all
 SET ROLE regress_coupon_owner;
 CREATE EXTENSION coupon_guard SCHEMA shop;
 INSERT INTO shop.coupon (code) VALUES ('ONCE');

@@ -1,4 +1,5 @@
 -- Misuse is an error, and nothing is half written.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code) VALUES ('ONCE');
 

@@ -1,4 +1,5 @@
 -- A capped coupon is redeemed as often as its cap says, never more, and plain SQL on coupon keeps the quota right.
+\a \t
 CREATE EXTENSION coupon_guard;
 
 -- More buyers than units, one after the other
@@ -14,7 +15,7 @@ SELECT status FROM redeem_coupon(3, 'CAP2');
 SELECT status FROM redeem_coupon_strict(3, 'CAP2');
 \echo :LAST_ERROR_SQLSTATE
 -- Sold out is one row in the quota, the anchor.
-SELECT c.code, q.stripe, q.remaining FROM coupon_quota q JOIN coupon c ON c.id = q.coupon_id ORDER BY c.max_redemptions;
+SELECT c.code, q.stripe, q.remaining FROM coupon_quota q JOIN coupon c ON c.id = q.owner_id ORDER BY c.max_redemptions;
 TRUNCATE coupon, coupon_redemption;
 
 -- The cap and the limit per user are judged each for itself.
@@ -45,8 +46,8 @@ COPY-ONE	1
 COPY-THREE	3
 COPY-ANY	\N
 \.
-SELECT c.max_redemptions, count(DISTINCT q.coupon_id) AS coupons, count(*) AS stripes, sum(q.remaining)
-  FROM coupon_quota q JOIN coupon c ON c.id = q.coupon_id GROUP BY 1 ORDER BY 1;
+SELECT c.max_redemptions, count(DISTINCT q.owner_id) AS coupons, count(*) AS stripes, sum(q.remaining)
+  FROM coupon_quota q JOIN coupon c ON c.id = q.owner_id GROUP BY 1 ORDER BY 1;
 SELECT c.max_redemptions, r.status, count(*) FROM coupon c, generate_series(1, 4) buyer(id), LATERAL redeem_coupon(buyer.id, c.code) r GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT * FROM coupon_guard_verify();
 -- ON CONFLICT, MERGE
@@ -66,7 +67,7 @@ SET coupon_guard.quota_stripes = 1;
 INSERT INTO coupon (code, max_redemptions) VALUES ('ONE ROW', 10);
 RESET coupon_guard.quota_stripes;
 INSERT INTO coupon (code, max_redemptions) VALUES ('S64', 64), ('S65', 65), ('S1000', 1000);
-SELECT c.code, count(*), sum(q.remaining), min(q.remaining), max(q.remaining) FROM coupon_quota q JOIN coupon c ON c.id = q.coupon_id GROUP BY c.code ORDER BY 2, 3;
+SELECT c.code, count(*), sum(q.remaining), min(q.remaining), max(q.remaining) FROM coupon_quota q JOIN coupon c ON c.id = q.owner_id GROUP BY c.code ORDER BY 2, 3;
 SET coupon_guard.quota_stripes = 0;
 SET coupon_guard.quota_stripes = 1025;
 SET coupon_guard.quota = 1;
@@ -131,14 +132,14 @@ SELECT count(*) FROM coupon_quota;
 INSERT INTO coupon (id, code, max_redemptions) VALUES (1001, 'MOVING', 3), (1002, 'GOING', 3), (1003, 'USED', 3);
 SELECT status FROM redeem_coupon(1, 'USED');
 UPDATE coupon SET id = 2001 WHERE id = 1001;
-SELECT coupon_id, sum(remaining) FROM coupon_quota GROUP BY 1 ORDER BY 1;
+SELECT owner_id AS coupon_id, sum(remaining) FROM coupon_quota GROUP BY 1 ORDER BY 1;
 SELECT status FROM redeem_coupon(1, 'MOVING');
 DELETE FROM coupon_redemption WHERE coupon_id = 2001;
 UPDATE coupon SET id = 3001, max_redemptions = 5 WHERE id = 2001;
 SELECT r.status, count(*) FROM generate_series(1, 6) buyer(id), LATERAL redeem_coupon(buyer.id, 'MOVING') r GROUP BY 1 ORDER BY 1;
 DELETE FROM coupon WHERE id = 1002;
 UPDATE coupon SET id = 4001 WHERE id = 1003;
-SELECT coupon_id, sum(remaining) FROM coupon_quota GROUP BY 1 ORDER BY 1;
+SELECT owner_id AS coupon_id, sum(remaining) FROM coupon_quota GROUP BY 1 ORDER BY 1;
 SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon;
 TRUNCATE coupon, coupon_redemption;

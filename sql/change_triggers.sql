@@ -1,9 +1,11 @@
 -- Triggers that a shop puts on the ledger fire for void, confirm and renew as for an UPDATE; none of them can part a row from its unit.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code, max_redemptions) VALUES ('TEN', 10);
 SELECT status FROM redeem_coupon('ann'::text, 'TEN');
 SELECT status FROM hold_coupon('bob'::text, 'TEN');
 
+\set ECHO none
 CREATE FUNCTION log_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE NOTICE '% % %: %', TG_WHEN, TG_LEVEL, TG_NAME,
@@ -11,6 +13,7 @@ BEGIN
                                     JOIN jsonb_each(to_jsonb(OLD)) o ON o.key = n.key AND o.value <> n.value) END;
   RETURN NEW;
 END $$;
+\set ECHO all
 CREATE TRIGGER a_statement BEFORE UPDATE ON coupon_redemption EXECUTE FUNCTION log_change();
 CREATE TRIGGER b_row BEFORE UPDATE ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION log_change();
 CREATE TRIGGER c_of_voided BEFORE UPDATE OF voided_at ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION log_change();
@@ -19,6 +22,7 @@ CREATE TRIGGER e_of_metadata AFTER UPDATE OF metadata ON coupon_redemption FOR E
 CREATE TRIGGER f_of_user AFTER UPDATE OF user_id ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION log_change();
 CREATE TRIGGER g_when AFTER UPDATE ON coupon_redemption FOR EACH ROW WHEN (NEW.voided_at IS NOT NULL) EXECUTE FUNCTION log_change();
 CREATE TRIGGER h_statement AFTER UPDATE OF voided_at ON coupon_redemption EXECUTE FUNCTION log_change();
+\set ECHO none
 CREATE FUNCTION log_transition() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE NOTICE '% % %: %', TG_WHEN, TG_LEVEL, TG_NAME,
@@ -26,6 +30,7 @@ BEGIN
        FROM new_rows n JOIN old_rows o USING (id));
   RETURN NULL;
 END $$;
+\set ECHO all
 CREATE TRIGGER i_transition AFTER UPDATE ON coupon_redemption REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
   EXECUTE FUNCTION log_transition();
 
@@ -68,6 +73,7 @@ SELECT status FROM redeem_coupon('bob'::text, 'TEN');
 
 -- What a BEFORE trigger may do: fill in what is the caller's own, or refuse. What it must not do is to undo the change behind our back:
 -- the unit would come back and the redemption stay.
+\set ECHO none
 CREATE FUNCTION before_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   CASE NEW.void_reason
@@ -82,6 +88,7 @@ BEGIN
   END CASE;
   RETURN NEW;
 END $$;
+\set ECHO all
 CREATE FUNCTION suppress() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER before_change BEFORE UPDATE ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION before_change();
 \set SHOW_CONTEXT never

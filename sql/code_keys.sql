@@ -1,8 +1,10 @@
 -- What is one code and what is another: Unicode's NFKC_Casefold, without the blanks around it.
 -- (Every code point, and malformed UTF-8: extension/tests. Other encodings: t/.)
+\a \t
 CREATE EXTENSION coupon_guard;
 
 -- Each line is two ways to type one code, or two codes.
+\set ECHO none
 CREATE FUNCTION pg_temp.compare(one text, other text) RETURNS text LANGUAGE sql
 RETURN CASE WHEN coupon_key(one) = coupon_key(other) THEN 'same' ELSE 'different' END;
 SELECT what, pg_temp.compare(one, other) AS verdict FROM (VALUES
@@ -48,6 +50,7 @@ SELECT what, pg_temp.compare(one, other) AS verdict FROM (VALUES
   ('deseret, case',                 U&'\+010400',      U&'\+010428'),
   ('angstrom sign',                 U&'\212B',         U&'\00E5')
 ) AS pairs (what, one, other);
+\set ECHO all
 
 SELECT coupon_key(' Save10 ') AS ascii, coupon_key(U&'\FF33\FF21\FF36\FF25') AS full_width, coupon_key(U&'STRA\1E9EE') AS sharp_s,
        octet_length(coupon_key(U&'e\0301')) AS composed_bytes;

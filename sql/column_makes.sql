@@ -1,5 +1,6 @@
 -- A column is one of ours by its type, and by what it may hold. Otherwise it is refused before a value of it is misread or miswritten;
 -- what a shop adds to the tables, the quota too, holds for what the guard writes.
+\a \t
 CREATE EXTENSION coupon_guard;
 \getenv source PG_ABS_SRCDIR
 \set tour :source '/sql/lib/tour.sql'
@@ -13,6 +14,7 @@ CREATE TEMP VIEW ours AS
 SELECT attrelid::regclass AS of_table, attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS is_not_null, attidentity <> '' AS is_identity
   FROM pg_attribute WHERE attrelid IN ('coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND attnum > 0 AND NOT attisdropped
    AND (attrelid, attname) <> ('coupon'::regclass, 'created_at'); -- which is the shop's alone
+\set ECHO none
 CREATE PROCEDURE pg_temp.unbind() LANGUAGE plpgsql AS $$
 DECLARE
   command text;
@@ -49,6 +51,7 @@ END $$;
 CREATE FUNCTION pg_temp.redeemed_after(change text) RETURNS text LANGUAGE sql AS $$
   SELECT pg_temp.after('CALL pg_temp.unbind(); ' || change, 'SELECT status FROM redeem_coupon(1, ''TOUR'', metadata => ''{}'')')
 $$;
+\set ECHO all
 SELECT pg_temp.redeemed_after('SELECT');
 
 -- Another type: a domain, a precision, a collation count too.
@@ -58,6 +61,7 @@ CREATE DOMAIN d_integer AS int;
 CREATE DOMAIN d_jsonb AS jsonb;
 CREATE DOMAIN d_boolean AS bool;
 CREATE DOMAIN d_timestamptz AS timestamptz;
+CREATE DOMAIN d_char AS "char";
 SELECT of_table, outcome, string_agg(DISTINCT name, ', ') AS columns FROM (
   SELECT of_table, name, pg_temp.redeemed_after(format('ALTER TABLE %s ALTER %I DROP DEFAULT, ALTER %2$I TYPE %s', of_table, name, new_type)) AS outcome
     FROM ours, unnest(CASE type
@@ -66,6 +70,7 @@ SELECT of_table, outcome, string_agg(DISTINCT name, ', ') AS columns FROM (
       WHEN 'integer' THEN '{d_integer, numeric, bigint, text}'
       WHEN 'boolean' THEN '{d_boolean, text, int USING 1}'
       WHEN 'jsonb' THEN '{d_jsonb, json, text}'
+      WHEN '"char"' THEN '{d_char, char, varchar(1), text, int USING 1}'
       ELSE '{d_timestamptz, timestamp, timestamptz(0), date, text}' END::text[] ||
       CASE WHEN name IN ('user_id', 'request_id') THEN ARRAY['text COLLATE "POSIX"'] END) AS new_type
    WHERE NOT is_identity AND name NOT IN ('code', 'code_key')) AS made
@@ -101,7 +106,7 @@ SELECT pg_temp.redeemed_after($$CALL pg_temp.remake('coupon', 'code_key', 'text 
 
 -- NOT NULL taken away is served or refused; the columns whose outcome is another:
 SELECT of_table, name, outcome FROM ours, LATERAL pg_temp.redeemed_after(format('ALTER TABLE %s ALTER %I DROP NOT NULL', of_table, name)) AS outcome
- WHERE is_not_null AND NOT is_identity AND outcome NOT IN ('redeemed', '55000') AND (of_table, name) NOT IN (VALUES ('coupon_quota'::regclass, 'coupon_id'), ('coupon_quota', 'stripe'));
+ WHERE is_not_null AND NOT is_identity AND outcome NOT IN ('redeemed', '55000') AND (of_table, name) NOT IN (VALUES ('coupon_quota'::regclass, 'owner_id'), ('coupon_quota', 'kind'), ('coupon_quota', 'stripe'));
 -- NULL where none was meant to be is an error (23502, 55000), or the row is nobody's: nobody has more uses for it. What is neither:
 SELECT of_table, name, what, outcome FROM ours, (VALUES
     ('once more', $$SELECT status FROM redeem_coupon(1, 'TOUR-ANY')$$), ('retry', $$SELECT status FROM redeem_coupon(1, 'TOUR-ANY', 't-1')$$),
@@ -109,7 +114,7 @@ SELECT of_table, name, what, outcome FROM ours, (VALUES
     ('void', $$SELECT void_redemption(id) FROM coupon_redemption$$)) AS q (what, question),
   LATERAL pg_temp.after(format('SELECT redeem_coupon(1, %L, %L); CALL pg_temp.unbind(); ALTER TABLE %3$s ALTER %4$I DROP NOT NULL; UPDATE %3$s SET %4$I = NULL',
     'TOUR-ANY', 't-1', of_table, name), question) AS outcome
- WHERE is_not_null AND NOT is_identity AND (of_table, name) NOT IN (VALUES ('coupon_quota'::regclass, 'coupon_id'), ('coupon_quota', 'stripe'), ('coupon', 'code'), ('coupon', 'code_key'))
+ WHERE is_not_null AND NOT is_identity AND (of_table, name) NOT IN (VALUES ('coupon_quota'::regclass, 'owner_id'), ('coupon_quota', 'kind'), ('coupon_quota', 'stripe'), ('coupon', 'code'), ('coupon', 'code_key'))
    AND outcome NOT IN ('23502', '55000') AND (outcome ~ '^[0-9A-Z]{5}$' OR what = 'once more' AND outcome = 'redeemed' AND name NOT IN ('coupon_id', 'user_id'))
  ORDER BY 1, 2, 3;
 -- NOT NULL on a column that the guard leaves empty
@@ -146,6 +151,7 @@ SELECT change, pg_temp.after('ALTER TABLE coupon_redemption ' || change, 'SELECT
 SELECT pg_temp.after('ALTER TABLE coupon ALTER id DROP IDENTITY');
 
 -- What the tables' own CHECKs keep out; where they are gone, a cap or limit below 1 is an error, never a number to reckon with.
+\set ECHO none
 CREATE FUNCTION pg_temp.refusal(command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   name text;
@@ -156,6 +162,7 @@ EXCEPTION WHEN OTHERS THEN
   GET STACKED DIAGNOSTICS name = CONSTRAINT_NAME;
   RETURN concat_ws(' ', sqlstate, name);
 END $$;
+\set ECHO all
 SELECT command, pg_temp.refusal(command) AS outcome FROM unnest(ARRAY[
   $$INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (2, 'ann', 0)$$,
   $$INSERT INTO coupon_redemption (coupon_id, user_id, use_no, voided_at) VALUES (2, 'ann', -1, now())$$,
@@ -182,10 +189,11 @@ SELECT pg_temp.after($$SELECT redeem_coupon(1, 'TOUR-ANY'); CALL pg_temp.drop_ch
 -- What a shop adds to the quota is kept; what it forbids is an error; and what it says of each row is said of every row that there is.
 CREATE DOMAIN channel AS text DEFAULT 'web' NOT NULL;
 CREATE TABLE mirror (op text, coupon_id bigint, stripe int, remaining bigint);
+\set ECHO none
 CREATE FUNCTION mirror() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF TG_OP <> 'INSERT' THEN INSERT INTO mirror VALUES ('-', OLD.coupon_id, OLD.stripe, OLD.remaining); END IF;
-  IF TG_OP <> 'DELETE' THEN INSERT INTO mirror VALUES ('+', NEW.coupon_id, NEW.stripe, NEW.remaining); END IF;
+  IF TG_OP <> 'INSERT' THEN INSERT INTO mirror VALUES ('-', OLD.owner_id, OLD.stripe, OLD.remaining); END IF;
+  IF TG_OP <> 'DELETE' THEN INSERT INTO mirror VALUES ('+', NEW.owner_id, NEW.stripe, NEW.remaining); END IF;
   RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END $$;
 CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -194,6 +202,7 @@ BEGIN
   NEW.remaining := 1000;
   RETURN NEW;
 END $$;
+\set ECHO all
 SELECT change, pg_temp.after('DELETE FROM coupon_quota; ALTER TABLE coupon_quota ' || change, 'SELECT pg_temp.tour()', question) AS outcome
   FROM (VALUES
     ('ADD note text NOT NULL DEFAULT ''kept''', 'SELECT string_agg(DISTINCT note, '' '') FROM coupon_quota'),
@@ -205,24 +214,24 @@ SELECT change, pg_temp.after('DELETE FROM coupon_quota; ALTER TABLE coupon_quota
     ('ADD gone int DEFAULT 1, ADD note text DEFAULT ''kept''; ALTER TABLE coupon_quota DROP gone', 'SELECT string_agg(DISTINCT note, '' '') FROM coupon_quota'),
     ('ADD note text NOT NULL', 'SELECT'),
     ('ADD CHECK (remaining < 1000)', 'SELECT count(*) > 0 FROM coupon_quota'),
-    ('ADD CONSTRAINT none CHECK (coupon_id < 0) NOT VALID', 'SELECT'),
-    ('ADD FOREIGN KEY (coupon_id) REFERENCES coupon ON DELETE CASCADE', 'SELECT count(*) > 0 FROM coupon_quota'),
+    ('ADD CONSTRAINT none CHECK (owner_id < 0) NOT VALID', 'SELECT'),
+    ('ADD FOREIGN KEY (owner_id) REFERENCES coupon ON DELETE CASCADE', 'SELECT count(*) > 0 FROM coupon_quota'),
     ('ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', 'SELECT count(*) > 0 FROM coupon_quota'),
     ('SET UNLOGGED', 'SELECT count(*) > 0 FROM coupon_quota'),
     ('REPLICA IDENTITY FULL, SET (fillfactor = 100)', 'SELECT count(*) > 0 FROM coupon_quota')) AS c (change, question);
 -- An index on it leads to the rows that are there; a trigger on it hears of every change, as pg_repack needs it.
 SELECT change, pg_temp.after('CREATE INDEX ' || change, 'SELECT pg_temp.tour()',
-    $$SELECT set_config('shop.rows', string_agg(format('%s %s %s', coupon_id, stripe, remaining), ', ' ORDER BY coupon_id, stripe), true) <> '' FROM coupon_quota$$,
+    $$SELECT set_config('shop.rows', string_agg(format('%s %s %s', owner_id, stripe, remaining), ', ' ORDER BY owner_id, stripe), true) <> '' FROM coupon_quota$$,
     $$SELECT set_config('enable_seqscan', 'off', true)$$,
-    $$SELECT string_agg(format('%s %s %s', coupon_id, stripe, remaining), ', ' ORDER BY coupon_id, stripe) = current_setting('shop.rows') FROM coupon_quota
-      WHERE coupon_id + 0 > 0 AND remaining >= 0$$) AS outcome
-  FROM unnest('{ON coupon_quota (remaining), "ON coupon_quota (remaining) INCLUDE (coupon_id, stripe)", ON coupon_quota (remaining) WHERE remaining >= 0,
-    ON coupon_quota ((coupon_id + 0)), ON coupon_quota USING hash (remaining), ON coupon_quota USING brin (remaining)}'::text[]) AS change;
+    $$SELECT string_agg(format('%s %s %s', owner_id, stripe, remaining), ', ' ORDER BY owner_id, stripe) = current_setting('shop.rows') FROM coupon_quota
+      WHERE owner_id + 0 > 0 AND remaining >= 0$$) AS outcome
+  FROM unnest('{ON coupon_quota (remaining), "ON coupon_quota (remaining) INCLUDE (owner_id, stripe)", ON coupon_quota (remaining) WHERE remaining >= 0,
+    ON coupon_quota ((owner_id + 0)), ON coupon_quota USING hash (remaining), ON coupon_quota USING brin (remaining)}'::text[]) AS change;
 SELECT timing, pg_temp.after(format('TRUNCATE coupon_quota; CREATE TRIGGER mirror %s INSERT OR UPDATE OR DELETE ON coupon_quota FOR EACH ROW EXECUTE FUNCTION mirror()', timing),
     'SELECT pg_temp.tour()', $$SELECT count(*) > 0 FROM mirror$$, $$SELECT count(*) FILTER (WHERE sum <> 0) FROM (SELECT sum(CASE op WHEN '+' THEN remaining ELSE -remaining END)
-        FROM (SELECT * FROM mirror UNION ALL SELECT '-', coupon_id, stripe, remaining FROM coupon_quota) AS both_sides GROUP BY coupon_id, stripe) AS s$$) AS outcome
+        FROM (SELECT * FROM mirror UNION ALL SELECT '-', owner_id, stripe, remaining FROM coupon_quota) AS both_sides GROUP BY coupon_id, stripe) AS s$$) AS outcome
   FROM unnest('{BEFORE, AFTER}'::text[]) AS timing;
-SELECT pg_temp.after('TRUNCATE coupon_quota; CREATE TABLE stripe_notes (coupon_id bigint, stripe int, FOREIGN KEY (coupon_id, stripe) REFERENCES coupon_quota)');
+SELECT pg_temp.after('TRUNCATE coupon_quota; CREATE TABLE stripe_notes (coupon_id bigint, kind "char", stripe int, FOREIGN KEY (coupon_id, kind, stripe) REFERENCES coupon_quota)');
 SELECT pg_temp.after('CREATE RULE nothing AS ON UPDATE TO coupon_quota DO INSTEAD NOTHING');
 -- A trigger that changes or suppresses what the guard writes to the quota is heard, or is an error; no unit comes of it.
 SELECT events, pg_temp.after(format('CREATE TRIGGER meddle BEFORE %s ON coupon_quota FOR EACH ROW EXECUTE FUNCTION meddle(%L)', events, meddling),
@@ -246,4 +255,4 @@ DROP FUNCTION elsewhere.coupon_key;
 DROP SCHEMA elsewhere;
 DROP TABLE mirror;
 DROP FUNCTION mirror, meddle;
-DROP DOMAIN d_text, d_bigint, d_integer, d_jsonb, d_boolean, d_timestamptz, channel;
+DROP DOMAIN d_char, d_text, d_bigint, d_integer, d_jsonb, d_boolean, d_timestamptz, channel;

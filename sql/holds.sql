@@ -1,4 +1,5 @@
 -- A hold keeps a unit for its user until a deadline; it never stands in its own user's way, and once expired in nobody's.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (id, code, max_redemptions, max_per_user, terms) VALUES (1, 'ONE', 1, 1, '{"off": 10}'), (2, 'FREE', NULL, 2, NULL), (3, 'TEN', 10, 1, NULL);
 -- Time passes: the deadlines of all holds are over.

@@ -1,8 +1,9 @@
 -- A quota has no more rows than it needs: a few until buyers stand in each other's way, or as many as the coupon says; never more than units.
+\a \t
 CREATE EXTENSION coupon_guard;
 \set VERBOSITY sqlstate
 CREATE VIEW pg_temp.quota AS
-SELECT c.code, count(q.stripe) AS stripes, sum(q.remaining) AS units FROM coupon c LEFT JOIN coupon_quota q ON q.coupon_id = c.id GROUP BY c.id, c.code ORDER BY c.id;
+SELECT c.code, count(q.stripe) AS stripes, sum(q.remaining) AS units FROM coupon c LEFT JOIN coupon_quota q ON q.owner_id = c.id GROUP BY c.id, c.code ORDER BY c.id;
 
 -- As many as the coupon says, all at once
 INSERT INTO coupon (code, max_redemptions, stripes) VALUES ('1 of 100', 100, 1), ('8 of 100', 100, 8), ('64 of 200', 200, 64),
@@ -25,7 +26,7 @@ SELECT code, stripes <= CASE code WHEN 'any of 200' THEN 2 ELSE 4 END AS few, un
 INSERT INTO coupon (code, max_redemptions) SELECT 'S' || i, 1 FROM generate_series(1, 2000) i;
 INSERT INTO coupon (code, max_redemptions) SELECT 'M' || i, 100 FROM generate_series(1, 2000) i;
 SELECT count(*) FILTER (WHERE c.max_redemptions = 1) AS single_use, count(*) FILTER (WHERE c.max_redemptions = 100) <= 4 * 2000 AS few
-  FROM coupon_quota q JOIN coupon c ON c.id = q.coupon_id WHERE c.code ~ '^[SM]';
+  FROM coupon_quota q JOIN coupon c ON c.id = q.owner_id WHERE c.code ~ '^[SM]';
 SELECT * FROM coupon_guard_verify();
 
 -- The number may be changed, before and after units are used: as many are sold as there are.

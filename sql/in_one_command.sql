@@ -7,6 +7,7 @@ SET statement_timeout = '10s'; -- for loops that do not end
 
 -- One coupon X: without cap; with a cap of 1; with a cap of 3, one of them used; with a cap of 1, sold out; with a cap of 2, sold out, its
 -- quota not set up.
+\set ECHO none
 CREATE PROCEDURE pg_temp.begin_anew(start text) LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM set_config('shop.is_open', 'no', false); -- for its triggers
@@ -58,6 +59,7 @@ SELECT name, string_agg(DISTINCT answer, ' | ') FILTER (WHERE start = 'free') AS
        string_agg(DISTINCT answer, ' | ') FILTER (WHERE start = 'unset') AS unset,
        string_agg(DISTINCT broken, ', ') AS broken
   FROM outcome GROUP BY name ORDER BY min(no);
+\set ECHO all
 
 -- The coupon changed, and redeemed by the same command
 CALL pg_temp.try_with('deleted', $$DELETE FROM coupon$$, $$SELECT r.status FROM a, LATERAL redeem_coupon(1, a.code) r$$);
@@ -92,6 +94,7 @@ SELECT * FROM outcomes;
 TRUNCATE outcome;
 
 -- Coupons changed, and redeemed by a trigger of the shop's, once named so that it fires before ours and once after: both hear the same.
+\set ECHO none
 CREATE FUNCTION shop_redeems() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF current_setting('shop.is_open') = 'yes' THEN
@@ -116,6 +119,7 @@ BEGIN
     END LOOP;
   END LOOP;
 END $$;
+\set ECHO all
 CALL pg_temp.try_trigger('coupon', 'shop_redeems(''X'')', 'DELETE', 'deleted', 'DELETE FROM coupon RETURNING NULL');
 CALL pg_temp.try_trigger('coupon', 'shop_redeems(''X'')', 'UPDATE', 'deactivated', 'UPDATE coupon SET active = false RETURNING NULL');
 CALL pg_temp.try_trigger('coupon', 'shop_redeems(''X'')', 'UPDATE', 'cap + 1', 'UPDATE coupon SET max_redemptions = max_redemptions + 1 RETURNING NULL');
@@ -127,6 +131,7 @@ TRUNCATE outcome;
 
 -- Rows of the ledger changed by the functions: a unit that a void gives back can be had at once, by the same command and by an AFTER trigger
 -- (a waiting list); a trigger that redeems for another user (a referral) takes one more.
+\set ECHO none
 CREATE FUNCTION shop_passes_on() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF current_setting('shop.is_open') = 'yes' AND pg_trigger_depth() = 1 THEN
@@ -135,6 +140,7 @@ BEGIN
   END IF;
   RETURN CASE WHEN TG_LEVEL = 'ROW' THEN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END END;
 END $$;
+\set ECHO all
 CALL pg_temp.try('void, redeem', $$SELECT string_agg(r.status::text, ' ') FROM (SELECT void_redemption(id) FROM coupon_redemption) v (voided), LATERAL redeem_coupon(v.voided::int, 'X') r$$);
 CALL pg_temp.try_trigger('coupon_redemption', 'shop_passes_on()', 'UPDATE', 'void', $$SELECT void_redemption(id) FROM coupon_redemption$$, '{AFTER ROW, AFTER STATEMENT}');
 CALL pg_temp.try_trigger('coupon_redemption', 'shop_passes_on()', 'INSERT', 'redeem', $$SELECT status FROM redeem_coupon(1, 'X')$$, '{AFTER ROW, AFTER STATEMENT}');

@@ -1,5 +1,6 @@
 -- An index is one of ours by everything that an index can have, not by its key columns alone. One of another make does not serve in the
 -- place of ours (55000); beside ours it is another index of the shop's, kept up to date, and unique as it says.
+\a \t
 CREATE EXTENSION coupon_guard;
 \getenv source PG_ABS_SRCDIR
 \set tour :source '/sql/lib/tour.sql'
@@ -16,6 +17,7 @@ CREATE OPERATOR CLASS int8_backward_ops FOR TYPE int8 USING btree AS
   OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =, OPERATOR 4 <=, OPERATOR 5 <, FUNCTION 1 backward(int8, int8);
 
 -- Ours
+\set ECHO none
 CREATE TEMP TABLE ours AS
 SELECT i.indexrelid::regclass AS index, i.indrelid::regclass AS of_table, CASE WHEN i.indisunique THEN 'UNIQUE' ELSE '' END AS uniqueness,
        keys, types, coalesce('WHERE ' || pg_get_expr(i.indpred, i.indrelid), '') AS predicate,
@@ -24,9 +26,11 @@ SELECT i.indexrelid::regclass AS index, i.indrelid::regclass AS of_table, CASE W
        LATERAL (SELECT array_agg(attname::text ORDER BY no) AS keys, array_agg(atttypid::regtype ORDER BY no) AS types
                   FROM unnest(i.indkey) WITH ORDINALITY k (attnum, no) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) k
  WHERE i.indrelid IN ('coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass);
+\set ECHO all
 SELECT index, uniqueness, keys, predicate FROM ours ORDER BY of_table::text, index::text;
 
 -- Each of them otherwise: one key column at a time ...
+\set ECHO none
 CREATE TEMP TABLE otherwise (make text, definition text, drop text);
 INSERT INTO otherwise
 SELECT make, format('CREATE %s INDEX other ON %s (%s) %s', uniqueness, of_table,
@@ -57,7 +61,7 @@ SELECT make, replace(replace(replace(replace(template, '{unique}', uniqueness), 
     ('more columns', 'coupon_redemption', 'CREATE {unique} INDEX other ON {table} ({keys}, redeemed_at) {where}'),
     ('fewer columns', 'coupon_redemption', 'CREATE {unique} INDEX other ON {table} (coupon_id) {where}'),
     ('column order', 'coupon_redemption', 'CREATE {unique} INDEX other ON {table} (use_no, {keys}) {where}'),
-    ('column order', 'coupon_quota', 'CREATE {unique} INDEX other ON {table} (stripe, coupon_id) {where}'),
+    ('column order', 'coupon_quota', 'CREATE {unique} INDEX other ON {table} (stripe, kind, owner_id) {where}'),
     ('predicate', '{table}', 'CREATE {unique} INDEX other ON {table} ({keys}) WHERE false'),
     ('predicate', 'coupon', 'CREATE {unique} INDEX other ON {table} ({keys}) WHERE id IS NOT NULL'),
     ('predicate', 'coupon_quota', 'CREATE {unique} INDEX other ON {table} ({keys}) WHERE remaining > 0'),
@@ -70,16 +74,16 @@ SELECT make, replace(replace(replace(replace(template, '{unique}', uniqueness), 
     ('deferred', '{table}', 'ALTER TABLE {table} ADD CONSTRAINT other UNIQUE ({keys}) DEFERRABLE INITIALLY DEFERRED'),
     ('exclusion', 'coupon', 'ALTER TABLE {table} ADD CONSTRAINT other EXCLUDE ({keys} WITH =)'),
     ('exclusion', 'coupon_redemption', 'ALTER TABLE {table} ADD CONSTRAINT other EXCLUDE (coupon_id WITH =, user_id WITH =, use_no WITH =) WHERE (voided_at IS NULL)'),
-    ('exclusion', 'coupon_quota', 'ALTER TABLE {table} ADD CONSTRAINT other EXCLUDE (coupon_id WITH =, stripe WITH =)'),
+    ('exclusion', 'coupon_quota', 'ALTER TABLE {table} ADD CONSTRAINT other EXCLUDE (owner_id WITH =, kind WITH =, stripe WITH =)'),
     ('hash', 'coupon', 'CREATE INDEX other ON {table} USING hash ({keys}) {where}'),
     ('hash', 'coupon_redemption', 'CREATE INDEX other ON {table} USING hash (user_id) {where}'),
-    ('hash', 'coupon_quota', 'CREATE INDEX other ON {table} USING hash (coupon_id) {where}'),
+    ('hash', 'coupon_quota', 'CREATE INDEX other ON {table} USING hash (owner_id) {where}'),
     ('brin', '{table}', 'CREATE INDEX other ON {table} USING brin ({keys}) {where}')) AS m (make, for_table, template)
  WHERE for_table IN ('{table}', of_table::text)
    AND NOT (make = 'uniqueness' AND uniqueness = '') AND NOT (make = 'fewer columns' AND cardinality(keys) = 1)
    AND NOT (make IN ('deferrable', 'deferred') AND (uniqueness = '' OR predicate <> ''))
    AND NOT (template LIKE '%UNIQUE INDEX%' AND uniqueness = '');
-
+\set ECHO all
 SELECT make, string_agg(DISTINCT pg_temp.after(drop || '; ' || definition), ', ') AS alone, string_agg(DISTINCT pg_temp.after(definition), ', ') AS beside
   FROM otherwise WHERE NOT (definition LIKE '%und-x-icu%' AND NOT EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu')) GROUP BY make ORDER BY make;
 
@@ -99,7 +103,7 @@ SELECT status, remaining_units FROM check_coupon('ann'::text, 'TOUR');
 -- What an index includes is read from it as it is in the table.
 CREATE UNIQUE INDEX uses ON coupon_redemption (coupon_id, user_id, use_no) INCLUDE (redeemed_at, metadata, request_id) WHERE voided_at IS NULL;
 CREATE INDEX reasons ON coupon_redemption (user_id) INCLUDE (void_reason, voided_at);
-CREATE INDEX units ON coupon_quota (coupon_id) INCLUDE (stripe, remaining);
+CREATE INDEX units ON coupon_quota (owner_id) INCLUDE (stripe, remaining);
 SELECT status FROM redeem_coupon('bob'::text, 'TOUR', 'b-1', '{"order": 1}');
 SELECT void_redemption(redemption_id, 'returned') FROM redeem_coupon('carl'::text, 'TOUR');
 VACUUM coupon_redemption, coupon_quota;
@@ -107,7 +111,7 @@ CREATE TEMP VIEW read AS
 SELECT (SELECT string_agg(r::text, '; ' ORDER BY r::text) FROM (SELECT coupon_id, user_id, use_no, redeemed_at, metadata, request_id
                 FROM coupon_redemption WHERE voided_at IS NULL) r) AS uses,
        (SELECT string_agg(r::text, '; ' ORDER BY r::text) FROM (SELECT user_id, void_reason, voided_at FROM coupon_redemption WHERE user_id > '') r) AS reasons,
-       (SELECT string_agg(r::text, '; ' ORDER BY r::text) FROM (SELECT coupon_id, stripe, remaining FROM coupon_quota WHERE coupon_id > 0) r) AS units;
+       (SELECT string_agg(r::text, '; ' ORDER BY r::text) FROM (SELECT owner_id, stripe, remaining FROM coupon_quota WHERE owner_id > 0) r) AS units;
 SET enable_indexonlyscan = off;
 CREATE TEMP TABLE table_says AS SELECT * FROM read;
 RESET enable_indexonlyscan;

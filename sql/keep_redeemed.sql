@@ -1,4 +1,5 @@
 -- A coupon that has redemptions stays: it cannot be deleted, truncated away or renumbered, and the error names the way out.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (id, code) VALUES (101, 'USED'), (102, 'FRESH'), (103, 'SPARE');
 SELECT status FROM redeem_coupon(1, 'USED');

@@ -1,4 +1,5 @@
 -- Coupons and redemptions are never dropped along with something else: the extension, its schema, all that a role owns.
+\a \t
 CREATE ROLE regress_keeper;
 CREATE ROLE regress_stranger;
 SELECT format('GRANT CREATE ON DATABASE %I TO regress_keeper, regress_stranger', current_database()) \gexec

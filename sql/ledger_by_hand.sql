@@ -1,8 +1,12 @@
 -- Imports, restores and clean-ups write the ledger by plain SQL: the quota follows, and a sold-out coupon refuses (RC006).
+\a \t
 CREATE EXTENSION coupon_guard;
 SET coupon_guard.quota_stripes = 2;
 INSERT INTO coupon (id, code, max_redemptions, max_per_user) VALUES (1, 'FIVE', 5, NULL), (2, 'FREE', NULL, 1), (3, 'ONE', 1, 1), (4, 'TWO', 2, 1);
-CREATE VIEW state AS SELECT code, redeemed, held, voided, remaining_units, (SELECT sum(q.remaining) FROM coupon_quota q WHERE q.coupon_id = u.coupon_id) AS quota FROM coupon_usage u ORDER BY code;
+-- Of each coupon: code, redeemed, held, voided, remaining units, those in the quota
+CREATE VIEW state AS
+SELECT string_agg(format('%s %s %s %s %s %s', code, redeemed, held, voided, coalesce(remaining_units::text, '-'),
+         coalesce((SELECT sum(q.remaining) FROM coupon_quota q WHERE q.owner_id = u.coupon_id)::text, '-')), ', ' ORDER BY code) FROM coupon_usage u;
 
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT 1, 'u' || i, 1 FROM generate_series(1, 3) i;
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no, voided_at) VALUES (1, 'u4', 1, now());
@@ -62,7 +66,7 @@ SELECT * FROM coupon_guard_verify();
 
 -- A single-use code that has no quota yet
 INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (3, 'u1', 1);
-SELECT count(*) FROM coupon_quota WHERE coupon_id = 3;
+SELECT count(*) FROM coupon_quota WHERE owner_id = 3;
 SELECT status FROM redeem_coupon(2, 'ONE');
 DELETE FROM coupon_redemption WHERE coupon_id = 3;
 SELECT status FROM redeem_coupon(2, 'ONE');

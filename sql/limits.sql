@@ -1,4 +1,5 @@
 -- The limit per user is exact, whatever it is and whatever was done to the ledger.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code, max_per_user) VALUES ('ONCE', 1), ('THRICE', 3), ('ALWAYS', NULL);
 INSERT INTO coupon (code) VALUES ('DEFAULT');
@@ -38,6 +39,7 @@ SELECT call, status FROM pg_temp.redeem_times(1, 'ann', 'THRICE');
 
 -- Redemptions that the shop deletes can be had again, that many and no more, wherever the gaps are: of a user who has redeemed
 -- up to the limit, some are deleted; then one redemption more than that is tried.
+\set ECHO none
 CREATE FUNCTION pg_temp.redeem_again(max_per_user int, deleted int[]) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
   DELETE FROM coupon_redemption WHERE user_id = 'gaps';
@@ -47,6 +49,7 @@ BEGIN
   RETURN (SELECT string_agg(CASE status WHEN 'redeemed' THEN use_no::text ELSE 'no more' END, ', ' ORDER BY call)
             FROM pg_temp.redeem_times(cardinality(deleted) + 1, 'gaps', 'THRICE'));
 END $$;
+\set ECHO all
 SELECT max_per_user, deleted, pg_temp.redeem_again(max_per_user, deleted)
   FROM (VALUES (1, '{1}'::int[]), (4, '{1}'), (4, '{2}'), (4, '{4}'), (4, '{1,3}'), (4, '{2,3}'), (4, '{1,2,3,4}'), (4, '{}'))
     AS case_of (max_per_user, deleted);

@@ -1,5 +1,6 @@
 -- check_coupon says what redeem_coupon would answer, coupon_usage how a coupon stands, coupon_guard_verify what is broken. None of them
 -- changes or locks anything: all of it works in a read-only transaction.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (id, code, active, starts_at, expires_at, max_redemptions, max_per_user) VALUES
   (1, 'OPEN', true, NULL, NULL, NULL, NULL), (2, 'OFF', false, NULL, NULL, NULL, 1), (3, 'EARLY', true, '2101-01-01', NULL, 5, 1),
@@ -50,6 +51,7 @@ SELECT status FROM redeem_coupon(4, 'THREE');
 SELECT u.id, k.status, k.remaining_uses, k.remaining_units FROM generate_series(2, 4) u(id), LATERAL check_coupon(u.id, 'THREE') k ORDER BY 1;
 
 -- Each invariant that can be broken by hand; the quota follows what comes as from a replica, too.
+\set ECHO none
 CREATE PROCEDURE pg_temp.break(command text) LANGUAGE plpgsql AS $$
 DECLARE
   broken record;
@@ -62,20 +64,21 @@ BEGIN
   END LOOP;
   ROLLBACK;
 END $$;
+\set ECHO all
 SELECT * FROM coupon_guard_verify();
 CALL pg_temp.break('INSERT INTO coupon_redemption (coupon_id, user_id, use_no) VALUES (5, ''thief'', 1)');
 CALL pg_temp.break('DELETE FROM coupon_redemption WHERE coupon_id = 5');
 CALL pg_temp.break('UPDATE coupon_redemption SET voided_at = now() WHERE coupon_id = 5');
-CALL pg_temp.break('UPDATE coupon_quota SET remaining = remaining + 1 WHERE coupon_id = 5');
+CALL pg_temp.break('UPDATE coupon_quota SET remaining = remaining + 1 WHERE owner_id = 5');
 CALL pg_temp.break('UPDATE coupon SET max_redemptions = 2 WHERE id = 5');
 CALL pg_temp.break('UPDATE coupon SET max_redemptions = NULL WHERE id = 5');
-CALL pg_temp.break('DELETE FROM coupon_quota WHERE coupon_id = 5; INSERT INTO coupon_quota VALUES (5, 1, coupon_guard_generation(), 1)');
+CALL pg_temp.break('DELETE FROM coupon_quota WHERE owner_id = 5; INSERT INTO coupon_quota VALUES (5, ''c'', 1, coupon_guard_generation(), 1)');
 CALL pg_temp.break('DELETE FROM coupon WHERE id = 5');
 CALL pg_temp.break('ALTER TABLE coupon_redemption DROP CONSTRAINT coupon_redemption_use_no_positive; UPDATE coupon_redemption SET use_no = 0 WHERE coupon_id = 5');
 CALL pg_temp.break('ALTER TABLE coupon_redemption DROP CONSTRAINT coupon_redemption_hold_finite; UPDATE coupon_redemption SET hold_expires_at = ''infinity'' WHERE coupon_id = 5');
 CALL pg_temp.break('INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT 2, ''2'', i FROM generate_series(1, 2) i');
 -- What is not broken: a quota that is not set up
-CALL pg_temp.break('DELETE FROM coupon_quota WHERE coupon_id = 5');
+CALL pg_temp.break('DELETE FROM coupon_quota WHERE owner_id = 5');
 SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

@@ -1,4 +1,5 @@
 -- Whatever is renamed or moved: the guard goes on as if nothing had happened, or says what it misses; moved back, it is as it was.
+\a \t
 CREATE SCHEMA promo;
 CREATE SCHEMA elsewhere;
 CREATE EXTENSION coupon_guard SCHEMA promo;
@@ -36,6 +37,7 @@ SELECT pg_temp.after('SELECT');
 ALTER EXTENSION coupon_guard SET SCHEMA elsewhere;
 
 -- One object at a time: served, or the error that says what is missed; and served once it is back.
+\set ECHO none
 CREATE FUNCTION pg_temp.done(command text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
   EXECUTE command;
@@ -55,6 +57,7 @@ CREATE FUNCTION pg_temp.swapped(command text, one text, other text) RETURNS text
 $$;
 CREATE TEMP VIEW member AS
 SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'coupon_guard');
+\set ECHO all
 SELECT kind, string_agg(DISTINCT pg_temp.moved('ALTER ' || kind || ' %I RENAME TO %I', relname, 'other'), ', ') AS renamed,
        string_agg(DISTINCT pg_temp.moved('ALTER ' || kind || ' %I.' || relname || ' SET SCHEMA %I', 'marketing', 'elsewhere'), ', ') AS moved
   FROM member JOIN pg_class ON oid = objid AND classid = 'pg_class'::regclass, LATERAL (SELECT CASE relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' END) k (kind)

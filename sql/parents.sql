@@ -1,5 +1,6 @@
 -- Tables that have a parent are changed through it without a statement trigger firing: what is said of them holds all the same. Tables that
 -- have children, or are partitions, are refused (55000).
+\a \t
 CREATE EXTENSION coupon_guard;
 \getenv source PG_ABS_SRCDIR
 \set tour :source '/sql/lib/tour.sql'
@@ -83,7 +84,7 @@ SELECT status FROM redeem_coupon(3, 'SOME');
 ALTER TABLE coupon NO INHERIT offer, NO INHERIT thing;
 CREATE FUNCTION pg_temp.attach(t regclass, bound text) RETURNS text LANGUAGE sql AS $$
   SELECT format('CREATE TABLE parent (LIKE %1$s INCLUDING GENERATED) PARTITION BY LIST (%2$s); ALTER TABLE parent ATTACH PARTITION %1$s %3$s; ',
-    t, CASE t WHEN 'coupon'::regclass THEN 'id' ELSE 'coupon_id' END, bound)
+    t, CASE t WHEN 'coupon'::regclass THEN 'id' WHEN 'coupon_quota'::regclass THEN 'owner_id' ELSE 'coupon_id' END, bound)
 $$;
 SELECT t, bound, regexp_replace(pg_temp.after(pg_temp.attach(t, bound)), '^no such change.*', '55000') AS attached, regexp_replace(pg_temp.after(pg_temp.attach(t, bound) ||
            format('ALTER TABLE parent DETACH PARTITION %s', t)), '^no such change.*', 'right') AS detached

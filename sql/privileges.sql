@@ -1,4 +1,5 @@
 -- The right to EXECUTE is the right to redeem, and nobody has it unless it was granted.
+\a \t
 CREATE ROLE regress_coupon_clerk;
 CREATE ROLE regress_coupon_nobody;
 CREATE ROLE regress_coupon_shop;

@@ -1,11 +1,13 @@
 -- Nobody need write to the quota, nor switch triggers off; whoever does, and whatever plain SQL meanwhile does to coupons, ledger and quota: the
 -- next buyers find it counted anew. There are never more live redemptions than the cap says, never fewer, and nothing is broken.
+\a \t
 CREATE EXTENSION coupon_guard;
 SET coupon_guard.quota_stripes = 3;
 \set VERBOSITY sqlstate
 SET statement_timeout = '60s';
 
 -- The triggers as they were made, to be put back
+\set ECHO none
 CREATE TEMP TABLE made AS
 SELECT tgrelid::regclass AS of_table, tgname AS name, pg_get_triggerdef(oid) AS definition,
        CASE tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE' END AS state
@@ -64,6 +66,7 @@ BEGIN
     END LOOP;
   END LOOP;
 END $$;
+\set ECHO all
 
 -- The quota written by plain SQL
 CALL pg_temp.try('plainly', '', ARRAY[
@@ -72,19 +75,22 @@ CALL pg_temp.try('plainly', '', ARRAY[
   'UPDATE coupon_quota SET remaining = 0 WHERE stripe = 0',
   'UPDATE coupon_quota SET remaining = remaining',
   'UPDATE coupon_quota SET stripe = stripe + 100 WHERE remaining > 0',
-  'UPDATE coupon_quota SET coupon_id = 2',
-  'UPDATE coupon_quota SET coupon_id = 99',
-  'UPDATE coupon_quota SET coupon_id = 1 + 98 * (stripe % 2)',
+  'UPDATE coupon_quota SET owner_id = 2',
+  'UPDATE coupon_quota SET owner_id = 99',
+  'UPDATE coupon_quota SET kind = ''x''',
+  'UPDATE coupon_quota SET kind = chr(98 + stripe)::"char"',
+  'INSERT INTO coupon_quota (owner_id, kind, stripe, generation, remaining) VALUES (1, ''x'', 0, coupon_guard_generation(), 500)',
+  'UPDATE coupon_quota SET owner_id = 1 + 98 * (stripe % 2)',
   'DELETE FROM coupon_quota',
-  'DELETE FROM coupon_quota WHERE coupon_id = 1',
+  'DELETE FROM coupon_quota WHERE owner_id = 1',
   'DELETE FROM coupon_quota WHERE stripe = 0',
   'DELETE FROM coupon_quota WHERE stripe > 0',
   'TRUNCATE coupon_quota',
   'INSERT INTO coupon_quota SELECT (jsonb_populate_record(q, ''{"stripe": 777, "remaining": 500}'')).* FROM coupon_quota q WHERE stripe = 0',
-  'INSERT INTO coupon_quota (coupon_id, stripe, remaining) VALUES (1, 778, 500)',
-  'INSERT INTO coupon_quota (coupon_id, stripe, remaining) VALUES (1, 0, 500) ON CONFLICT (coupon_id, stripe) DO UPDATE SET remaining = 500',
-  'INSERT INTO coupon_quota (coupon_id, stripe, remaining) VALUES (2, 0, 500), (3, 0, 500), (99, 0, 500)',
-  'MERGE INTO coupon_quota USING (VALUES (0), (5)) AS s (no) ON stripe = no WHEN MATCHED THEN UPDATE SET remaining = 50 WHEN NOT MATCHED THEN INSERT (coupon_id, stripe, remaining) VALUES (1, no, 50)',
+  'INSERT INTO coupon_quota (owner_id, kind, stripe, remaining) VALUES (1, ''c'', 778, 500)',
+  'INSERT INTO coupon_quota (owner_id, kind, stripe, remaining) VALUES (1, ''c'', 0, 500) ON CONFLICT (owner_id, kind, stripe) DO UPDATE SET remaining = 500',
+  'INSERT INTO coupon_quota (owner_id, kind, stripe, remaining) VALUES (2, ''c'', 0, 500), (3, ''c'', 0, 500), (99, ''c'', 0, 500)',
+  'MERGE INTO coupon_quota USING (VALUES (0), (5)) AS s (no) ON stripe = no WHEN MATCHED THEN UPDATE SET remaining = 50 WHEN NOT MATCHED THEN INSERT (owner_id, kind, stripe, remaining) VALUES (1, ''c'', no, 50)',
   'WITH gone AS (DELETE FROM coupon_quota RETURNING stripe) SELECT redeem_coupon(50 + 0 * count, ''X'') FROM (SELECT count(*) FROM gone) AS g',
   'WITH more AS (UPDATE coupon_quota SET remaining = remaining + 100 RETURNING stripe) SELECT redeem_coupon(i + 0 * count, ''X'') FROM (SELECT count(*) FROM more) AS g, generate_series(50, 70) i',
   'CALL pg_temp.buy(50, 52); DELETE FROM coupon_quota; CALL pg_temp.buy(53, 55)',
@@ -100,9 +106,9 @@ TRUNCATE outcome;
 TRUNCATE coupon, coupon_redemption;
 INSERT INTO coupon (id, code, max_redemptions) VALUES (1, 'X', 10);
 DELETE FROM coupon_quota WHERE stripe > 0;
-COPY coupon_quota (coupon_id, stripe, remaining) FROM STDIN;
-1	1	500
-1	2	500
+COPY coupon_quota (owner_id, kind, stripe, remaining) FROM STDIN;
+1	c	1	500
+1	c	2	500
 \.
 CALL pg_temp.buy(1, 20);
 SELECT redeemed, remaining_units FROM coupon_usage;
@@ -118,6 +124,7 @@ SELECT redeemed, remaining_units FROM coupon_usage;
 SELECT * FROM coupon_guard_verify();
 
 -- Coupons, ledger and quota changed as a replica does it, while triggers are off, after they are gone
+\set ECHO none
 CREATE FUNCTION pg_temp.commands() RETURNS text[] LANGUAGE sql AS $$
   SELECT ARRAY[
     'INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT 1, ''hand '' || i, 1 FROM generate_series((SELECT count(*) FROM coupon_redemption), 8) i',
@@ -136,12 +143,13 @@ CREATE FUNCTION pg_temp.commands() RETURNS text[] LANGUAGE sql AS $$
     'DELETE FROM coupon_redemption; DELETE FROM coupon WHERE id = 1; INSERT INTO coupon (id, code, max_redemptions) VALUES (1, ''X'', 7)',
     'TRUNCATE coupon, coupon_redemption; INSERT INTO coupon (id, code, max_redemptions) VALUES (1, ''X'', 7)',
     'UPDATE coupon_quota SET remaining = remaining + 1000',
-    'INSERT INTO coupon_quota (coupon_id, stripe, remaining) VALUES (1, 778, 500), (2, 0, 1)',
+    'INSERT INTO coupon_quota (owner_id, kind, stripe, remaining) VALUES (1, ''c'', 778, 500), (2, ''c'', 0, 1)',
     'DELETE FROM coupon_quota WHERE stripe = 0',
     'TRUNCATE coupon_quota',
     'SELECT void_redemption(id) FROM coupon_redemption WHERE user_id <= ''2''',
     'SELECT hold_coupon(60, ''X''); CALL pg_temp.buy(60, 63)']
 $$;
+\set ECHO all
 CALL pg_temp.try('as a replica', 'SET session_replication_role = replica', pg_temp.commands(), 'RESET session_replication_role');
 CALL pg_temp.try('as a replica, redeemed too', 'SET session_replication_role = replica; CALL pg_temp.buy(50, 51)', pg_temp.commands(),
   'CALL pg_temp.buy(52, 53); RESET session_replication_role');

@@ -1,4 +1,5 @@
 -- The right to EXECUTE hold, confirm, void, check and stack is each a right of its own, and none of them a right to anything else.
+\a \t
 CREATE ROLE regress_coupon_clerk;
 CREATE ROLE regress_coupon_nobody;
 CREATE EXTENSION coupon_guard;
@@ -63,7 +64,7 @@ SELECT * FROM coupon;
 SELECT * FROM coupon_redemption;
 SELECT * FROM coupon_quota;
 SELECT * FROM coupon_usage;
-INSERT INTO coupon_quota VALUES (1, 77, 1000);
+INSERT INTO coupon_quota VALUES (1, 'c', 77, 1000);
 UPDATE coupon_quota SET remaining = 1000;
 DELETE FROM coupon_quota;
 UPDATE coupon SET max_redemptions = 1000;

@@ -1,4 +1,5 @@
 -- A request id stands for one use: nobody is told "redeemed" for the use of another request, and a retry hears what has become of its own.
+\a \t
 CREATE EXTENSION coupon_guard;
 \set VERBOSITY sqlstate
 INSERT INTO coupon (id, code, max_redemptions, max_per_user) VALUES (1, 'ONCE', 10, 1), (2, 'TWICE', 10, 2), (3, 'ONE', 1, 1), (4, 'ANY', NULL, NULL), (5, 'LAST', 1, NULL);

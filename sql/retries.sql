@@ -1,4 +1,5 @@
 -- A request id makes a retry harmless: the same user and request id get the first answer again, whatever has happened since.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (id, code, max_redemptions, max_per_user, terms) VALUES (1, 'TWO', 2, 1, '{"off": 10}'), (2, 'ANY', NULL, NULL, NULL);
 SELECT status, redemption_id, coupon_id, use_no, terms, replayed FROM redeem_coupon(1, 'TWO', 'r-1', '{"order": 1}');

@@ -1,7 +1,9 @@
 -- Triggers that a shop puts on the ledger fire as for an INSERT.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code) VALUES ('ONCE'), ('OTHER');
 
+\set ECHO none
 CREATE FUNCTION log_trigger() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   rows_seen bigint := (SELECT count(*) FROM coupon_redemption);
@@ -14,6 +16,7 @@ BEGIN
     CASE TG_LEVEL WHEN 'ROW' THEN NEW.user_id END, CASE TG_LEVEL WHEN 'ROW' THEN NEW.use_no END, rows_new, rows_seen;
   RETURN NEW;
 END $$;
+\set ECHO all
 CREATE TRIGGER a_statement BEFORE INSERT ON coupon_redemption EXECUTE FUNCTION log_trigger();
 CREATE TRIGGER b_row BEFORE INSERT ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION log_trigger();
 CREATE TRIGGER c_row AFTER INSERT ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION log_trigger();
@@ -42,6 +45,7 @@ DROP FUNCTION log_trigger;
 TRUNCATE coupon_redemption;
 
 -- What a BEFORE trigger may do: fill in what is the caller's own.
+\set ECHO none
 CREATE FUNCTION before_row() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   CASE NEW.user_id
@@ -59,6 +63,7 @@ BEGIN
   END CASE;
   RETURN NEW;
 END $$;
+\set ECHO all
 CREATE TRIGGER before_row BEFORE INSERT ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION before_row();
 SELECT status FROM redeem_coupon('noted', 'ONCE', metadata => '{"order": 17}');
 SELECT status FROM redeem_coupon('same', 'ONCE');
@@ -86,6 +91,7 @@ DROP TRIGGER before_row ON coupon_redemption;
 DROP FUNCTION before_row;
 
 -- An AFTER trigger that raises leaves nothing behind; with a savepoint the transaction goes on.
+\set ECHO none
 CREATE FUNCTION after_row() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF NEW.user_id LIKE 'refused%' THEN
@@ -96,6 +102,7 @@ BEGIN
   END IF;
   RETURN NULL;
 END $$;
+\set ECHO all
 CREATE TRIGGER after_row AFTER INSERT ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION after_row();
 CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON coupon_redemption DEFERRABLE INITIALLY DEFERRED
   FOR EACH ROW WHEN (NEW.user_id = 'refused at commit') EXECUTE FUNCTION after_row();
@@ -120,6 +127,7 @@ DROP TRIGGER at_commit ON coupon_redemption;
 DROP FUNCTION after_row;
 
 -- A trigger may itself redeem: another coupon afterwards; or, before, the very same: then that one was the user's one use.
+\set ECHO none
 CREATE FUNCTION redeem_more() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF NEW.user_id = 'both' AND TG_WHEN = 'AFTER' AND NEW.coupon_id = (SELECT id FROM coupon WHERE code = 'ONCE') THEN
@@ -129,6 +137,7 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
+\set ECHO all
 CREATE TRIGGER after_row AFTER INSERT ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION redeem_more();
 CREATE TRIGGER before_row BEFORE INSERT ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION redeem_more();
 SELECT status FROM redeem_coupon('both', 'ONCE');

@@ -1,4 +1,5 @@
 -- Any schema, whatever the caller's search_path, and no search_path redirects it.
+\a \t
 CREATE SCHEMA promo;
 CREATE EXTENSION coupon_guard SCHEMA promo;
 INSERT INTO promo.coupon (code) VALUES ('ONCE'), ('OTHER');

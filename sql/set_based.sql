@@ -1,5 +1,6 @@
 -- Many users in one statement or transaction: each row of the statement is a redemption of its own, and the quota stays small however many
 -- units one transaction takes.
+\a \t
 CREATE EXTENSION coupon_guard;
 CREATE TABLE users (id bigint PRIMARY KEY);
 INSERT INTO users SELECT generate_series(1, 20000);

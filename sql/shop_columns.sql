@@ -1,4 +1,5 @@
 -- What a shop adds to the ledger holds for redeem_coupon() too: columns, defaults, constraints, indexes, foreign keys.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code) VALUES ('ONCE'), ('OTHER');
 

@@ -1,9 +1,11 @@
 -- A backend that has found a coupon sold out keeps it in mind, until a unit may have come free.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code, max_redemptions) VALUES ('GONE', 2);
 SELECT status FROM redeem_coupon(1, 'GONE'), redeem_coupon(2, 'GONE') second(second_status);
 
 -- Whether the quota is looked at: the first time to prove it, then no more.
+\set ECHO none
 CREATE FUNCTION ask(buyer bigint, code text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   looks_before CONSTANT bigint := pg_stat_get_xact_numscans('coupon_quota_pkey'::regclass);
@@ -12,6 +14,7 @@ BEGIN
   RETURN status || CASE WHEN pg_stat_get_xact_numscans('coupon_quota_pkey'::regclass) > looks_before
                         THEN ', looked' ELSE ', known' END;
 END $$;
+\set ECHO all
 SELECT ask(3, 'GONE');
 SELECT ask(3, 'GONE');
 SELECT ask(4, 'gone');

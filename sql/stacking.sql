@@ -1,4 +1,5 @@
 -- redeem_coupons: all or none, one row a code, in the order in which they were named.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (id, code, active, max_redemptions, max_per_user, terms) VALUES (1, 'A', true, 3, 1, '{"off": 1}'), (2, 'B', true, 1, 1, '{"off": 2}'),
   (3, 'C', true, NULL, 1, '{"off": 3}'), (4, 'OFF', false, NULL, 1, NULL), (5, 'TWICE', true, 5, 2, NULL);
@@ -19,7 +20,9 @@ SELECT code, status, use_no FROM redeem_coupons(1, '{TWICE, twice}');
 SELECT code, status, redemption_id, redeemed_at FROM redeem_coupons(4, '{c,C}');
 SELECT count(*) FROM coupon_redemption WHERE user_id = '4';
 -- Nothing, one, many
+\t
 SELECT * FROM redeem_coupons(4, '{}');
+\t
 SELECT code, status FROM redeem_coupons(4, '{C}');
 INSERT INTO coupon (id, code, max_redemptions) SELECT 1000 + i, 'M' || i, 1 FROM generate_series(1, 100) i;
 SELECT status, count(*) FROM redeem_coupons(4, (SELECT array_agg('M' || i ORDER BY i % 7, i) FROM generate_series(1, 100) i)) GROUP BY 1;
@@ -41,7 +44,7 @@ SELECT code, status FROM redeem_coupons('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::
 -- Retries: each code under the request id and its place
 SELECT code, status, replayed FROM redeem_coupons(6, '{C,TWICE}', 'cart-1', '{"cart": 1}');
 SELECT code, status, replayed FROM redeem_coupons(6, '{C,TWICE}', 'cart-1');
-SELECT coupon_id, request_id, metadata FROM coupon_redemption WHERE user_id = '6' ORDER BY id;
+SELECT coupon_id, replace(request_id, chr(31), '|') AS request_id, metadata FROM coupon_redemption WHERE user_id = '6' ORDER BY id;
 SELECT code, status, replayed FROM redeem_coupons(6, '{TWICE,C}', 'cart-1');
 \echo :LAST_ERROR_SQLSTATE
 SELECT code, status, replayed FROM redeem_coupons(6, '{C,TWICE,NOSUCH}', 'cart-1');
@@ -65,6 +68,7 @@ SELECT code, status FROM redeem_coupons(8, '{C,NOSUCH}');
 SELECT code, status FROM redeem_coupons(8, '{TWICE,C}');
 COMMIT;
 ALTER TABLE coupon_redemption ADD CONSTRAINT no_robots CHECK (user_id <> 'robot' OR coupon_id <> 3);
+\set ECHO none
 CREATE FUNCTION try(who text, codes text[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   answer text;
@@ -75,6 +79,7 @@ BEGIN
 EXCEPTION WHEN check_violation OR raise_exception THEN
   RETURN sqlerrm || '; then ' || (SELECT string_agg(r.code || ' ' || r.status, ', ') FROM redeem_coupons(who, ARRAY['TWICE']) r);
 END $$;
+\set ECHO all
 SELECT try('robot', '{TWICE,C}');
 SELECT try('bob', '{TWICE,NOSUCH}');
 UPDATE coupon SET max_redemptions = 20 WHERE code = 'TWICE';

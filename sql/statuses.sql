@@ -1,4 +1,5 @@
 -- Every status, when it is given, and what comes along.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code, active, starts_at, expires_at, terms) VALUES
   ('PLAIN',   true,  NULL,         NULL,         NULL),

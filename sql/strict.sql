@@ -1,4 +1,5 @@
 -- redeem_coupon_strict(): the same row, or an error with an SQLSTATE of its own.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code, active, starts_at, expires_at, max_per_user, terms) VALUES
   ('Save10', true,  NULL,                     NULL,                     1, '{"percent_off": 10}'),

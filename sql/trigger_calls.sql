@@ -23,7 +23,7 @@ BEGIN
     EXECUTE format('CREATE VIEW seen.%1$I AS SELECT * FROM public.%1$I', name);
     EXECUTE format('CREATE TRIGGER nothing INSTEAD OF INSERT OR UPDATE OR DELETE ON seen.%I FOR EACH ROW EXECUTE FUNCTION pg_temp.nothing()', name);
     EXECUTE format('CREATE TABLE parted.%1$I (LIKE public.%1$I INCLUDING DEFAULTS INCLUDING GENERATED) PARTITION BY HASH (%2$I)',
-      name, CASE name WHEN 'coupon_quota' THEN 'coupon_id' ELSE 'id' END);
+      name, CASE name WHEN 'coupon_quota' THEN 'owner_id' ELSE 'id' END);
     EXECUTE format('CREATE TABLE parted.%I PARTITION OF parted.%I FOR VALUES WITH (MODULUS 1, REMAINDER 0)', name || '_1', name);
   END LOOP;
   FOREACH name IN ARRAY '{stranger, parted}'::text[] LOOP
@@ -34,6 +34,7 @@ BEGIN
 END $$;
 
 -- What fires a trigger for this event; an UPDATE and a DELETE also without a row.
+\set ECHO none
 CREATE FUNCTION pg_temp.commands(home text, name text, event text) RETURNS text[] LANGUAGE sql AS $$
   SELECT array_agg(format(command, home, name)) FROM (VALUES
     ('coupon', 'INSERT', 'INSERT INTO %I.%I (id, code, active, max_redemptions, created_at) VALUES (99, ''NEW'', true, 5, now())'),
@@ -60,6 +61,7 @@ CREATE FUNCTION pg_temp.commands(home text, name text, event text) RETURNS text[
 $$;
 -- How a trigger is made: plainly, under a condition, for a column, with arguments, with transition tables, at commit.
 CREATE TEMP TABLE make (timing text, event_suffix text, options text, arguments text, is_constraint bool);
+\set ECHO all
 INSERT INTO make VALUES
   ('BEFORE', '', '', '', false), ('AFTER', '', '', '', false), ('INSTEAD OF', '', '', '', false),
   ('BEFORE', '', 'WHEN (true)', '', false), ('AFTER', '', 'WHEN (true)', '', false),
@@ -85,6 +87,7 @@ BEGIN
 END $$;
 DELETE FROM coupon WHERE code = 'SPARE';
 ROLLBACK;
+\set ECHO none
 DO $$
 DECLARE
   call record;
@@ -128,10 +131,12 @@ BEGIN
     END LOOP;
   END LOOP;
 END $$;
+\set ECHO all
 SELECT home, is_namesake, string_agg(DISTINCT outcome, ', ' ORDER BY outcome) AS outcomes FROM called WHERE outcome <> 'no such trigger' GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT count(*) > 1000 AS many FROM called WHERE outcome <> 'no such trigger';
 
 -- Called outside of a trigger, or under another name in another schema
+\set ECHO none
 CREATE FUNCTION pg_temp.called_plainly() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   function regproc;
@@ -147,6 +152,7 @@ BEGIN
   END LOOP;
   RETURN (SELECT string_agg(DISTINCT o, ', ') FROM unnest(outcomes) o);
 END $$;
+\set ECHO all
 SELECT pg_temp.called_plainly();
 DO $$
 BEGIN

@@ -1,5 +1,6 @@
 -- A transaction that redeems a capped coupon more than once takes units of a stripe ahead. Nobody is to notice: not the
 -- transaction itself, in or outside of its savepoints, nor whoever changes the quota in the same transaction.
+\a \t
 CREATE EXTENSION coupon_guard;
 SET coupon_guard.quota_stripes = 1;
 
@@ -37,6 +38,7 @@ SELECT * FROM coupon_guard_verify();
 
 -- One after the other in blocks of their own, every other one rolled back
 CALL pg_temp.begin_anew();
+\set ECHO none
 CREATE FUNCTION pg_temp.buy_in_block(buyer int) RETURNS coupon_status LANGUAGE plpgsql AS $$
 DECLARE
   answer coupon_status;
@@ -47,6 +49,7 @@ BEGIN
 EXCEPTION WHEN division_by_zero THEN
   RETURN NULL;
 END $$;
+\set ECHO all
 SELECT pg_temp.buy_in_block(i) AS answer, count(*) FROM generate_series(1, 24) i GROUP BY answer ORDER BY 1;
 SELECT * FROM state;
 SELECT * FROM coupon_guard_verify();

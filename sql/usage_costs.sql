@@ -3,6 +3,7 @@
 CREATE EXTENSION coupon_guard;
 
 -- Rows of the ledger that a query reads, index entries included, by the counters of this transaction.
+\set ECHO none
 CREATE FUNCTION pg_temp.rows_read() RETURNS bigint LANGUAGE sql AS $$
   SELECT pg_stat_get_xact_tuples_returned('coupon_redemption'::regclass)
     + sum(pg_stat_get_xact_tuples_returned(indexrelid)) FROM pg_index WHERE indrelid = 'coupon_redemption'::regclass
@@ -34,6 +35,7 @@ CREATE VIEW looks AS
          pg_temp.reads('SELECT u.* FROM coupon c JOIN coupon_usage u ON u.coupon_id = c.id WHERE c.code_key = ''code7''') <= one.entries AS by_code_key,
          pg_temp.reads('SELECT * FROM coupon_guard_verify()') <= (SELECT count(*) FROM coupon_redemption) AS everything_checked
   FROM one, whole;
+\set ECHO all
 
 -- 200 coupons, and rows of all of them
 CALL pg_temp.fill(200, 20000, '1 + i % 200');

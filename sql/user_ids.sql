@@ -1,9 +1,11 @@
 -- One user, one spelling: a customer who writes the id in another way is refused, or is the same customer.
+\a \t
 CREATE EXTENSION coupon_guard;
 CREATE EXTENSION citext;
 INSERT INTO coupon (code) VALUES ('ONCE'), ('OTHER');
 
 -- What a redemption of ONCE comes to: a status, or the error's code and message.
+\set ECHO none
 CREATE FUNCTION try(id text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE code text; message text;
 BEGIN
@@ -12,6 +14,7 @@ EXCEPTION WHEN OTHERS THEN
   GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
   RETURN code || ' ' || message;
 END $$;
+\set ECHO all
 
 -- auto, the default
 SHOW coupon_guard.user_id_type;

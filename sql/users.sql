@@ -1,4 +1,5 @@
 -- Who a user is: bigint, uuid and text callers, and parameters whose type the driver does not say.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code) VALUES ('ONCE');
 

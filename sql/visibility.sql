@@ -1,4 +1,5 @@
 -- A redemption is part of the caller's transaction, as an INSERT in its place would be.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (code, max_per_user) VALUES ('ONCE', 1), ('THRICE', 3);
 CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY, redemption_id bigint NOT NULL);

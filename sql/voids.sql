@@ -1,4 +1,5 @@
 -- void_redemption gives a redemption back, once: the row stays, marked; the unit and the user's use can be had again.
+\a \t
 CREATE EXTENSION coupon_guard;
 INSERT INTO coupon (id, code, max_redemptions, max_per_user) VALUES (1, 'TWO', 2, 1), (2, 'FREE', NULL, 3), (3, 'ONE', 1, 1);
 SELECT status, redemption_id FROM redeem_coupon(1, 'TWO');

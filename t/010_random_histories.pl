@@ -1,4 +1,4 @@
-# Random histories on small caps: redeem, hold, confirm, void, expire, raise, lower, roll back, roll back to a savepoint, prepare, cancel
+# Random histories on small caps: redeem, hold, confirm, void, expire, raise, lower, claim several units of two quotas, roll back, roll back to a savepoint, prepare, cancel
 # and kill, from several sessions at once. After each the ledger is what the calls answered, no cap is exceeded, nothing is broken.
 #
 # COUPON_GUARD_SEED repeats a history's choices (its interleaving is the machine's); COUPON_GUARD_HISTORIES says how many.
@@ -21,6 +21,8 @@ $node->start;
 $node->safe_psql(
 	'postgres', q(
 	CREATE EXTENSION coupon_guard;
+	-- Declared by tests only.
+	CREATE FUNCTION claim_units(text, text[], bigint[]) RETURNS bigint LANGUAGE C STRICT AS '$libdir/coupon_guard', 'coupon_guard_claim_units';
 	-- What was answered, written in the same transaction: it stands and falls with what was done.
 	CREATE TABLE answer (id bigserial, redemption_id bigint, coupon_id bigint, user_id text, what text);
 	-- One step of a history. Errors that a caller must expect are caught, and undo the step.
@@ -28,6 +30,7 @@ $node->safe_psql(
 	DECLARE
 	  r record;
 	  code text := 'C' || which;
+	  claimer text;
 	  target bigint := (SELECT id FROM coupon_redemption WHERE coupon_id = which ORDER BY random() LIMIT 1);
 	BEGIN
 	  CASE
@@ -37,6 +40,11 @@ $node->safe_psql(
 	  WHEN step <= 8 THEN
 	    SELECT * INTO r FROM hold_coupon(who, code);
 	    IF r.status = 'held' THEN INSERT INTO answer VALUES (DEFAULT, r.redemption_id, which, who, 'held'); END IF;
+	  WHEN step >= 16 THEN
+	    claimer := 'c' || nextval('answer_id_seq');
+	    IF claim_units(claimer, ARRAY['C1', 'C2'], ARRAY[1 + cap % 3, 1 + which % 2]) IS NULL THEN
+	      INSERT INTO answer SELECT nextval('answer_id_seq'), l.id, l.coupon_id, who, 'redeemed' FROM coupon_redemption l WHERE l.user_id LIKE claimer || '-%';
+	    END IF;
 	  WHEN target IS NULL THEN NULL;
 	  WHEN step = 9 THEN
 	    SELECT * INTO r FROM confirm_hold(target);
@@ -53,12 +61,12 @@ $node->safe_psql(
 	     WHERE l.user_id = who AND l.voided_at IS NULL AND l.hold_expires_at IS NULL;
 	  END CASE;
 	  RETURN step;
-	EXCEPTION WHEN check_violation OR deadlock_detected OR serialization_failure OR SQLSTATE 'RC006' OR SQLSTATE 'RC008' THEN
+	EXCEPTION WHEN check_violation OR deadlock_detected OR serialization_failure OR SQLSTATE 'RC006' OR SQLSTATE 'RC008' OR SQLSTATE '22023' THEN
 	  RETURN sqlstate;
 	END $$));
 
 my $choose = q(
-\set step random(1, 15)
+\set step random(1, 18)
 \set which random(1, 3)
 \set user random(1, 5)
 \set cap random(0, 4)

@@ -29,6 +29,14 @@ $node->append_conf('postgresql.conf', "max_prepared_transactions = 20\ndeadlock_
 $node->start;
 my $observer = CouponGuard::Session->new($node);
 $observer->query('CREATE EXTENSION coupon_guard');
+# Claims of several units and of several quotas, by a function that only tests declare; the rows that were made, as id:moment.
+$observer->query(q(CREATE FUNCTION claim_units(text, text[], bigint[]) RETURNS bigint LANGUAGE C STRICT AS '$libdir/coupon_guard', 'coupon_guard_claim_units'));
+$observer->query(q(CREATE FUNCTION claim(who text, codes text[], amounts bigint[], OUT what text, OUT made text) LANGUAGE plpgsql AS $$
+	DECLARE short bigint := claim_units(who, codes, amounts);
+	BEGIN
+	  what := CASE WHEN short IS NULL THEN 'taken' ELSE 'short' END; -- of which, if of several, is open
+	  made := (SELECT string_agg(format('%s:%s', id, (extract(epoch FROM redeemed_at) * 1000000)::bigint), ' ' ORDER BY id) FROM coupon_redemption WHERE user_id LIKE who || '-%');
+	END $$));
 my %sessions = map { $_ => CouponGuard::Session->new($node) } 's1' .. 's4';
 my %tally;
 
@@ -56,7 +64,7 @@ sub begin_history
 	my ($seed) = @_;
 	srand($seed);
 	my %coupons;
-	%history = (seed => $seed, users => [ 1 .. 3 + int(rand(4)) ], code => {}, told => [], inserted => 0, deadline => 978303600000000, request => 0);
+	%history = (seed => $seed, users => [ 1 .. 3 + int(rand(4)) ], code => {}, told => [], inserted => 0, claimer => 0, deadline => 978303600000000, request => 0);
 	foreach my $place ('A' .. 'C')
 	{
 		my ($cap, $limit, $stripes) = (1 + int(rand(5)), 1 + int(rand(2)), 1 + int(rand(4)));
@@ -88,7 +96,7 @@ sub complete_row
 	my $limit = $model->{coupons}{ $op->{coupon} }{limit};
 	($op->{use_no}) = grep { !$model->uses_with_number('', { %$op, use_no => $_ }) } 1 .. $limit or return 0;
 	delete $op->{request}
-	  if $model->looks('', sub { $_[0]{user} == $op->{user} && ($_[0]{request} // '') eq $op->{request} });
+	  if $model->looks('', sub { $_[0]{user} eq $op->{user} && ($_[0]{request} // '') eq $op->{request} });
 	($op->{row}) = map { $_->[0] } $observer->query(q(SELECT nextval('coupon_redemption_id_seq')));
 	my $now = int(time);
 	$op->{moment} = $now * 1000000 + $history{inserted}++; # no two at once
@@ -105,6 +113,7 @@ sub choose_call
 	my $coupon = one_of(sort { $a <=> $b } keys %{ $history{code} });
 	my ($told) = grep { $_->[0] eq $name } @{ $history{told} };
 	my $kind = weighed(
+		claim => 14,
 		redeem => 24, retry => 10, hold => 14, confirm => 5, void => 13, check => 7,
 		$told ? (again => 40) : (),
 		$is_plain ? (delete => 4, strike => 3, revive => 4, insert => 4, expire => 9, cap => 8) : (),
@@ -118,6 +127,13 @@ sub choose_call
 		# The same coupon, typed in another way.
 		$op{code} = lc " $op{code}" if rand() < 0.1;
 		$op{request} = "r$history{seed}-" . int(rand(4)) if $kind eq 'retry' || ($kind eq 'hold' && rand() < 0.5);
+	}
+	elsif ($kind eq 'claim')
+	{
+		my @of = sort { $a <=> $b } keys %{ $history{code} };
+		splice @of, int(rand(@of)), 1 while @of > 1 && rand() < 0.6;
+		$op{user} = "c$history{seed}." . $history{claimer}++; # each of its own
+		$op{claims} = [ map { [ $_, 1 + int(rand(4)), $history{code}{$_} ] } @of ];
 	}
 	elsif ($kind eq 'reopen')
 	{
@@ -249,7 +265,7 @@ sub differences
 		push @found, "row $id: expected $should; is $is" if $is ne $should;
 	}
 	foreach my $row ($observer->query("SELECT id, max_redemptions, active,
-		(SELECT sum(remaining) FROM coupon_quota WHERE coupon_id = id AND generation = coupon_guard_generation())
+		(SELECT sum(remaining) FROM coupon_quota WHERE owner_id = id AND generation = coupon_guard_generation())
 		FROM coupon WHERE id IN ($ids)"))
 	{
 		my ($id, $cap, $active, $units) = @$row;
@@ -266,7 +282,7 @@ sub tables
 {
 	my $ids = join ', ', sort keys %{ $history{code} };
 	return map { $observer->query("SELECT '$_->[0]', ctid, xmin, xmax, row_to_json(t) FROM $_->[0] t WHERE $_->[1] IN ($ids) ORDER BY ctid") }
-	  [ 'coupon', 'id' ], [ 'coupon_quota', 'coupon_id' ], [ 'coupon_redemption', 'coupon_id' ];
+	  [ 'coupon', 'id' ], [ 'coupon_quota', 'owner_id' ], [ 'coupon_redemption', 'coupon_id' ];
 }
 
 my $is_explained = 1;

@@ -108,12 +108,12 @@ shop('repairing', q(
 ask(q(SET allow_system_table_mods = on;
 	BEGIN;
 	UPDATE pg_class SET relhastriggers = false WHERE oid = 'coupon_quota'::regclass;
-	UPDATE coupon_quota SET remaining = remaining + 1 WHERE coupon_id = 1;
+	UPDATE coupon_quota SET remaining = remaining + 1 WHERE owner_id = 1;
 	UPDATE pg_class SET relhastriggers = true WHERE oid = 'coupon_quota'::regclass;
 	COMMIT;));
 is(ask('SELECT invariant, coupon_id FROM coupon_guard_verify()'), 'quota|1', 'repairing: a quota is wrong');
 follow('Repairing a quota');
-is(ask('SELECT DISTINCT coupon_id FROM coupon_quota'), '2', 'repairing: and gone, and no other');
+is(ask('SELECT DISTINCT owner_id FROM coupon_quota'), '2', 'repairing: and gone, and no other');
 all_is_well('repairing');
 is(ask("SELECT r.status FROM generate_series(2, 3) i, redeem_coupon(i, 'TWO') r"), "redeemed\nsold_out", 'repairing: it is counted anew');
 all_is_well('repaired');

@@ -1,23 +1,26 @@
 """The cases: what is measured, from which state, and against what.
 
-A case is bench/cases/NAME.sql. The cases of a group are run one after the other, round by round, so that a case and what
+A case is bench/cases/NAME.sql, or what a file of rivals/ says. The cases of a group are run one after the other, round by round, so that a case and what
 it is compared with share the weather of the machine.
 """
 
 import dataclasses
+
+from . import rivals
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
     name: str
     title: str
-    schema: tuple = ()          # files of bench/schema, run before every measurement
+    schema: tuple = ()          # files of bench/schema and rivals, run before every measurement
     against: tuple = ()         # cases of the same group
     ledger: str = ""            # the table whose rows are counted afterwards ...
     rows_each: int = 0          # ... and how many a transaction must have added
     redemptions_each: int = 1   # throughput counts these
     options: tuple = ()         # for pgbench
     redis: str = ""             # instead of pgbench: the appendfsync setting
+    rival: str = ""             # a file of rivals with sections: its tables, and its statements if the case has none of its own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +33,14 @@ class Group:
 
 GUARD = "guard.coupon_redemption"
 BARE = "bare.ledger"
-TEXTBOOK = "textbook.redemption"
-NO_KEY = "no_foreign_key.redemption"
-RETRY = ("--max-tries=1000",)
 # CREATE TABLE ... LIKE needs the extension's ledger.
 BARE_SCHEMA = ("guard", "bare")
 PLPGSQL_SCHEMA = ("guard", "plpgsql")
+
+
+def by_hand(name, title, rival):
+    return Case(name, title, ledger=f"{rivals.schema_of(rival)}.redemption", rows_each=1, options=("--max-tries=1000",), rival=rival)
+
 
 REDEEM = Group("redeem", "Redemptions", "redemptions/s", (
     Case("bare", "INSERT ... ON CONFLICT DO NOTHING (the limit)", BARE_SCHEMA, (), BARE, 1),
@@ -44,11 +49,11 @@ REDEEM = Group("redeem", "Redemptions", "redemptions/s", (
          ("bare", "textbook", "textbook_count_first", "guarded_update", "for_update", "serializable", "plpgsql_capped",
           "redis_always", "redis_everysec"), GUARD, 1),
     Case("redeem_many", "redeem_coupon, 1,000 capped coupons", ("guard", "guard_many"), ("bare",), GUARD, 1),
-    Case("textbook", "textbook: foreign key, then counter", ("textbook",), (), TEXTBOOK, 1, options=RETRY),
-    Case("textbook_count_first", "textbook: counter, then foreign key", ("textbook",), (), TEXTBOOK, 1, options=RETRY),
-    Case("guarded_update", "guarded UPDATE, no foreign key", ("no_foreign_key",), (), NO_KEY, 1, options=RETRY),
-    Case("for_update", "SELECT ... FOR UPDATE", ("no_foreign_key",), (), NO_KEY, 1, options=RETRY),
-    Case("serializable", "SERIALIZABLE with retry (no cap)", ("no_foreign_key",), (), NO_KEY, 1, options=RETRY),
+    by_hand("textbook", "textbook: foreign key, then counter", "drop/textbook"),
+    by_hand("textbook_count_first", "textbook: counter, then foreign key", "drop/textbook_count_first"),
+    by_hand("guarded_update", "guarded UPDATE, no foreign key", "drop/guarded_update"),
+    by_hand("for_update", "SELECT ... FOR UPDATE", "double-click/for-update"),
+    by_hand("serializable", "SERIALIZABLE with retry (no cap)", "double-click/serializable"),
     Case("plpgsql_uncapped", "PL/pgSQL insert-first, no cap", PLPGSQL_SCHEMA, (), "plpgsql.ledger", 1),
     Case("plpgsql_capped", "PL/pgSQL insert-first, striped cap", PLPGSQL_SCHEMA, (), "plpgsql.ledger", 1),
     Case("redis_always", "Redis script, appendfsync always", redis="always"),
@@ -80,7 +85,7 @@ OPEN = Group("open", "In a transaction that stays open for 10 ms", "transactions
     Case("open_uncapped", "redeem_coupon, no cap", ("guard",), ("open_bare",), GUARD, 1),
     Case("open_capped", "redeem_coupon, one hot capped coupon", ("guard",),
          ("open_bare", "open_uncapped", "open_guarded_update"), GUARD, 1),
-    Case("open_guarded_update", "guarded UPDATE, no foreign key", ("no_foreign_key",), (), NO_KEY, 1, options=RETRY),
+    by_hand("open_guarded_update", "guarded UPDATE, no foreign key", "drop/guarded_update"),
 ))
 
 BATCH = Group("batch", "1,000 users in one statement", "redemptions/s", (

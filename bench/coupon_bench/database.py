@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
+RIVALS = HERE.parent / "rivals"
 
 
 class SqlError(Exception):
@@ -52,9 +53,10 @@ class Databases:
 
 
 def run_schema(database, files):
-    """Runs files of bench/schema, in this order."""
+    """Runs files of bench/schema and rivals that are scripts for psql, in this order."""
     for name in files:
-        psql(database, (HERE / "schema" / f"{name}.sql").read_text())
+        path = HERE / "schema" / f"{name}.sql"
+        psql(database, (path if path.exists() else RIVALS / f"{name}.sql").read_text())
 
 
 def checkpoint():

@@ -10,9 +10,9 @@ import re
 import sys
 import time
 
-from . import cliff, load
+from . import cliff, load, rounds
 from .catalogue import REDEEM, REFUSE
-from .database import HERE, SqlError, ask, psql, run_schema
+from .database import SqlError, ask, psql
 
 DEFAULT = ("refuse_duplicate", "refuse_sold_out", "redeem_uncapped", "redeem_capped")
 FEW, MANY = 200, 1200
@@ -32,7 +32,7 @@ def prepare(cases):
         for calls in (FEW, MANY):
             database = database_of(case, addition, calls)
             psql("postgres", f"CREATE DATABASE {database};")
-            run_schema(database, case.schema)
+            rounds.make_tables(case, database)
             cliff.add(database, case, addition)
 
 
@@ -42,20 +42,16 @@ def measure(case, addition, counts):
 
 
 def _run(case, database, calls, counts):
-    function = ask(database, FUNCTION) if "redeem_coupon" in _text(case) else None
+    function = ask(database, FUNCTION) if "redeem_coupon" in load.text_of(case.name, case.rival) else None
     seen = set(counts.iterdir())
     before = [int(value) for value in psql(database, WAL)[0]]
-    load.fixed_number(database, case.name, calls, options=("--random-seed=1",))
+    load.fixed_number(database, case.name, calls, rival=case.rival, options=("--random-seed=1",))
     profile = _profile_of(counts, seen, calls)
     records, size = (int(after) - value for after, value in zip(psql(database, WAL)[0], before))
     return {"backend": int(re.search(r"^(?:totals|summary): (\d+)", profile, re.MULTILINE).group(1)),
             "executor": _inclusive(profile, "PortalRun")[1],
             "function": _inclusive(profile, function)[1] if function else 0,
             "records": records, "bytes": size}
-
-
-def _text(case):
-    return (HERE / "cases" / f"{case.name}.sql").read_text()
 
 
 def _profile_of(counts, seen, calls):

@@ -11,6 +11,7 @@ import re
 import subprocess
 import tempfile
 
+from . import rivals
 from .database import HERE
 
 WARM_UP = 1  # seconds; pgbench reports its progress in whole ones
@@ -30,31 +31,43 @@ class Run:
     rows_right: bool = True  # the ledger has the rows that were acknowledged
 
 
-def pgbench(database, script, clients, seconds, *, warm_up=WARM_UP, options=(), variables=None):
-    """Runs bench/cases/SCRIPT.sql with so many clients, for so many seconds after the warm-up."""
-    with tempfile.TemporaryDirectory(prefix="coupon_guard-bench-log.") as directory:
-        command = ["pgbench", "--no-vacuum", "--protocol=prepared", f"--client={clients}",
-                   f"--jobs={min(clients, os.cpu_count() or 1)}", f"--time={seconds + warm_up}", "--progress=1",
-                   "--log", f"--log-prefix={directory}/log", f"--sampling-rate={SAMPLED}",
-                   f"--file={HERE / 'cases' / script}.sql", *options]
-        for name, value in (variables or {}).items():
-            command += ["--define", f"{name}={value}"]
-        done = subprocess.run(command + [database], text=True, capture_output=True,
-                              timeout=seconds + warm_up + 120, check=False)
-        if done.returncode != 0:
-            raise LoadError(f"{script}: {done.stderr.strip()[-2000:]}")
-        return _read(done.stdout, done.stderr, pathlib.Path(directory), warm_up)
+def text_of(script, rival=""):
+    """What pgbench runs: bench/cases/SCRIPT.sql; if there is none, what the rival does."""
+    path = HERE / "cases" / f"{script}.sql"
+    users = rivals.USERS if rival else ""
+    return users + path.read_text(encoding="utf-8") if path.exists() else rivals.redeem_script(rival)
 
 
-def fixed_number(database, script, transactions, *, options=(), variables=None):
-    """One client, so many transactions: for what is counted, not timed."""
-    command = ["pgbench", "--no-vacuum", "--protocol=prepared", "--client=1", f"--transactions={transactions}",
-               f"--file={HERE / 'cases' / script}.sql", "--max-tries=1000", *options]
-    for name, value in (variables or {}).items():
-        command += ["--define", f"{name}={value}"]
-    done = subprocess.run(command + [database], text=True, capture_output=True, timeout=1800, check=False)
+def _run(command, database, script, rival, variables, directory, timeout):
+    """pgbench's output, and what it says meanwhile. A rival's names are looked up in its own schema."""
+    path = pathlib.Path(directory) / f"{script}.sql"
+    path.write_text(text_of(script, rival), encoding="utf-8")
+    environment = dict(os.environ)
+    if rival:
+        variables = {"code": rivals.CODE, **(variables or {})}
+        environment["PGOPTIONS"] = f"{environment.get('PGOPTIONS', '')} -c search_path={rivals.schema_of(rival)}"
+    defined = [f"--define={name}={value}" for name, value in (variables or {}).items()]
+    done = subprocess.run(["pgbench", "--no-vacuum", "--protocol=prepared", f"--file={path}", *command, *defined, database],
+                          env=environment, text=True, capture_output=True, timeout=timeout, check=False)
     if done.returncode != 0:
         raise LoadError(f"{script}: {done.stderr.strip()[-2000:]}")
+    return done.stdout, done.stderr
+
+
+def pgbench(database, script, clients, seconds, *, rival="", warm_up=WARM_UP, options=(), variables=None):
+    """Runs a script with so many clients, for so many seconds after the warm-up."""
+    with tempfile.TemporaryDirectory(prefix="coupon_guard-bench-log.") as directory:
+        command = [f"--client={clients}", f"--jobs={min(clients, os.cpu_count() or 1)}", f"--time={seconds + warm_up}",
+                   "--progress=1", "--log", f"--log-prefix={directory}/log", f"--sampling-rate={SAMPLED}", *options]
+        output, progress = _run(command, database, script, rival, variables, directory, seconds + warm_up + 120)
+        return _read(output, progress, pathlib.Path(directory), warm_up)
+
+
+def fixed_number(database, script, transactions, *, rival="", options=(), variables=None):
+    """One client, so many transactions: for what is counted, not timed."""
+    with tempfile.TemporaryDirectory(prefix="coupon_guard-bench.") as directory:
+        _run(["--client=1", f"--transactions={transactions}", "--max-tries=1000", *options],
+             database, script, rival, variables, directory, 1800)
 
 
 def _read(output, progress, directory, warm_up):

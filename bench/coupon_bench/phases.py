@@ -8,9 +8,9 @@ import collections
 import subprocess
 import tempfile
 
-from . import load
+from . import load, rounds
 from .catalogue import GROUPS
-from .database import psql_command, run_schema
+from .database import psql_command
 
 CASES = ("bare", "redeem_uncapped", "redeem_capped", "plpgsql_uncapped", "plpgsql_capped", "textbook", "guarded_update",
          "for_update", "serializable", "select_by_key", "refuse_duplicate", "refuse_sold_out", "refuse_not_found")
@@ -45,13 +45,14 @@ def measure(database, settings, progress):
     for name in CASES:
         case = catalogue[name]
         progress.say(f"Phases: {case.title}, {clients} clients")
-        run_schema(database, case.schema)
+        rounds.make_tables(case, database)
         with tempfile.TemporaryFile("w+") as looks:
             watcher = subprocess.Popen(psql_command(database), stdin=subprocess.PIPE, stdout=looks,
                                        stderr=subprocess.DEVNULL, text=True)
             watcher.stdin.write(LOOK % EVERY)
             watcher.stdin.close()
-            load.pgbench(database, name, clients, max(1, settings.seconds), warm_up=settings.warm_up, options=case.options)
+            load.pgbench(database, name, clients, max(1, settings.seconds), rival=case.rival, warm_up=settings.warm_up,
+                         options=case.options)
             watcher.terminate()
             watcher.wait(timeout=60)
             looks.seek(0)

@@ -3,7 +3,7 @@
 import heapq
 import sys
 
-from . import figures, load, redis
+from . import figures, load, redis, rivals
 from .database import ask, psql, run_schema
 
 
@@ -35,15 +35,23 @@ def run_group(group, database, settings, progress):
     }
 
 
+def make_tables(case, database):
+    """Fresh ones, as the case begins with."""
+    run_schema(database, case.schema)
+    if case.rival:
+        rivals.set_up(database, case.rival)
+
+
 def run_case(case, database, clients, settings, prepare=lambda: None):
     """One run from fresh tables, which `prepare` may change before it starts."""
     if case.redis:
         return redis.run(case.redis, clients, settings.seconds)
-    run_schema(database, case.schema)
+    make_tables(case, database)
     prepare()
     rows = f"SELECT count(*) FROM {case.ledger};"
     before = int(ask(database, rows)) if case.ledger else 0
-    run = load.pgbench(database, case.name, clients, settings.seconds, warm_up=settings.warm_up, options=case.options)
+    run = load.pgbench(database, case.name, clients, settings.seconds, rival=case.rival, warm_up=settings.warm_up,
+                       options=case.options)
     run.per_second *= case.redemptions_each
     added = int(ask(database, rows)) - before if case.ledger else 0
     # That a case did what its name says is read from the ledger. Random users meet each other now and then.

@@ -1,8 +1,8 @@
 """WAL per redemption: bytes and records, and which records. One client, so that nothing else is in the log."""
 
-from . import load
+from . import load, rounds
 from .catalogue import GROUPS
-from .database import SqlError, ask, psql, run_schema
+from .database import SqlError, ask, psql
 
 CASES = ("bare", "redeem_uncapped", "redeem_capped", "plpgsql_uncapped", "plpgsql_capped", "textbook", "guarded_update",
          "refuse_duplicate", "refuse_sold_out", "refuse_not_found", "batch_bare", "batch_uncapped", "batch_capped")
@@ -21,19 +21,19 @@ def measure(database, settings, progress):
     for name in CASES:
         case = catalogue[name]
         progress.say(f"WAL: {case.title}")
-        run_schema(database, case.schema)
+        rounds.make_tables(case, database)
         transactions = max(2, settings.wal_transactions // case.redemptions_each)
         # The first calls set up what the others find: the counts start after them.
-        load.fixed_number(database, name, max(2, transactions // 10))
+        load.fixed_number(database, name, max(2, transactions // 10), rival=case.rival)
         # The smallest of three counts: autovacuum may write in between.
-        counts = [_count(database, name, transactions, transactions * case.redemptions_each, inspect) for _ in range(3)]
+        counts = [_count(database, case, transactions, transactions * case.redemptions_each, inspect) for _ in range(3)]
         results.append({"name": name, "title": case.title, **min(counts, key=lambda count: count["bytes"])})
     return results
 
 
-def _count(database, script, transactions, redemptions, inspect):
+def _count(database, case, transactions, redemptions, inspect):
     start, records = ask(database, POSITION), int(ask(database, RECORDS))
-    load.fixed_number(database, script, transactions)
+    load.fixed_number(database, case.name, transactions, rival=case.rival)
     end, records_after = ask(database, POSITION), int(ask(database, RECORDS))
     return {
         "redemptions": redemptions,

@@ -21,7 +21,7 @@ CREATE TABLE @extschema@.coupon (
   CONSTRAINT coupon_window_not_empty CHECK (starts_at OPERATOR(pg_catalog.<) expires_at)
 );
 COMMENT ON TABLE @extschema@.coupon IS
-  'the offers: manage with plain INSERT and UPDATE; a redemption never updates a row here';
+  'the coupons: manage with plain INSERT and UPDATE; a redemption never updates a row here';
 COMMENT ON COLUMN @extschema@.coupon.code IS 'what the customer types, as the shop likes to show it';
 COMMENT ON COLUMN @extschema@.coupon.code_key IS 'coupon_key(code): what uniqueness is judged by';
 COMMENT ON COLUMN @extschema@.coupon.active IS 'false: nobody can redeem it; the way to end a coupon that has redemptions';
@@ -74,15 +74,18 @@ COMMENT ON INDEX @extschema@.coupon_redemption_voided IS 'finds the voided rows 
 
 -- Free space in every page, so that a stripe is updated in place (HOT).
 CREATE TABLE @extschema@.coupon_quota (
-  coupon_id pg_catalog.int8,
+  owner_id pg_catalog.int8,
+  kind pg_catalog."char",
   stripe pg_catalog.int4,
   generation pg_catalog.int4 NOT NULL DEFAULT 0,
   remaining pg_catalog.int8 NOT NULL
     CONSTRAINT coupon_quota_remaining CHECK (remaining OPERATOR(pg_catalog.>=) 0),
-  PRIMARY KEY (coupon_id, stripe)
+  PRIMARY KEY (owner_id, kind, stripe)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE @extschema@.coupon_quota IS
-  'the units left of capped coupons; derived from cap and ledger when first needed, so never dumped';
+  'the units left of caps; derived from cap and ledger when first needed, so never dumped';
+COMMENT ON COLUMN @extschema@.coupon_quota.owner_id IS 'whose limit it is: id of the coupon';
+COMMENT ON COLUMN @extschema@.coupon_quota.kind IS 'which limit it is; c: the coupon''s cap';
 COMMENT ON COLUMN @extschema@.coupon_quota.stripe IS '0 is the anchor: it is there as long as the quota is set up';
 COMMENT ON COLUMN @extschema@.coupon_quota.generation IS 'coupon_guard_generation() when it was set up; void if that is another one now, or 0';
 COMMENT ON COLUMN @extschema@.coupon_quota.remaining IS 'units left in this stripe; a stripe without units goes, but for the anchor';

@@ -2,7 +2,7 @@
 -- with something else.
 --
 -- ALWAYS, so that a subscriber follows what is applied to it. Without them redemptions are right,
--- too, but slow (quota.cpp); ALTER TABLE ... ENABLE TRIGGER ALL leaves them as if they were off.
+-- too, but slow (claims.cpp); ALTER TABLE ... ENABLE TRIGGER ALL leaves them as if they were off.
 
 -- A coupon that has redemptions stays (the ledger has no foreign key, for its check would lock the
 -- coupon's row once per redemption); the quota follows the cap; and backends, which keep coupons

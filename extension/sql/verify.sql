@@ -27,10 +27,10 @@ BEGIN ATOMIC
   ), quota AS MATERIALIZED (
     -- What was set up before triggers or tables were tampered with is void: nobody takes units from it.
     -- Without its anchor (stripe 0) it is not set up.
-    SELECT q.coupon_id, sum(q.remaining)::int8 AS remaining
+    SELECT q.owner_id AS coupon_id, sum(q.remaining)::int8 AS remaining
     FROM @extschema@.coupon_quota AS q
-    WHERE q.generation = @extschema@.coupon_guard_generation()
-    GROUP BY q.coupon_id
+    WHERE q.kind = 'c' AND q.generation = @extschema@.coupon_guard_generation()
+    GROUP BY q.owner_id
     HAVING bool_or(q.stripe = 0)
   )
   SELECT 'cap', c.id, NULL::text,

@@ -8,14 +8,15 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
 
+#include "exit_status.hpp"
 #include "os/interruption.hpp"
-#include "setup_error.hpp"
 
 namespace coupon_race {
 
@@ -79,6 +80,17 @@ int read_failure(int pipe_end) {
 }
 
 } // namespace
+
+std::optional<account> server_account() {
+    if (geteuid() != 0)
+        return std::nullopt;
+    for (const char *name : {"postgres", "nobody"})
+        if (const passwd *entry = getpwnam(name); entry && entry->pw_uid != 0)
+            return account{name, entry->pw_uid, entry->pw_gid};
+    throw setup_error{
+        "a PostgreSQL server cannot run as root, and there is neither a user postgres "
+        "nor a user nobody to run it as"};
+}
 
 child_process::child_process(const std::vector<std::string> &argv, const child_options &options) {
     const std::vector<char *> arguments = c_arguments(argv);

@@ -10,9 +10,18 @@
 
 #include <sys/types.h>
 
-#include "os/account.hpp"
-
 namespace coupon_race {
+
+/// Whose rights a child gets. PostgreSQL refuses to run as root.
+struct account {
+    std::string name;
+    uid_t user;
+    gid_t group;
+};
+
+/// The account a server must run under: none to change to for an ordinary user; for root
+/// `postgres` if there is one, else `nobody`. Throws setup_error if root has neither.
+std::optional<account> server_account();
 
 struct child_options {
     std::optional<account> run_as;           ///< by default, as this process

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "setup_error.hpp"
+#include "exit_status.hpp"
 
 namespace coupon_race {
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "os/account.hpp"
+#include "os/child_process.hpp"
 
 namespace coupon_race {
 

@@ -1,4 +1,4 @@
-/// A PostgreSQL server that exists for one run.
+/// A PostgreSQL server that exists for one run, and where its programs are found.
 #ifndef COUPON_RACE_PLACE_THROWAWAY_SERVER_HPP
 #define COUPON_RACE_PLACE_THROWAWAY_SERVER_HPP
 
@@ -8,12 +8,20 @@
 #include <string>
 #include <vector>
 
-#include "os/account.hpp"
 #include "os/child_process.hpp"
 #include "os/temporary_directory.hpp"
 #include "place/conninfo.hpp"
 
 namespace coupon_race {
+
+/// The directory that holds both `initdb` and `postgres`: the wanted one if one is given; else the
+/// one that pg_config names ($PG_CONFIG, or the first on PATH, since that is the server that
+/// `make install` installs the extension for); else the newest version under /usr/lib/postgresql,
+/// as Debian has it; else a directory of PATH. Throws setup_error naming where it looked.
+std::filesystem::path find_postgres_programs(const std::filesystem::path &wanted);
+
+/// Sorts directories named after versions, newest first; others keep their order behind them.
+void newest_version_first(std::vector<std::filesystem::path> &directories);
 
 /// Starts a server in a temporary directory and stops and removes it in the destructor. It listens
 /// on a unix socket in that directory alone, so that no other server is in its way nor it in

@@ -1,15 +1,13 @@
-#include "report/as_html.hpp"
-
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
 
-#include "report/as_text.hpp"
-#include "report/heading.hpp"
-#include "report/latency_table.hpp"
-#include "report/page_template.hpp"
-#include "report/summary_table.hpp"
+#include "embedded.hpp"
+#include "report/forms.hpp"
+#include "report/tables.hpp"
 
 namespace coupon_race {
 
@@ -18,28 +16,29 @@ namespace {
 using json = nlohmann::ordered_json;
 
 /// To the microsecond: what is behind it is noise, and makes the page longer.
-double milliseconds(duration value) {
-    return std::round(static_cast<double>(value.count()) / 1e3) / 1e3;
+double rounded(duration value) {
+    return milliseconds(std::chrono::microseconds{std::llround(double(value.count()) / 1e3)});
 }
 
+/// The outcomes in the order of the legend, and what they are called in any scenario, unless that
+/// has a name of its own.
+struct outcome_name {
+    outcome what;
+    const char *key;
+    const char *title;
+};
+constexpr outcome_name outcome_names[] = {{outcome::redeemed, "redeemed", nullptr},
+                                          {outcome::refused, "refused", nullptr},
+                                          {outcome::rolled_back, "rolled_back", "rolled back"},
+                                          {outcome::walked_away, "walked_away", "walked away"},
+                                          {outcome::expired, "expired", "confirmed too late"},
+                                          {outcome::unknown, "unknown", "never told"},
+                                          {outcome::failed, "failed", "error"}};
+
 const char *key_of(outcome what) {
-    switch (what) {
-    case outcome::redeemed:
-        return "redeemed";
-    case outcome::refused:
-        return "refused";
-    case outcome::rolled_back:
-        return "rolled_back";
-    case outcome::walked_away:
-        return "walked_away";
-    case outcome::expired:
-        return "expired";
-    case outcome::unknown:
-        return "unknown";
-    case outcome::failed:
-        break;
-    }
-    return "failed";
+    return std::find_if(std::begin(outcome_names), std::end(outcome_names),
+                        [&](const outcome_name &each) { return each.what == what; })
+        ->key;
 }
 
 const char *look_of(style look) {
@@ -57,29 +56,22 @@ const char *look_of(style look) {
     return "";
 }
 
-/// In the words of the scenario, in the order of the legend.
-json outcomes_of(const race_report &report) {
-    const bool sale = report.drop || report.checkout;
-    const auto named = [](outcome what, const char *title) {
-        return json{{"key", key_of(what)}, {"title", title}};
-    };
-    return {named(outcome::redeemed, report.drop       ? "sold"
-                                     : report.checkout ? "confirmed"
-                                                       : "redeemed"),
-            named(outcome::refused, sale ? "sold out" : "already redeemed"),
-            named(outcome::rolled_back, "rolled back"),
-            named(outcome::walked_away, "walked away"),
-            named(outcome::expired, "confirmed too late"),
-            named(outcome::unknown, "never told"),
-            named(outcome::failed, "error")};
+json outcomes_of(const scenario &raced) {
+    json list;
+    for (const outcome_name &each : outcome_names)
+        list.push_back({{"key", each.key},
+                        {"title", each.title                       ? each.title
+                                  : each.what == outcome::redeemed ? raced.redeemed
+                                                                   : raced.refused}});
+    return list;
 }
 
 json attempt_of(const timeline_entry &entry) {
     json object{{"row", entry.row},
                 {"user", entry.user},
-                {"from", milliseconds(entry.from)},
-                {"held", milliseconds(entry.held)},
-                {"to", milliseconds(entry.to)},
+                {"from", rounded(entry.from)},
+                {"held", rounded(entry.held)},
+                {"to", rounded(entry.to)},
                 {"outcome", key_of(entry.outcome)}};
     if (entry.wrong != excess::none)
         object["excess"] =
@@ -95,9 +87,9 @@ json latency_of(const strategy_report &strategy, const latency_scale &scale) {
     const latencies &latency = strategy.timing.latency;
     json object{{"percentiles_ms", json::object()}, {"counts", json::object()}};
     if (strategy.attempts > 0)
-        object["percentiles_ms"] = {{"p50", milliseconds(latency.p50)},
-                                    {"p95", milliseconds(latency.p95)},
-                                    {"p99", milliseconds(latency.p99)}};
+        object["percentiles_ms"] = {{"p50", rounded(latency.p50)},
+                                    {"p95", rounded(latency.p95)},
+                                    {"p99", rounded(latency.p99)}};
     for (const auto &[what, histogram] : strategy.picture.latency)
         object["counts"][key_of(what)] = histogram.on(scale);
     return object;
@@ -110,23 +102,23 @@ json strategy_of(const strategy_report &strategy, const cell &verdict, const lat
                 {"verdict", verdict.text},
                 {"look", look_of(verdict.look)},
                 {"shown", shown.shown},
-                {"since", milliseconds(shown.since)},
+                {"since", rounded(shown.since)},
                 {"rows", shown.rows},
                 {"attempts", json::array()},
                 {"latency", latency_of(strategy, scale)},
                 {"sales", json::array()}};
     for (const timeline_entry &entry : shown.entries)
         object["attempts"].push_back(attempt_of(entry));
-    for (const sale &each : strategy.picture.sales)
-        object["sales"].push_back({milliseconds(each.after), each.sold});
+    for (const sale_point &each : strategy.picture.sales)
+        object["sales"].push_back({rounded(each.after), each.sold});
     return object;
 }
 
-json summary_of(const std::vector<std::vector<cell>> &table) {
+json summary_of(const table &rows) {
     json object{{"head", json::array()}, {"rows", json::array()}};
-    for (std::size_t at = 0; at < table.size(); ++at) {
+    for (std::size_t at = 0; at < rows.size(); ++at) {
         json cells = json::array();
-        for (const cell &each : table[at])
+        for (const cell &each : rows[at])
             cells.push_back(at == 0 ? json(each.text)
                                     : json{{"text", each.text}, {"look", look_of(each.look)}});
         if (at == 0)
@@ -145,32 +137,26 @@ std::vector<std::string> lines_of(const std::string &text) {
     return lines;
 }
 
-json cap_of(const race_report &report) {
-    if (report.drop)
-        return report.drop->cap;
-    return report.checkout ? json(report.checkout->cap) : json(nullptr);
-}
-
 json page_data(const race_report &report) {
-    const std::vector<std::vector<cell>> table = summary_table(report);
+    const table summary = summary_table(report);
     const latency_scale scale = latency_scale_of(report);
     json object{{"version", COUPON_GUARD_VERSION},
-                {"scenario", report.scenario},
-                {"scene", scene_of(report)},
+                {"scenario", report.raced->name},
+                {"scene", report.raced->scene(report.settings)},
                 {"server", server_text(report.server)},
                 {"started_at", report.started_at},
                 {"seed", std::to_string(report.seed)}, // a script's numbers have 53 bits
                 {"conclusions", lines_of(conclusions(report))},
-                {"summary", summary_of(table)},
-                {"outcomes", outcomes_of(report)},
-                {"cap", cap_of(report)},
+                {"summary", summary_of(summary)},
+                {"outcomes", outcomes_of(*report.raced)},
+                {"cap", report.settings.cap > 0 ? json(report.settings.cap) : json(nullptr)},
                 {"latency_edges_ms", json::array()},
                 {"strategies", json::array()}};
     for (int bucket = 0; scale.buckets > 0 && bucket <= scale.buckets; ++bucket)
-        object["latency_edges_ms"].push_back(milliseconds(scale.edge(bucket)));
+        object["latency_edges_ms"].push_back(rounded(scale.edge(bucket)));
     for (std::size_t at = 0; at < report.strategies.size(); ++at)
         object["strategies"].push_back(
-            strategy_of(report.strategies[at], table[at + 1].back(), scale));
+            strategy_of(report.strategies[at], summary[at + 1].back(), scale));
     return object;
 }
 
@@ -189,7 +175,7 @@ std::string for_a_script_element(const json &data) {
 } // namespace
 
 std::string as_html(const race_report &report) {
-    std::string page{page_template()};
+    std::string page = embedded("page.html");
     page.replace(page.find(page_data_mark), page_data_mark.size(),
                  for_a_script_element(page_data(report)));
     return page;

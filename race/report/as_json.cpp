@@ -1,4 +1,4 @@
-#include "report/as_json.hpp"
+#include "report/forms.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -7,10 +7,6 @@ namespace coupon_race {
 namespace {
 
 using json = nlohmann::ordered_json;
-
-double milliseconds(duration value) {
-    return std::chrono::duration<double, std::milli>(value).count();
-}
 
 const char *name_of(verdict value) {
     switch (value) {
@@ -24,35 +20,21 @@ const char *name_of(verdict value) {
     return "unknown";
 }
 
-json settings_of(const drop &scenario, std::uint64_t seed) {
-    return {{"clients", scenario.clients},
-            {"buyers", scenario.buyers},
-            {"cap", scenario.cap},
-            {"rollback_rate", scenario.rollback_rate},
-            {"kill_rate", scenario.kill_rate},
-            {"hold_time_ms", milliseconds(scenario.hold_time)},
-            {"seed", seed}};
+json value_of(std::chrono::microseconds value) {
+    return milliseconds(value);
 }
-
-json settings_of(const checkout &scenario, std::uint64_t seed) {
-    return {{"clients", scenario.clients},
-            {"buyers", scenario.buyers},
-            {"cap", scenario.cap},
-            {"walk_away_rate", scenario.walk_away_rate},
-            {"think_time_ms", milliseconds(scenario.think_time)},
-            {"ttl_ms", milliseconds(scenario.ttl)},
-            {"seed", seed}};
+template <typename Number>
+json value_of(Number value) {
+    return value;
 }
 
 json settings_of(const race_report &report) {
-    if (report.checkout)
-        return settings_of(*report.checkout, report.seed);
-    if (report.drop)
-        return settings_of(*report.drop, report.seed);
-    return {{"clients", report.clients},
-            {"rounds", report.rounds},
-            {"think_time_ms", milliseconds(report.think_time)},
-            {"seed", report.seed}};
+    json object;
+    for (const setting &each : report.raced->settings)
+        object[each.key] =
+            std::visit([&](auto where) { return value_of(report.settings.*where); }, each.where);
+    object["seed"] = report.seed;
+    return object;
 }
 
 json server_of(const server_description &server) {
@@ -75,15 +57,8 @@ json strategy_of(const strategy_report &strategy) {
                 {"unknown_outcomes", strategy.unknown_outcomes},
                 {"retries", strategy.retries},
                 {"redeemed", judged.redeemed}};
-    // The scenario that measures nothing of its own is the one about users.
-    if (strategy.measures.empty())
-        object["users_redeemed_twice"] = judged.users_redeemed_twice;
-    for (const measure &each : strategy.measures) {
-        if (each.count)
-            object[each.key] = *each.count;
-        else
-            object[each.key] = milliseconds(each.time.value_or(duration{}));
-    }
+    for (const measure &each : strategy.measures)
+        object[each.key] = each.count ? json(*each.count) : json(milliseconds(each.time.value()));
     for (const finding &found : judged.findings)
         object[found.key] = found.count;
     object["latency_ms"] = {{"min", milliseconds(time.latency.shortest)},
@@ -104,7 +79,7 @@ json strategy_of(const strategy_report &strategy) {
 
 std::string as_json(const race_report &report) {
     json object{{"coupon_race", COUPON_GUARD_VERSION},
-                {"scenario", report.scenario},
+                {"scenario", report.raced->name},
                 {"started_at", report.started_at},
                 {"settings", settings_of(report)},
                 {"server", server_of(report.server)},

@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "setup_error.hpp"
+#include "exit_status.hpp"
 
 namespace coupon_race {
 

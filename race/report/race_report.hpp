@@ -3,27 +3,15 @@
 #define COUPON_RACE_REPORT_RACE_REPORT_HPP
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "judge/latency.hpp"
 #include "judge/verdict.hpp"
 #include "report/picture.hpp"
-#include "scenario/checkout.hpp"
-#include "scenario/drop.hpp"
-#include "scenario/race_log.hpp"
-#include "strategies/strategy.hpp"
+#include "scenario/scenario.hpp"
 
 namespace coupon_race {
-
-/// A figure that only some scenarios have; one of the two.
-struct measure {
-    std::string key;   ///< the name in JSON; in milliseconds if it is a duration
-    std::string title; ///< the name in the table; empty: not shown there
-    std::optional<std::int64_t> count;
-    std::optional<duration> time;
-};
 
 struct strategy_report {
     std::string name;
@@ -49,12 +37,8 @@ struct server_description {
 };
 
 struct race_report {
-    std::string scenario;
-    int clients = 0;
-    std::int64_t rounds = 0;
-    std::chrono::microseconds think_time{0};
-    std::optional<coupon_race::drop> drop; ///< the scenario's own settings, if it is that one
-    std::optional<coupon_race::checkout> checkout; ///< likewise
+    const scenario *raced = nullptr;
+    race_settings settings;
     std::uint64_t seed = 0;
     std::string started_at; ///< UTC, ISO 8601
     server_description server;
@@ -64,18 +48,8 @@ struct race_report {
 };
 
 /// Counts a race's answers and judges its ledger.
-strategy_report report_on(const strategy &raced, const race_log &log,
-                          const std::vector<ledger_row> &ledger);
-
-/// The same for a drop. `broken_invariants` are the strategy's own.
-strategy_report report_on(const drop_strategy &raced, const drop_result &result,
-                          const std::vector<ledger_row> &ledger, std::int64_t cap,
-                          std::int64_t broken_invariants);
-
-/// The same for a checkout. `came_back` are the holds whose unit was taken back.
-strategy_report report_on(const checkout_strategy &raced, const checkout_log &log,
-                          const std::vector<ledger_row> &ledger, std::int64_t cap,
-                          std::int64_t came_back, std::int64_t broken_invariants);
+strategy_report report_on(const scenario &raced, const race_settings &settings, const strategy &by,
+                          const race_result &result);
 
 } // namespace coupon_race
 

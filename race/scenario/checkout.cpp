@@ -1,167 +1,154 @@
-#include "scenario/checkout.hpp"
+/// The scenario `checkout`: a unit is held while its buyer thinks, who then confirms or walks away.
+/// What was abandoned is to be sold to somebody else when the hold's time is up.
 
 #include <algorithm>
-#include <optional>
-#include <random>
 #include <thread>
 
-#include <pqxx/pqxx>
+#include <fmt/format.h>
 
-#include "error_translation.hpp"
-#include "retry_loop.hpp"
-#include "scenario/bystanders.hpp"
-#include "scenario/crowd.hpp"
-#include "scenario/double_click.hpp"
-#include "scenario/starting_gate.hpp"
-#include "strategies/worker_connection.hpp"
+#include "scenario/bystander.hpp"
+#include "scenario/sale.hpp"
+#include "words.hpp"
 
 namespace coupon_race {
 
 namespace {
 
 using namespace std::chrono_literals;
-using coupon_guard::if_lost;
-using coupon_guard::translating;
 
 constexpr auto before_coming_again = 5ms;
 constexpr auto sweep_interval = 100ms;
 
-/// Many lives of a hold, each of which may be abandoned in its turn.
-std::chrono::nanoseconds patience(const checkout &scenario) {
-    return 20 * scenario.ttl + scenario.patience;
+void decide(session &client, attempt &made, std::int64_t held, bool leaves,
+            std::chrono::microseconds think_time) {
+    std::this_thread::sleep_for(think_time);
+    bool confirmed = false;
+    if (leaves)
+        made.outcome = outcome::walked_away;
+    else if (client.transact_until_told(made, [&](auto &transaction) {
+                 return confirmed = client.raced().confirm(transaction, held);
+             }))
+        made.outcome = confirmed ? outcome::redeemed : outcome::expired;
+    if (confirmed)
+        made.redemption_id = held;
 }
 
-class visitor_session {
-  public:
-    visitor_session(const checkout &scenario, const checkout_strategy &raced,
-                    const std::string &connection, std::uint64_t seed)
-        : scenario_{scenario}
-        , raced_{raced}
-        , connection_{connection}
-        , pauses_{{1000, 1ms, 50ms}, seed} {}
-
-    template <typename AllIsSold>
-    visit serve(std::int64_t user, const std::string &code, bool leaves, AllIsSold &&all_is_sold) {
-        visit made;
-        made.user = user;
-        made.started = race_clock::now();
-        made.result = as_attempt([&] {
-            attempt result;
-            result.answer = answer::refused;
-            const auto held = hold(user, code, result, made, all_is_sold);
-            if (held)
-                decide(*held, leaves, result, made);
-            return result;
+/// Who finds everything held comes again, through many lives of a hold, each of which may be
+/// abandoned in its turn, until there is no hope. What is refused is rolled back: the textbook has
+/// written by then.
+void visit(session &client, attempt &made, const request &asked, bool leaves,
+           const race_settings &of, const std::function<bool()> &all_is_sold) {
+    for (;;) {
+        std::optional<std::int64_t> held;
+        const bool told = client.transact_until_told(made, [&](auto &transaction) {
+            held = client.raced().hold(transaction, asked);
+            return held.has_value();
         });
-        made.ended = race_clock::now();
-        return made;
-    }
-
-  private:
-    template <typename AllIsSold>
-    std::optional<std::int64_t> hold(std::int64_t user, const std::string &code, attempt &result,
-                                     visit &made, AllIsSold &&all_is_sold) {
-        for (;;) {
-            const auto held = transact<std::optional<std::int64_t>>(result, [&](auto &transaction) {
-                return raced_.hold(transaction, user, code, scenario_.ttl);
-            });
-            made.until_held = race_clock::now() - made.started;
-            if (held || all_is_sold() || made.until_held > patience(scenario_))
-                return held;
-            std::this_thread::sleep_for(before_coming_again);
-        }
-    }
-
-    void decide(std::int64_t held, bool leaves, attempt &result, visit &made) {
-        std::this_thread::sleep_for(scenario_.think_time);
-        made.walked_away = leaves;
-        if (leaves)
+        made.until_held = race_clock::now() - made.started;
+        if (!told)
             return;
-        const bool confirmed = transact<bool>(
-            result, [&](auto &transaction) { return raced_.confirm(transaction, held); });
-        made.expired = !confirmed;
-        if (confirmed) {
-            result.answer = answer::redeemed;
-            result.redemption_id = held;
+        if (held)
+            return decide(client, made, *held, leaves, of.think_time);
+        if (all_is_sold() || made.until_held > 20 * of.ttl + of.patience) {
+            made.outcome = outcome::refused;
+            return;
         }
+        std::this_thread::sleep_for(before_coming_again);
+    }
+}
+
+class checkout : public sale {
+  public:
+    checkout() {
+        name = "checkout";
+        redeemed = "confirmed";
+        defaults.buyers = 1000;
+        defaults.cap = 200;
+        defaults.think_time = 20ms;
+        settings.insert(settings.end(), {{"walk_away_rate", &race_settings::walk_away_rate},
+                                         {"think_time_ms", &race_settings::think_time},
+                                         {"ttl_ms", &race_settings::ttl}});
+        strategies.push_back(std::make_unique<strategy>("checkout/textbook"));
+        strategies.push_back(std::make_unique<guarded_strategy>(
+            "hold_coupon(user, code, ttl), then confirm_hold(id); nothing to sweep", false));
     }
 
-    /// What is refused is rolled back: the textbook has written by then.
-    template <typename Answer, typename Work>
-    Answer transact(attempt &result, Work &&work) {
-        int retries = 0;
-        const Answer got = coupon_guard::retry_conflicts(pauses_, retries, [&] {
-            pqxx::connection &connection = connection_.get();
-            return translating(connection, if_lost::nothing_happened, [&] {
-                pqxx::work transaction{connection};
-                const Answer answered = work(transaction);
-                if (answered)
-                    translating(connection, if_lost::outcome_unknown,
-                                [&] { transaction.commit(); });
-                else
-                    transaction.abort();
-                return answered;
-            });
-        });
-        result.retries += retries;
-        return got;
+    /// By the ledger of confirmed redemptions:
+    ///
+    /// - over the cap: rows beyond it
+    /// - left unsold: units that nobody has confirmed though somebody was sent home without a hold:
+    ///   abandoned ones that never came back
+    /// - double redemptions, lost, unasked, broken invariants: as for a drop
+    judgement judge(const race_result &result, const race_settings &of, bool) const override {
+        const auto sent_home =
+            std::count_if(result.log.begin(), result.log.end(),
+                          [](const attempt &made) { return made.outcome == outcome::refused; });
+        const std::int64_t left =
+            std::max<std::int64_t>(0, of.cap - std::int64_t(result.ledger.size()));
+        return judged_sale(
+            result, of.cap,
+            {"left_unsold", "left unsold", std::min<std::int64_t>(left, sent_home), true, true});
+    }
+    std::vector<measure> measures(const race_result &result, const judgement &) const override {
+        std::int64_t walked_away = 0;
+        std::int64_t expired = 0;
+        std::int64_t held = 0;
+        duration until_held{};
+        for (const attempt &made : result.log) {
+            walked_away += made.outcome == outcome::walked_away;
+            expired += made.outcome == outcome::expired;
+            held += had_unit(made.outcome);
+            until_held += had_unit(made.outcome) ? made.until_held : duration{};
+        }
+        return {{"walked_away", "walked away", walked_away, {}},
+                {"came_back", "came back", result.came_back, {}},
+                {"confirmed_too_late", "", expired, {}},
+                {"wait_ms", "wait", {}, until_held / std::max<std::int64_t>(1, held)}};
     }
 
-    const checkout &scenario_;
-    const checkout_strategy &raced_;
-    worker_connection connection_;
-    coupon_guard::backoff pauses_;
+    std::string scene(const race_settings &of) const override {
+        return fmt::format("{} buyers for {} units, {} at once; {} to think, {:g}% walk away; a "
+                           "unit is held for {}",
+                           of.buyers, of.cap, of.clients, duration_text(of.think_time),
+                           of.walk_away_rate * 100, duration_text(of.ttl));
+    }
+    std::string kept(const race_settings &) const override {
+        return "never a unit too many, nobody twice, every abandoned unit sold again.";
+    }
+
+  protected:
+    void race(const turn &of, race_result &result) const override {
+        std::optional<bystander> sweeping;
+        if (const std::string sweep = of.raced.sweep(); !sweep.empty())
+            sweeping.emplace(of.connection, sweep_interval,
+                             [statement = of.raced.greeting() + "; " + sweep](auto &transaction) {
+                                 transaction.exec(statement);
+                             });
+        std::atomic<std::int64_t> confirmed{0};
+        const auto serve = [&](session &client, const starting_gate &gate, std::int64_t user,
+                               const std::string &code) {
+            attempt made;
+            made.user = user;
+            made.started = race_clock::now();
+            const bool leaves = user > 0 && walks_away(of.settings, of.seed, user);
+            visit(client, made, {user, code, "", of.settings.ttl}, leaves, of.settings,
+                  [&] { return user < 0 || gate.called_off() || confirmed >= of.settings.cap; });
+            made.ended = race_clock::now();
+            confirmed += user > 0 && made.outcome == outcome::redeemed;
+            return made;
+        };
+        result.log = serve_all(of, conduct{}, serve);
+    }
 };
 
 } // namespace
 
-bool walks_away(const checkout &scenario, std::uint64_t seed, std::int64_t buyer) {
-    std::seed_seq mixed{seed, seed >> 32, static_cast<std::uint64_t>(buyer)};
-    std::mt19937_64 random{mixed};
-    return std::uniform_real_distribution<double>{0, 1}(random) < scenario.walk_away_rate;
+bool walks_away(const race_settings &settings, std::uint64_t seed, std::int64_t buyer) {
+    return drawn_for(seed, buyer) < settings.walk_away_rate;
 }
 
-checkout_log run(const checkout &scenario, const checkout_strategy &raced,
-                 const std::string &connection, std::uint64_t seed,
-                 const std::function<void(std::int64_t)> &progress) {
-    const sweeper sweeping{connection, raced.sweep(), sweep_interval};
-    starting_gate gate{scenario.clients};
-    std::atomic<std::int64_t> come{0};
-    std::atomic<std::int64_t> confirmed{0};
-    const auto serve = [&](int client, const std::atomic<bool> &stop) {
-        checkout_log log;
-        log.reserve(fair_share(scenario.buyers, scenario.clients));
-        const auto all_is_sold = [&] { return stop || confirmed >= scenario.cap; };
-        try {
-            visitor_session session{scenario, raced, connection,
-                                    seed + static_cast<std::uint64_t>(client)};
-            session.serve(-1 - client, warm_up_code, false, [] { return true; });
-            if (!gate.wait())
-                return log;
-            while (!stop) {
-                const std::int64_t buyer = ++come;
-                if (buyer > scenario.buyers)
-                    break;
-                log.push_back(session.serve(buyer, raced_code, walks_away(scenario, seed, buyer),
-                                            all_is_sold));
-                log.back().client = client;
-                confirmed += log.back().result.answer == answer::redeemed;
-            }
-        } catch (...) {
-            gate.call_off(); // or the others would wait for this one
-            throw;
-        }
-        return log;
-    };
-    return run_crowd<visit>(scenario.clients, serve, [&] {
-        try {
-            throw_if_interrupted();
-        } catch (...) {
-            gate.call_off();
-            throw;
-        }
-        progress(std::min(come.load(), scenario.buyers));
-    });
+std::unique_ptr<scenario> make_checkout() {
+    return std::make_unique<checkout>();
 }
 
 } // namespace coupon_race

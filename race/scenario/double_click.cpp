@@ -1,106 +1,128 @@
-#include "scenario/double_click.hpp"
+/// The scenario `double-click`: one user sends the same request several times at once.
 
-#include <exception>
-#include <future>
-#include <iterator>
-#include <vector>
+#include <thread>
 
-#include "os/interruption.hpp"
-#include "scenario/starting_gate.hpp"
+#include <fmt/format.h>
+
+#include "scenario/clients.hpp"
+#include "scenario/scenario.hpp"
+#include "words.hpp"
 
 namespace coupon_race {
 
 namespace {
 
-constexpr std::chrono::milliseconds progress_interval{100};
-
-logged_attempt timed_attempt(session &runner, std::int64_t user, int client) {
-    logged_attempt logged;
-    logged.user = user;
-    logged.client = client;
-    logged.started = race_clock::now();
-    logged.result = runner.redeem(user, raced_code);
-    logged.ended = race_clock::now();
-    return logged;
+attempt redeem(session &client, std::int64_t user, const std::string &code,
+               const std::function<void()> &think) {
+    const request asked{user, code, "", {}, think};
+    attempt made;
+    made.user = user;
+    made.started = race_clock::now();
+    std::optional<std::int64_t> got;
+    if (client.transact_until_told(made, [&](auto &transaction) {
+            got = client.raced().take(transaction, asked);
+            return got.has_value();
+        })) {
+        made.outcome = got ? outcome::redeemed : outcome::refused;
+        made.redemption_id = got;
+    }
+    made.ended = race_clock::now();
+    return made;
 }
 
-/// One client: all rounds, in step with the others.
-race_log run_client(const double_click &scenario, const strategy &raced,
-                    const session_settings &settings, int client, starting_gate &gate) {
-    const std::unique_ptr<session> runner = raced.open(settings);
-    runner->redeem(-1 - client, warm_up_code);
-    race_log log;
-    log.reserve(static_cast<std::size_t>(scenario.rounds));
-    for (std::int64_t user = 1; user <= scenario.rounds && gate.wait(); ++user)
-        log.push_back(timed_attempt(*runner, user, client));
-    return log;
-}
-
-/// The threads of one race: started with signals blocked, always joined.
-class clients {
+class double_click : public scenario {
   public:
-    clients(const double_click &scenario, const strategy &raced, const session_settings &settings)
-        : scenario_{scenario}
-        , raced_{raced}
-        , gate_{scenario.clients} {
-        const signals_blocked none_for_threads;
-        try {
-            for (int client = 0; client < scenario.clients; ++client)
-                start(client, settings);
-        } catch (...) {
-            gate_.call_off(); // or those that did start would wait for ever, and we for them
-            throw;
-        }
-    }
-    ~clients() { gate_.call_off(); } // each future joins its thread
-    clients(const clients &) = delete;
-    clients &operator=(const clients &) = delete;
-
-    std::int64_t rounds_begun() const { return gate_.openings(); }
-
-    bool finished_within(std::chrono::milliseconds timeout) const {
-        return logs_.back().wait_for(timeout) == std::future_status::ready;
+    double_click() {
+        name = "double-click";
+        attempts = "attempts";
+        redeemed = "redeemed";
+        refused = "already redeemed";
+        defaults.clients = 2;
+        settings = {{"clients", &race_settings::clients},
+                    {"rounds", &race_settings::rounds},
+                    {"think_time_ms", &race_settings::think_time}};
+        const bool promises_nothing = false;
+        strategies.push_back(std::make_unique<strategy>("double-click/naive", promises_nothing));
+        for (const char *each : {"serializable", "for-update", "unique"})
+            strategies.push_back(std::make_unique<strategy>(std::string{"double-click/"} + each));
+        strategies.push_back(std::make_unique<guarded_strategy>(
+            "SELECT redeem_coupon(user, code): the extension coupon_guard", true));
     }
 
-    race_log collect() {
-        race_log all;
-        for (auto &log : logs_) {
-            race_log part = log.get();
-            all.insert(all.end(), std::make_move_iterator(part.begin()),
-                       std::make_move_iterator(part.end()));
-        }
-        return all;
+    /// - double redemptions: rows beyond the first of each user
+    /// - lost: acknowledged redemptions whose row is not there, or was acknowledged to another
+    ///   request
+    /// - unasked: rows nobody was told of and no unknown outcome accounts for
+    /// - refused for nothing: users who have no row though every request of theirs was refused
+    judgement judge(const race_result &result, const race_settings &,
+                    bool promises_once_per_user) const override {
+        const tally counted = count(result);
+        return concluded(
+            {{"double_redemptions", "double redemptions", counted.double_redemptions,
+              promises_once_per_user, true},
+             {"lost", "acknowledged but lost", counted.lost},
+             {"unasked", "nobody asked for", counted.unaccounted},
+             {"refused_for_nothing", "refused for nothing", counted.refused_for_nothing}},
+            counted);
+    }
+    std::vector<measure> measures(const race_result &, const judgement &judged) const override {
+        return {{"users_redeemed_twice", "", judged.users_redeemed_twice, {}}};
     }
 
-  private:
-    void start(int client, session_settings own) {
-        own.seed += static_cast<std::uint64_t>(client);
-        logs_.push_back(std::async(std::launch::async, [this, client, own] {
-            try {
-                return run_client(scenario_, raced_, own, client, gate_);
-            } catch (...) {
-                gate_.call_off(); // the others must not wait for this one
-                throw;
+    std::string scene(const race_settings &of) const override {
+        std::string text =
+            fmt::format("{} users, each sends {} requests at once", of.rounds, of.clients);
+        if (of.think_time.count() > 0)
+            text += fmt::format("; {} between look and write", duration_text(of.think_time));
+        return text;
+    }
+    std::string kept(const race_settings &of) const override {
+        return fmt::format("one redemption for each of {}, none lost, nobody refused for nothing.",
+                           counted_text(of.rounds, "user"));
+    }
+    std::string as_feared(const judgement &judged, const race_settings &of) const override {
+        return fmt::format("{} of {} got the coupon more than once ({} too many).",
+                           judged.users_redeemed_twice, counted_text(of.rounds, "user"),
+                           counted_text(judged.findings.front().count, "redemption"));
+    }
+    std::string luck(const race_settings &of) const override {
+        return fmt::format("no double redemption was seen this time. That was luck, not safety: "
+                           "--think-time {} or more --clients would show it.",
+                           of.think_time.count() / 1000 + 5);
+    }
+
+  protected:
+    /// All clients keep step: a round is a user, whose requests are let go together.
+    void race(const turn &of, race_result &result) const override {
+        std::function<void()> think = of.settings.think;
+        if (!think)
+            think = [time = of.settings.think_time] {
+                if (time.count() > 0)
+                    std::this_thread::sleep_for(time);
+            };
+        const std::int64_t rounds = of.settings.rounds;
+        const auto all_rounds = [&](int client, starting_gate &gate) {
+            session own{of.raced, of.connection, of.seed + static_cast<std::uint64_t>(client),
+                        conduct{false, true}};
+            redeem(own, -1 - client, warm_up_code, think);
+            race_log log;
+            log.reserve(static_cast<std::size_t>(rounds));
+            for (std::int64_t user = 1; user <= rounds && gate.wait(); ++user) {
+                log.push_back(redeem(own, user, raced_code, think));
+                log.back().client = client;
             }
-        }));
+            return log;
+        };
+        result.log = run_crowd(of.settings.clients, all_rounds, [&](const starting_gate &gate) {
+            of.progress(fmt::format("round {} of {}", gate.openings(), rounds));
+        });
     }
-
-    const double_click &scenario_;
-    const strategy &raced_;
-    starting_gate gate_;
-    std::vector<std::future<race_log>> logs_;
 };
 
 } // namespace
 
-race_log run(const double_click &scenario, const strategy &raced, const session_settings &session,
-             const std::function<void(std::int64_t)> &progress) {
-    clients racing{scenario, raced, session};
-    do {
-        progress(racing.rounds_begun());
-        throw_if_interrupted();
-    } while (!racing.finished_within(progress_interval));
-    return racing.collect();
+std::unique_ptr<scenario> make_double_click() {
+    return std::make_unique<double_click>();
 }
 
 } // namespace coupon_race

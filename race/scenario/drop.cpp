@@ -1,206 +1,213 @@
-#include "scenario/drop.hpp"
+/// The scenario `drop`: a capped coupon, more buyers than units, all at once; some change their
+/// mind after they have redeemed and before they pay, and some connections break.
 
-#include <random>
+#include <algorithm>
+#include <stdexcept>
 #include <thread>
+#include <unordered_set>
+#include <utility>
 
-#include <pqxx/pqxx>
+#include <coupon_guard/errors.hpp>
+#include <fmt/format.h>
 
-#include "error_translation.hpp"
-#include "scenario/bystanders.hpp"
-#include "scenario/crowd.hpp"
-#include "scenario/double_click.hpp"
-#include "scenario/starting_gate.hpp"
-#include "strategies/worker_connection.hpp"
+#include "scenario/bystander.hpp"
+#include "scenario/sale.hpp"
+#include "words.hpp"
 
 namespace coupon_race {
 
 namespace {
 
-using coupon_guard::if_lost;
-using coupon_guard::translating;
-
-/// What a strategy is judged by is what it does, not when it gives up.
-constexpr int most_tries = 1000;
-
-coupon_guard::retry_policy pauses_between_tries() {
-    return {most_tries, std::chrono::milliseconds{1}, std::chrono::milliseconds{50}};
-}
-
-class buyer_session {
+/// One buyer's purchase.
+class purchase {
   public:
-    buyer_session(const drop &scenario, const drop_strategy &raced, const std::string &connection,
-                  std::uint64_t seed, backend_killer &killer)
-        : scenario_{scenario}
-        , raced_{raced}
-        , connection_{connection}
-        , pauses_{pauses_between_tries(), seed}
-        , killer_{killer} {}
+    purchase(session &client, const turn &of, backend_killer &killer, request asked, fate ahead)
+        : client_{client}
+        , of_{of}
+        , killer_{killer}
+        , asked_{std::move(asked)}
+        , fate_{ahead} {}
 
-    purchase buy(std::int64_t user, const std::string &code, fate ahead) {
-        purchase made;
-        made.user = user;
-        fate_ = ahead;
-        answer_is_lost_ = false;
-        made.started = race_clock::now();
-        int tries = 1;
-        while (try_to_buy(made, code) == again && tries < most_tries) {
-            std::this_thread::sleep_for(pauses_.pause(tries));
-            ++tries;
-        }
-        made.ended = race_clock::now();
-        return made;
+    attempt make() {
+        made_.user = asked_.user;
+        made_.started = race_clock::now();
+        client_.until_told(made_, [this] { try_to(); });
+        made_.ended = race_clock::now();
+        return made_;
     }
 
   private:
-    enum outcome { done, again };
-
-    /// Repeated is what certainly has not happened, and, by who has a request id, what may have.
-    outcome try_to_buy(purchase &made, const std::string &code) {
-        const bool in_doubt = made.result.answer == answer::unknown;
-        try {
-            transact(made, code);
-            made.result.error.clear();
-            return done;
-        } catch (const coupon_guard::outcome_unknown &caught) {
-            ++made.connections_lost;
-            note(made, answer::unknown, caught);
-            return raced_.repeatable() ? again : done;
-        } catch (const coupon_guard::connection_error &caught) {
-            ++made.connections_lost;
-            note(made, in_doubt ? answer::unknown : answer::failed, caught);
-            return again;
-        } catch (const coupon_guard::transaction_conflict &caught) {
-            ++made.result.retries;
-            note(made, in_doubt ? answer::unknown : answer::failed, caught);
-            return again;
-        } catch (const coupon_guard::error &caught) {
-            note(made, in_doubt ? answer::unknown : answer::failed, caught);
-            return done;
-        }
-    }
-
-    static void note(purchase &made, answer what, const std::exception &caught) {
-        made.result.answer = what;
-        made.result.error = caught.what();
-    }
-
-    void transact(purchase &made, const std::string &code) {
-        pqxx::connection &connection = connection_.get();
-        translating(connection, if_lost::nothing_happened, [&] {
-            pqxx::work transaction{connection};
-            if (raced_.serializable())
-                transaction.exec("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE");
-            const auto redemption =
-                raced_.take(transaction, made.user, code, "buyer-" + std::to_string(made.user));
-            if (!redemption) {
-                transaction.abort();
-                made.result.answer = answer::refused;
-                return;
-            }
-            std::this_thread::sleep_for(scenario_.hold_time);
-            if (!meet_fate(made, connection, transaction))
-                return;
-            translating(connection, if_lost::outcome_unknown, [&] { transaction.commit(); });
-            if (std::exchange(answer_is_lost_, false)) {
-                killer_.kill(connection.backendpid());
-                throw coupon_guard::outcome_unknown{
-                    "the connection broke before COMMIT was answered"};
-            }
-            made.result.answer = answer::redeemed;
-            made.result.redemption_id = redemption;
+    void try_to() {
+        std::optional<std::int64_t> unit;
+        outcome met = outcome::refused;
+        client_.transact([&](pqxx::transaction_base &transaction) {
+            unit = client_.raced().take(transaction, asked_);
+            if (!unit)
+                return false;
+            std::this_thread::sleep_for(of_.settings.hold_time);
+            met = meet_fate(transaction);
+            return met == outcome::redeemed;
         });
-    }
-
-    /// True if the transaction is to be committed. A fate is met once.
-    bool meet_fate(purchase &made, pqxx::connection &connection, pqxx::work &transaction) {
-        switch (std::exchange(fate_, fate::commit)) {
-        case fate::roll_back:
-            transaction.abort();
-            made.rolled_back = true;
-            return false;
-        case fate::killed_before_commit:
-            transaction.exec("SELECT pg_terminate_backend(pg_backend_pid())");
-            break;
-        case fate::killed_at_commit:
-            killer_.kill(connection.backendpid());
-            break;
-        case fate::killed_after_commit:
-            answer_is_lost_ = true;
-            break;
-        case fate::commit:
-            break;
+        if (std::exchange(answer_is_lost_, false)) {
+            killer_.kill(client_.connection().backendpid());
+            throw coupon_guard::outcome_unknown{"the connection broke before COMMIT was answered"};
         }
-        if (!made.commit_sent)
-            made.commit_sent = race_clock::now();
-        return true;
+        made_.outcome = met;
+        if (met == outcome::redeemed)
+            made_.redemption_id = unit;
     }
 
-    const drop &scenario_;
-    const drop_strategy &raced_;
-    worker_connection connection_;
-    coupon_guard::backoff pauses_;
+    /// `redeemed` if the transaction is to be committed. A fate is met once.
+    outcome meet_fate(pqxx::transaction_base &transaction) {
+        const fate met = std::exchange(fate_, fate::commit);
+        if (met == fate::roll_back)
+            return outcome::rolled_back;
+        if (met == fate::killed_before_commit)
+            transaction.exec("SELECT pg_terminate_backend(pg_backend_pid())");
+        if (met == fate::killed_at_commit)
+            killer_.kill(client_.connection().backendpid());
+        answer_is_lost_ = met == fate::killed_after_commit;
+        if (!made_.commit_sent)
+            made_.commit_sent = race_clock::now();
+        return outcome::redeemed;
+    }
+
+    session &client_;
+    const turn &of_;
     backend_killer &killer_;
-    fate fate_ = fate::commit;
+    const request asked_;
+    fate fate_;
     bool answer_is_lost_ = false;
+    attempt made_;
+};
+
+class drop : public sale {
+  public:
+    drop() {
+        name = "drop";
+        redeemed = "sold";
+        defaults.buyers = 2000;
+        defaults.cap = 500;
+        settings.insert(settings.end(), {{"rollback_rate", &race_settings::rollback_rate},
+                                         {"kill_rate", &race_settings::kill_rate},
+                                         {"hold_time_ms", &race_settings::hold_time}});
+        for (const char *each : {"textbook", "counter", "for-update", "serializable"})
+            strategies.push_back(std::make_unique<strategy>(std::string{"drop/"} + each));
+        strategies.push_back(std::make_unique<guarded_strategy>(
+            "redeem_coupon(user, code, request_id); killed ones asked again under the same id",
+            false));
+    }
+
+    void check(const race_settings &of) const override {
+        if (of.rollback_rate + of.kill_rate > 1)
+            throw std::invalid_argument{"--rollback-rate and --kill-rate are more than 1 together"};
+    }
+
+    /// - over the cap: rows beyond it
+    /// - false sold-outs: false_sold_outs()
+    /// - double redemptions: rows beyond the first of each buyer
+    /// - lost: acknowledged redemptions whose row is not there
+    /// - unasked: rows of buyers who were refused, rolled back or saw an error
+    /// - broken invariants: of the strategy's own tables (for redeem_coupon: what
+    ///   coupon_guard_verify() tells, and quota + rows = cap)
+    judgement judge(const race_result &result, const race_settings &of, bool) const override {
+        return judged_sale(result, of.cap,
+                           {"false_sold_outs", "false sold-outs",
+                            false_sold_outs(result.log, result.ledger, of.cap), true, true});
+    }
+    std::vector<measure> measures(const race_result &result, const judgement &) const override {
+        std::int64_t rolled_back = 0;
+        std::int64_t connections_lost = 0;
+        for (const attempt &made : result.log) {
+            rolled_back += made.outcome == outcome::rolled_back;
+            connections_lost += made.connections_lost;
+        }
+        const auto buyers = std::max<std::int64_t>(1, std::int64_t(result.log.size()));
+        return {{"rolled_back", "", rolled_back, {}},
+                {"connections_lost", "killed", connections_lost, {}},
+                {"wait_ms", "wait", {}, result.blocked / buyers}};
+    }
+
+    std::string scene(const race_settings &of) const override {
+        std::string text =
+            fmt::format("{} buyers for {} units, {} at once", of.buyers, of.cap, of.clients);
+        if (of.hold_time.count() > 0)
+            text += fmt::format("; {} from redemption to commit", duration_text(of.hold_time));
+        if (of.rollback_rate > 0)
+            text += fmt::format("; {:g}% roll back", of.rollback_rate * 100);
+        if (of.kill_rate > 0)
+            text += fmt::format("; {:g}% are killed", of.kill_rate * 100);
+        return text;
+    }
+    std::string kept(const race_settings &) const override {
+        return "never a unit too many, nobody twice, nobody sent away while one was left.";
+    }
+
+  protected:
+    /// The time that backends wait for locks is added up by looking at all of them every few
+    /// milliseconds: an estimate whose mean is the truth.
+    void race(const turn &of, race_result &result) const override {
+        backend_killer killer{of.connection};
+        auto looked = race_clock::now();
+        bystander watch{of.connection, std::chrono::milliseconds{5}, [&](auto &transaction) {
+                            const auto waiting = transaction
+                                                     .exec("SELECT count(*) FROM pg_stat_activity"
+                                                           " WHERE datname = current_database() AND"
+                                                           " wait_event_type = 'Lock'")[0][0]
+                                                     .template as<std::int64_t>();
+                            const auto now = race_clock::now();
+                            result.blocked += waiting * (now - looked);
+                            looked = now;
+                        }};
+        result.log = serve_all(
+            of, conduct{true, false},
+            [&](session &client, const starting_gate &, std::int64_t user,
+                const std::string &code) {
+                const fate ahead = user < 0 ? fate::roll_back : fate_of(of.settings, of.seed, user);
+                return purchase{
+                    client, of, killer, {user, code, "buyer-" + std::to_string(user)}, ahead}
+                    .make();
+            });
+        watch.stop();
+    }
 };
 
 } // namespace
 
-fate fate_of(const drop &scenario, std::uint64_t seed, std::int64_t buyer) {
-    std::seed_seq mixed{seed, seed >> 32, static_cast<std::uint64_t>(buyer)};
-    std::mt19937_64 random{mixed};
-    const double drawn = std::uniform_real_distribution<double>{0, 1}(random);
-    if (drawn < scenario.rollback_rate)
+fate fate_of(const race_settings &settings, std::uint64_t seed, std::int64_t buyer) {
+    const double drawn = drawn_for(seed, buyer);
+    if (drawn < settings.rollback_rate)
         return fate::roll_back;
-    if (drawn < scenario.rollback_rate + scenario.kill_rate / 2)
+    if (drawn < settings.rollback_rate + settings.kill_rate / 2)
         return fate::killed_before_commit;
-    if (drawn < scenario.rollback_rate + scenario.kill_rate * 3 / 4)
+    if (drawn < settings.rollback_rate + settings.kill_rate * 3 / 4)
         return fate::killed_at_commit;
-    if (drawn < scenario.rollback_rate + scenario.kill_rate)
+    if (drawn < settings.rollback_rate + settings.kill_rate)
         return fate::killed_after_commit;
     return fate::commit;
 }
 
-drop_result run(const drop &scenario, const drop_strategy &raced, const std::string &connection,
-                std::uint64_t seed, const std::function<void(std::int64_t)> &progress) {
-    backend_killer killer{connection};
-    lock_watch watch{connection};
-    starting_gate gate{scenario.clients};
-    std::atomic<std::int64_t> come{0};
-    const auto serve = [&](int client, const std::atomic<bool> &stop) {
-        drop_log log;
-        log.reserve(fair_share(scenario.buyers, scenario.clients));
-        try {
-            buyer_session session{scenario, raced, connection,
-                                  seed + static_cast<std::uint64_t>(client), killer};
-            session.buy(-1 - client, warm_up_code, fate::roll_back);
-            if (!gate.wait())
-                return log;
-            while (!stop) {
-                const std::int64_t buyer = ++come;
-                if (buyer > scenario.buyers)
-                    break;
-                log.push_back(session.buy(buyer, raced_code, fate_of(scenario, seed, buyer)));
-                log.back().client = client;
-            }
-        } catch (...) {
-            gate.call_off(); // or the others would wait for this one
-            throw;
+std::int64_t false_sold_outs(const race_log &log, const std::vector<ledger_row> &ledger,
+                             std::int64_t cap) {
+    std::unordered_set<std::int64_t> buyers_with_a_row;
+    for (const ledger_row &row : ledger)
+        buyers_with_a_row.insert(row.user);
+    std::vector<race_clock::time_point> commits;
+    for (const attempt &made : log)
+        if (made.commit_sent && buyers_with_a_row.count(made.user) > 0)
+            commits.push_back(*made.commit_sent);
+    std::sort(commits.begin(), commits.end());
+    std::int64_t count = 0;
+    for (const attempt &made : log)
+        if (made.outcome == outcome::refused) {
+            const auto sent_before = std::lower_bound(commits.begin(), commits.end(), made.ended);
+            count += sent_before - commits.begin() < cap;
         }
-        return log;
-    };
-    drop_result result;
-    result.log = run_crowd<purchase>(scenario.clients, serve, [&] {
-        try {
-            throw_if_interrupted();
-        } catch (...) {
-            gate.call_off();
-            throw;
-        }
-        progress(std::min(come.load(), scenario.buyers));
-    });
-    result.blocked = watch.stop();
-    return result;
+    return count;
+}
+
+std::unique_ptr<scenario> make_drop() {
+    return std::make_unique<drop>();
 }
 
 } // namespace coupon_race

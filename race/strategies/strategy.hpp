@@ -1,72 +1,125 @@
-/// A way of redeeming a coupon: its tables, what one request does, and where its ledger is.
+/// A way of redeeming a coupon: its tables, what a request does, and where its ledger is.
+///
+/// All of it is SQL, of a file in rivals/ (rivals/README.md has the form); only what the
+/// extension's own strategy asks goes through the client library instead.
 #ifndef COUPON_RACE_STRATEGIES_STRATEGY_HPP
 #define COUPON_RACE_STRATEGIES_STRATEGY_HPP
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <pqxx/transaction_base>
 
-#include <coupon_guard/retry.hpp>
+#include "race_log.hpp"
 
 namespace coupon_race {
 
-/// How one request ended, as the one who made it sees it.
-enum class answer {
-    redeemed, ///< acknowledged: committed, as far as the client was told
-    refused,  ///< the user has it already
-    failed,   ///< an error; nothing was redeemed
-    unknown,  ///< the connection broke before the outcome was told
+/// A coupon to be set up.
+struct new_coupon {
+    std::string code;
+    std::int64_t cap = 0; ///< 0: none
 };
 
-struct attempt {
-    coupon_race::answer answer = answer::failed;
-    std::optional<std::int64_t> redemption_id; ///< with `redeemed`: which row is meant to be ours
-    int retries = 0;
-    std::string error; ///< with `failed` and `unknown`
-};
-
-struct session_settings {
-    std::string connection; ///< of the race's own database
+/// What a client of the shop asks for.
+struct request {
+    std::int64_t user = 0;
+    std::string code;
+    std::string request_id;           ///< the same for every repetition; empty: none
+    std::chrono::microseconds ttl{0}; ///< of a hold
     /// What a strategy that looks before it writes does in between, as a slow service would.
-    std::function<void()> think;
-    coupon_guard::retry_policy retry;
-    std::uint64_t seed = 0;
-};
-
-/// One client of the shop: a connection of its own. Used by one thread.
-class session {
-  public:
-    virtual ~session() = default;
-    /// One request, with all its repetitions. Throws nothing that the request could meet: that is
-    /// an answer too.
-    virtual attempt redeem(std::int64_t user, const std::string &code) = 0;
+    std::function<void()> think = [] {};
 };
 
 class strategy {
   public:
+    /// `file` is one of rivals/ without ".sql": "drop/textbook"; its last part is the name. Throws
+    /// std::logic_error if it is not in the program.
+    explicit strategy(const std::string &file, bool promises_once_per_user = true);
     virtual ~strategy() = default;
-    virtual std::string_view name() const = 0;
+
+    const std::string &name() const { return name_; }
     /// One line: what a request does.
-    virtual std::string_view method() const = 0;
+    const std::string &method() const { return method_; }
     /// False only for the one that is here to fail.
-    virtual bool promises_once_per_user() const = 0;
-    virtual bool needs_extension() const = 0;
-    /// Creates schema and tables, and coupons with these codes, each once per user.
-    virtual void set_up(pqxx::transaction_base &transaction,
-                        const std::vector<std::string> &codes) const = 0;
-    virtual std::unique_ptr<session> open(const session_settings &settings) const = 0;
-    /// A query for the redemptions of the coupon $1: (redemption_id bigint, user_id bigint).
-    virtual std::string ledger_query() const = 0;
+    bool promises_once_per_user() const { return promises_once_per_user_; }
+    virtual bool needs_extension() const { return false; }
+    /// True if a request is one statement, which commits by itself.
+    virtual bool alone() const { return part("redeem").alone; }
+    bool serializable() const { return part("redeem").serializable; }
+    /// True if a request whose outcome is unknown may be repeated, under its id, to learn it.
+    virtual bool repeatable() const { return false; }
+
+    /// Creates schema, tables and coupons, in a transaction of its own.
+    void set_up(const std::string &connection, const std::vector<new_coupon> &coupons) const;
+    /// What a connection must be told before it is used for anything below.
+    std::string greeting() const;
+
+    /// Redeems, or keeps a unit: the redemption's id, or nothing if it is refused. The transaction
+    /// is for the caller to end. Throws what libpqxx or coupon_guard throws.
+    virtual std::optional<std::int64_t> take(pqxx::transaction_base &transaction,
+                                             const request &asked) const;
+    virtual std::optional<std::int64_t> hold(pqxx::transaction_base &transaction,
+                                             const request &asked) const;
+    /// False if the hold's deadline has passed.
+    virtual bool confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id) const;
+    /// What must be run now and then, for abandoned units to come back; empty: nothing.
+    virtual std::string sweep() const;
+
+    /// The redemptions of a coupon that count, through a new connection: what is committed, and
+    /// nothing else.
+    std::vector<ledger_row> ledger(const std::string &connection, const std::string &code) const;
+    /// The one figure that a section of its file asks for, likewise; 0 if the file has none.
+    std::int64_t figure(const std::string &connection, const std::string &section) const;
+
+  protected:
+    std::string name_;
+    std::string method_;
+
+  private:
+    struct statement {
+        std::string text; ///< with $1 ...; empty: time to think
+        std::vector<std::string> parameters;
+    };
+    struct script {
+        bool alone = false; ///< no BEGIN: one statement, which commits by itself
+        bool serializable = false;
+        std::vector<statement> statements;
+    };
+    using variables = std::map<std::string, std::string>;
+
+    void read(const std::string &text);
+    void add_statement(script &section, const std::string &text);
+    const script &part(const std::string &section) const;
+    static bool ask(pqxx::transaction_base &transaction, const statement &asked, variables &known);
+    std::optional<std::int64_t> run(const std::string &section, pqxx::transaction_base &transaction,
+                                    const request &asked, variables known) const;
+
+    bool promises_once_per_user_;
+    std::map<std::string, script> parts_;
 };
 
-/// All of them, in the order they are raced: the cautionary tale first, the cure last.
-const std::vector<std::unique_ptr<strategy>> &strategies();
+/// redeem_coupon(), through the client library as anyone would use it.
+class guarded_strategy : public strategy {
+  public:
+    guarded_strategy(std::string method, bool alone);
+
+    bool needs_extension() const override { return true; }
+    bool alone() const override { return alone_; }
+    bool repeatable() const override { return true; }
+    std::optional<std::int64_t> take(pqxx::transaction_base &transaction,
+                                     const request &asked) const override;
+    std::optional<std::int64_t> hold(pqxx::transaction_base &transaction,
+                                     const request &asked) const override;
+    bool confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id) const override;
+
+  private:
+    bool alone_;
+};
 
 } // namespace coupon_race
 

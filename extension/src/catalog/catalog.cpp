@@ -1,6 +1,6 @@
 #include "catalog/catalog.hpp"
 
-#include "catalog/news.hpp"
+#include "catalog/invalidation.hpp"
 
 extern "C" {
 #include "catalog/pg_enum.h"
@@ -52,7 +52,8 @@ constexpr column_rule<ledger_columns> ledger_rules[] = {
 constexpr int ledger_never_null = 5; // the first ones
 
 constexpr column_rule<quota_columns> quota_rules[] = {
-    {&quota_columns::coupon_id, {"coupon_id", INT8OID, false, '\0'}},
+    {&quota_columns::owner_id, {"owner_id", INT8OID, false, '\0'}},
+    {&quota_columns::kind, {"kind", CHAROID, false, '\0'}},
     {&quota_columns::stripe, {"stripe", INT4OID, false, '\0'}},
     {&quota_columns::generation, {"generation", INT4OID, false, '\0'}},
     {&quota_columns::remaining, {"remaining", INT8OID, false, '\0'}},
@@ -187,7 +188,8 @@ bool prove_ledger(catalog &found, uint32 &state) {
 bool prove_quota(catalog &found, uint32 &state) {
     Relation table = open_ordinary_table(found.quota_table);
     found.quota = find_columns(table, quota_rules);
-    const index_shape arbiter = {true, {found.quota.coupon_id, found.quota.stripe}, 2, {0, 0}};
+    const quota_columns &quota = found.quota;
+    const index_shape arbiter = {true, {quota.owner_id, quota.kind, quota.stripe}, 3, {0, 0}};
     found.quota_index = find_index(table, arbiter);
     Oid function = find_trigger_function(found.namespace_id, "coupon_guard_follow_quota");
     AttrNumber given[lengthof(quota_rules)];

@@ -24,7 +24,7 @@ struct ledger_columns {
 };
 
 struct quota_columns {
-    AttrNumber coupon_id, stripe, generation, remaining;
+    AttrNumber owner_id, kind, stripe, generation, remaining;
 };
 
 // Of a quota that is never valid.
@@ -49,13 +49,13 @@ struct catalog {
     write_plan ledger_plan;
 
     Oid quota_table;
-    Oid quota_index; // unique (coupon_id, stripe)
+    Oid quota_index; // unique (owner_id, kind, stripe)
     quota_columns quota;
     write_plan quota_plan;
 
     // Whether all triggers are in force that follow what plain SQL and replication do to the
     // tables (but for those that only save waiting). Without them nothing is remembered of a
-    // coupon, in tables or in memory: caps are kept by counting (quota.cpp).
+    // coupon, in tables or in memory: caps are kept by counting (claims.cpp).
     bool follows_changes;
     int32 generation; // of quotas: differs if the triggers were not in force for a while
 

@@ -3,7 +3,7 @@
 
 namespace coupon_guard {
 
-enum class status : unsigned char {
+enum class coupon_status : unsigned char {
     redeemed,
     held,
     not_found,

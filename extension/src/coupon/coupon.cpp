@@ -1,6 +1,6 @@
 #include "coupon/coupon.hpp"
 
-#include "catalog/news.hpp"
+#include "catalog/invalidation.hpp"
 #include "coupon/coupon_cache.hpp"
 #include "pg/scan.hpp"
 #include "pg/text_value.hpp"
@@ -17,8 +17,8 @@ void check_positive(int64 coupon_id, const char *column, int64 value) {
                  errdetail("It must be positive, or NULL.")));
 }
 
-coupon read_coupon(const coupon_columns &columns, const index_scan &scan) {
-    coupon found;
+coupon_row read_coupon(const coupon_columns &columns, const index_scan &scan) {
+    coupon_row found;
     found.id = DatumGetInt64(column_of(scan, columns.id));
     found.active = DatumGetBool(column_of(scan, columns.active));
     found.starts_at =
@@ -43,7 +43,7 @@ coupon read_coupon(const coupon_columns &columns, const index_scan &scan) {
 
 // The newest version of the coupon that the key finds in the index. settled says whether its row
 // is committed and nobody is changing it.
-bool read_newest(const installation &guard, Oid catalog::*index, ScanKeyData key, coupon &found,
+bool read_newest(const installation &guard, Oid catalog::*index, ScanKeyData key, coupon_row &found,
                  bool &settled) {
     const catalog &tables = lock_table(guard, &catalog::coupon_table, AccessShareLock);
     coupon_columns columns = tables.coupon;
@@ -60,7 +60,7 @@ bool read_newest(const installation &guard, Oid catalog::*index, ScanKeyData key
 
 } // namespace
 
-bool find_coupon(const installation &guard, const code_key &key, coupon &found) {
+bool find_coupon(const installation &guard, const code_key &key, coupon_row &found) {
     if (key.error != code_key_error::none)
         return false; // no coupon can have such a code
     if (find_cached_coupon(guard, key, found))
@@ -77,7 +77,7 @@ bool find_coupon(const installation &guard, const code_key &key, coupon &found) 
     return true;
 }
 
-bool find_coupon(const installation &guard, int64 id, coupon &found) {
+bool find_coupon(const installation &guard, int64 id, coupon_row &found) {
     bool settled;
     return read_newest(guard, &catalog::coupon_id_index, equals_bigint(1, id), found, settled);
 }
@@ -121,14 +121,14 @@ bool lock_coupon_at_once(const installation &guard, int64 id, LockTupleMode mode
     return until_decided([&] { return try_to_lock(guard, id, mode, LockWaitSkip); });
 }
 
-status judge_coupon(const coupon &offer, TimestampTz moment) {
-    if (!offer.active)
-        return status::inactive;
-    if (moment < offer.starts_at)
-        return status::not_started;
-    if (moment >= offer.expires_at)
-        return status::expired;
-    return status::redeemed;
+coupon_status judge_coupon(const coupon_row &coupon, TimestampTz moment) {
+    if (!coupon.active)
+        return coupon_status::inactive;
+    if (moment < coupon.starts_at)
+        return coupon_status::not_started;
+    if (moment >= coupon.expires_at)
+        return coupon_status::expired;
+    return coupon_status::redeemed;
 }
 
 } // namespace coupon_guard

@@ -1,4 +1,4 @@
-// The offers: finding a coupon, and judging whether it may be redeemed at a given moment.
+// Coupons: finding a coupon, and judging whether it may be redeemed at a given moment.
 #pragma once
 
 #include "catalog/catalog.hpp"
@@ -9,7 +9,7 @@ namespace coupon_guard {
 inline constexpr int32 no_limit = PG_INT32_MAX;
 inline constexpr int64 no_cap = -1;
 
-struct coupon {
+struct coupon_row {
     int64 id;
     bool active;
     TimestampTz starts_at;  // -infinity if NULL
@@ -20,17 +20,17 @@ struct coupon {
     Datum terms;            // jsonb, the caller's copy; see has_terms
     bool has_terms;
 };
-static_assert(std::is_trivially_copyable_v<coupon>);
+static_assert(std::is_trivially_copyable_v<coupon_row>);
 
-inline bool is_capped(const coupon &offer) {
-    return offer.max_redemptions != no_cap;
+inline bool is_capped(const coupon_row &coupon) {
+    return coupon.max_redemptions != no_cap;
 }
 
 // The coupon with this key or id in the newest committed state (and what the transaction itself
 // did), whatever snapshot the caller's statement uses. False if there is none.
 // Errors: 23514 for a cap or limit below 1, which the table's constraints do not allow.
-bool find_coupon(const installation &guard, const code_key &key, coupon &found);
-bool find_coupon(const installation &guard, int64 id, coupon &found);
+bool find_coupon(const installation &guard, const code_key &key, coupon_row &found);
+bool find_coupon(const installation &guard, int64 id, coupon_row &found);
 
 // Locks the coupon's row until the end of the transaction. False if there is none.
 bool lock_coupon(const installation &guard, int64 id, LockTupleMode mode);
@@ -38,6 +38,6 @@ bool lock_coupon(const installation &guard, int64 id, LockTupleMode mode);
 bool lock_coupon_at_once(const installation &guard, int64 id, LockTupleMode mode);
 
 // redeemed if the coupon may be redeemed at this moment, else the reason why not.
-status judge_coupon(const coupon &offer, TimestampTz moment);
+coupon_status judge_coupon(const coupon_row &coupon, TimestampTz moment);
 
 } // namespace coupon_guard

@@ -3,14 +3,15 @@
 // A backend keeps a coupon only if its row was settled when read: created by a committed
 // transaction and with nobody updating or deleting it. Whoever changes a coupon's row
 //   (1) marks the old version in the table,
-//   (2) then sends news of it, at the end of the statement (a trigger does, row by row, so also
+//   (2) then sends a message of it, at the end of the statement (a trigger does, row by row, so
+//   also
 //       for changes that come through a parent table or by replication),
 //   (3) and only then can commit.
-// Every look at the cache first takes in all news sent before it. So if a change had been committed
-// before the look, the news had been sent, and what was kept has been dropped.
+// Every look at the cache first takes in all messages sent before it. So if a change had been
+// committed before, the message had been sent, and what was kept has been dropped.
 //
-// Could a coupon be kept after its news has been taken in? It was read before (1), or it had not
-// been settled; so the news was sent after the reading. If it was taken in between the reading
+// Could a coupon be kept after its message has been taken in? It was read before (1), or it had not
+// been settled; so the message was sent after the reading. If it was taken in between the reading
 // and the keeping, the count of changes has moved, and the coupon is not kept.
 //
 // This is stricter than the invalidation that comes with a commit: that is sent after the commit
@@ -22,14 +23,14 @@
 //
 // Nothing is kept or used
 //   - under SERIALIZABLE: there each reading must leave its trace;
-//   - on a standby, which gets no news;
+//   - on a standby, which gets no messages;
 //   - where the triggers are not in force.
 //
-// New coupons need no news: that a code does not exist is never kept.
+// New coupons need no message: that a code does not exist is never kept.
 
 #include "coupon/coupon_cache.hpp"
 
-#include "catalog/news.hpp"
+#include "catalog/invalidation.hpp"
 #include "coupon/own_changes.hpp"
 
 extern "C" {
@@ -43,7 +44,7 @@ constexpr int slot_count = 2048; // a power of two
 constexpr Size max_cached_terms = 1024;
 
 struct cached_coupon {
-    coupon offer; // terms in cache_memory
+    coupon_row coupon; // terms in cache_memory
     int key_length;
     char key[FLEXIBLE_ARRAY_MEMBER];
 };
@@ -70,9 +71,9 @@ void empty_cache(Oid table) {
     cached_table = table;
 }
 
-Datum copy_terms(const coupon &offer, MemoryContext where) {
+Datum copy_terms(const coupon_row &coupon, MemoryContext where) {
     MemoryContext caller = MemoryContextSwitchTo(where);
-    Datum copy = datumCopy(offer.terms, false, -1);
+    Datum copy = datumCopy(coupon.terms, false, -1);
     MemoryContextSwitchTo(caller);
     return copy;
 }
@@ -82,8 +83,8 @@ void drop(cached_coupon *&slot) {
     slot = nullptr;
     if (kept == nullptr)
         return;
-    if (kept->offer.has_terms)
-        pfree(DatumGetPointer(kept->offer.terms));
+    if (kept->coupon.has_terms)
+        pfree(DatumGetPointer(kept->coupon.terms));
     pfree(kept);
 }
 
@@ -94,7 +95,7 @@ bool is_usable(const catalog &tables) {
 
 } // namespace
 
-bool find_cached_coupon(const installation &guard, const code_key &key, coupon &found) {
+bool find_cached_coupon(const installation &guard, const code_key &key, coupon_row &found) {
     AcceptInvalidationMessages();
     const catalog &tables = catalog_of(guard);
     if (slots == nullptr || cached_changes != coupon_changes() ||
@@ -104,17 +105,17 @@ bool find_cached_coupon(const installation &guard, const code_key &key, coupon &
     if (kept == nullptr || kept->key_length != key.length ||
         memcmp(kept->key, key.bytes, key.length) != 0)
         return false;
-    found = kept->offer;
+    found = kept->coupon;
     if (found.has_terms) // the cache may be emptied while the caller still needs them
         found.terms = copy_terms(found, CurrentMemoryContext);
     return true;
 }
 
-void cache_coupon(const installation &guard, const code_key &key, const coupon &offer,
+void cache_coupon(const installation &guard, const code_key &key, const coupon_row &coupon,
                   uint64 changes) {
     const catalog &tables = catalog_of(guard);
     if (!is_usable(tables) ||
-        (offer.has_terms && VARSIZE_ANY(DatumGetPointer(offer.terms)) > max_cached_terms))
+        (coupon.has_terms && VARSIZE_ANY(DatumGetPointer(coupon.terms)) > max_cached_terms))
         return;
     if (slots == nullptr || cached_changes != coupon_changes() ||
         cached_table != tables.coupon_table)
@@ -127,9 +128,9 @@ void cache_coupon(const installation &guard, const code_key &key, const coupon &
     cached_coupon *kept = static_cast<cached_coupon *>(MemoryContextAllocZero(cache_memory, size));
     kept->key_length = key.length;
     memcpy(kept->key, key.bytes, key.length);
-    kept->offer = offer;
-    if (offer.has_terms)
-        kept->offer.terms = copy_terms(offer, cache_memory);
+    kept->coupon = coupon;
+    if (coupon.has_terms)
+        kept->coupon.terms = copy_terms(coupon, cache_memory);
     slot = kept; // only now: an error on the way leaves an empty slot
 }
 

@@ -6,11 +6,11 @@
 namespace coupon_guard {
 
 // The coupon as it is now, if that is known without a look at the table.
-bool find_cached_coupon(const installation &guard, const code_key &key, coupon &found);
+bool find_cached_coupon(const installation &guard, const code_key &key, coupon_row &found);
 
 // Keeps a coupon whose row was settled (see is_settled()) when it was read; changes is what
 // coupon_changes() said before the reading.
-void cache_coupon(const installation &guard, const code_key &key, const coupon &offer,
+void cache_coupon(const installation &guard, const code_key &key, const coupon_row &coupon,
                   uint64 changes);
 
 } // namespace coupon_guard

@@ -1,21 +1,8 @@
-// Why the use numbers make every limit exact: a redemption takes a use number from 1 to the limit
-// that no live row has, and the unique index lets only one row have it. What read_usage() saw may
-// be out of date when the row is written; then the index refuses the row, and the flow starts
-// over. Rows of transactions in progress count as taken while other numbers are free, so that
-// nobody waits who need not: only when the limit hangs on how a rival ends is it waited for.
-//
-// The scans judge each row by itself (SnapshotDirty), to see the rows in progress. They can miss a
-// row that is being updated just now; the unique index does not.
-
 #include "ledger/ledger.hpp"
 
 #include "pg/write.hpp"
 
 namespace coupon_guard {
-namespace {
-
-// Of a user's uses of a coupon, when a free use number is known; a hold is among the latest.
-constexpr int most_looked_at = 32;
 
 redemption read_redemption(const ledger_columns &columns, const index_scan &scan) {
     slot_getallattrs(scan.row); // at once: cheaper than one by one
@@ -34,106 +21,7 @@ redemption read_redemption(const ledger_columns &columns, const index_scan &scan
     return found;
 }
 
-index_scan begin_user_scan(const catalog &tables, ScanKeyData (&keys)[2], const coupon &offer,
-                           const user_id &user, SnapshotData *dirty) {
-    keys[0] = equals_bigint(1, offer.id);
-    keys[1] = equals_text(2, user.datum());
-    return dirty == nullptr
-               ? begin_scan(tables.ledger_table, tables.ledger_use_index, keys, lengthof(keys))
-               : begin_dirty_scan(tables.ledger_table, tables.ledger_use_index, *dirty, keys,
-                                  lengthof(keys));
-}
-
-// Whether the hold at hand is the request's to use.
-bool may_use_hold(const ledger_columns &columns, const index_scan &scan,
-                  const request_id *request) {
-    if (request == nullptr || is_null(scan, columns.request_id))
-        return true;
-    text *given = DatumGetTextPP(column_of(scan, columns.request_id));
-    return VARSIZE_ANY_EXHDR(given) == request->length() &&
-           memcmp(VARDATA_ANY(given), request->bytes, request->length()) == 0;
-}
-
-// The user's rows, read from the highest use number down. A row that is being updated is seen in
-// two versions, and counts once.
-usage weigh_uses(const ledger_columns &columns, const SnapshotData &dirty, index_scan &scan,
-                 int32 limit, const request_id *request, TimestampTz moment) {
-    usage seen = {};
-    int32 in_progress = 0;
-    int64 above = int64{limit} + 1; // the use number seen before, so the next one higher
-    int64 last_rival = PG_INT64_MAX;
-    bool has_free = false; // a number up to limit that no row has, while no row is beyond limit
-    bool is_beyond = false;
-    bool has_hold = false; // one that the request may use
-    redemption hold;
-    bool has_lapsed = false; // any that has expired: its number can be had
-    redemption lapsed;
-    int looked_at = 0;
-    seen.verdict = allowance::free;
-    seen.free_use_no = 1;
-    while (above > 1 && next_row(scan, BackwardScanDirection)) {
-        redemption found = read_redemption(columns, scan);
-        rival other;
-        if (find_rival(scan, dirty, other)) {
-            if (in_progress == 0)
-                seen.rival = other;
-            in_progress += found.use_no != last_rival ? 1 : 0;
-            last_rival = found.use_no;
-        } else {
-            depend_on_row(scan);
-            bool is_usable = is_hold(found) && may_use_hold(columns, scan, request);
-            if (is_usable && (found.hold_expires_at > moment || !has_hold)) {
-                hold = found;
-                has_hold = true;
-                if (found.hold_expires_at > moment)
-                    break; // a live one comes first
-            }
-            if (found.hold_expires_at <= moment) {
-                has_lapsed = true;
-                lapsed = found;
-            }
-            if (seen.uses++ == 0 || found.redeemed_at > seen.latest.redeemed_at)
-                seen.latest = found;
-        }
-        if (found.use_no < above - 1) {
-            seen.free_use_no = found.use_no + 1;
-            has_free = !is_beyond;
-        }
-        above = found.use_no;
-        is_beyond |= found.use_no > limit;
-        if (++looked_at >= most_looked_at && has_free)
-            break; // fewer than limit, then; somebody who redeems any number of times
-    }
-    if (has_hold) {
-        seen.verdict = allowance::has_hold;
-        seen.latest = hold;
-        return seen;
-    }
-    if (above > 1 && !(looked_at >= most_looked_at && has_free))
-        seen.free_use_no = 1;
-    if (seen.uses + in_progress < limit)
-        return seen;
-    if (has_lapsed) {
-        seen.verdict = allowance::has_lapsed_hold;
-        seen.latest = lapsed;
-    } else
-        seen.verdict = seen.uses >= limit ? allowance::used_up : allowance::undecided;
-    return seen;
-}
-
-// Counts rows that an index finds in the newest committed state, up to limit.
-int64 count_rows(const installation &guard, Oid catalog::*index, ScanKeyData *keys, int key_count,
-                 int64 limit = PG_INT64_MAX) {
-    const catalog &tables = catalog_of(guard);
-    index_scan scan = begin_scan(tables.ledger_table, tables.*index, keys, key_count);
-    int64 count = 0;
-    while (count < limit && next_row(scan)) {
-        CHECK_FOR_INTERRUPTS();
-        count++;
-    }
-    end_scan(scan);
-    return count;
-}
+namespace {
 
 // Whether the row that was locked is the one that was read, unchanged: its place may be another's
 // by then.
@@ -190,41 +78,7 @@ outcome mark_voided(const installation &guard, const redemption &found, Timestam
     return change_row(guard, found, values, lengthof(values), wait, before_change);
 }
 
-outcome mark_lapsed(const installation &guard, const redemption &expired, TimestampTz moment,
-                    LockWaitPolicy wait) {
-    return mark_voided(guard, expired, moment, CStringGetTextDatum("hold expired"), true, wait,
-                       nullptr);
-}
-
 } // namespace
-
-usage read_usage(const installation &guard, const coupon &offer, const user_id &user,
-                 const request_id *request, TimestampTz moment) {
-    const catalog &tables = catalog_of(guard);
-    ScanKeyData keys[2];
-    SnapshotData dirty;
-    index_scan scan = begin_user_scan(tables, keys, offer, user, &dirty);
-    usage seen = weigh_uses(tables.ledger, dirty, scan, offer.max_per_user, request, moment);
-    end_scan(scan);
-    return seen;
-}
-
-user_state read_user_state(const installation &guard, const coupon &offer, const user_id &user,
-                           TimestampTz moment) {
-    const catalog &tables = catalog_of(guard);
-    ScanKeyData keys[2];
-    index_scan scan = begin_user_scan(tables, keys, offer, user, nullptr);
-    user_state state = {};
-    while (next_row(scan)) {
-        redemption found = read_redemption(tables.ledger, scan);
-        bool is_live = found.hold_expires_at > moment;
-        state.has_hold |= is_hold(found);
-        state.has_live_hold |= is_hold(found) && is_live;
-        state.uses += is_live ? 1 : 0;
-    }
-    end_scan(scan);
-    return state;
-}
 
 outcome find_request(const installation &guard, const user_id &user, const request_id &request,
                      redemption &found) {
@@ -235,7 +89,7 @@ outcome find_request(const installation &guard, const user_id &user, const reque
                                        keys, lengthof(keys));
     outcome result = decided(false);
     if (next_row(scan)) {
-        rival other;
+        rival_transaction other;
         result = find_rival(scan, dirty, other) ? hangs_on(other) : decided(true);
         if (is_yes(result))
             depend_on_row(scan);
@@ -318,121 +172,10 @@ outcome void_row(const installation &guard, const redemption &found, TimestampTz
     return mark_voided(guard, found, moment, reason, has_reason, LockWaitBlock, before_change);
 }
 
-outcome void_expired_hold(const installation &guard, const redemption &expired,
-                          TimestampTz moment) {
-    return mark_lapsed(guard, expired, moment, LockWaitBlock);
-}
-
-outcome take_over_expired_hold(const installation &guard, int64 coupon_id, TimestampTz moment,
-                               bool &has_waited) {
-    const catalog &tables = lock_table(guard, &catalog::ledger_table, RowExclusiveLock);
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
-    SnapshotData dirty;
-    index_scan scan = begin_dirty_scan(tables.ledger_table, tables.ledger_hold_index, dirty, keys,
-                                       lengthof(keys));
-    outcome result = decided(false);
-    bool has_busy = false;
-    redemption busy;
-    while (!is_yes(result) && next_row(scan)) {
-        rival other;
-        if (find_rival(scan, dirty, other)) {
-            result = hangs_on(other);
-            continue;
-        }
-        redemption expired = read_redemption(catalog_of(guard).ledger, scan);
-        outcome change = mark_lapsed(guard, expired, moment, LockWaitSkip);
-        if (is_undecided(change)) { // locked, but not changed as yet
-            has_busy = true;
-            busy = expired;
-        } else if (is_yes(change)) {
-            result = change;
-        } else { // changed in this very moment
-            result = look_again();
-            break;
-        }
-    }
-    end_scan(scan);
-    if (result.verdict != verdict::no || !has_busy)
-        return result;
-    // Only such are left that somebody has locked: wait for the lock.
-    has_waited = true;
-    return is_yes(mark_lapsed(guard, busy, moment, LockWaitBlock)) ? decided(true) : look_again();
-}
-
-TimestampTz first_hold_deadline(const installation &guard, int64 coupon_id) {
-    const catalog &tables = catalog_of(guard);
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
-    SnapshotData dirty;
-    index_scan scan = begin_dirty_scan(tables.ledger_table, tables.ledger_hold_index, dirty, keys,
-                                       lengthof(keys));
-    TimestampTz deadline =
-        next_row(scan) ? read_redemption(tables.ledger, scan).hold_expires_at : no_deadline;
-    end_scan(scan);
-    return deadline;
-}
-
-outcome find_row_in_progress(const installation &guard, int64 coupon_id) {
-    const catalog &tables = catalog_of(guard);
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
-    SnapshotData dirty;
-    index_scan scan = begin_dirty_scan(tables.ledger_table, tables.ledger_use_index, dirty, keys,
-                                       lengthof(keys), AccessShareLock);
-    outcome result = decided(false);
-    while (!is_undecided(result) && next_row(scan)) {
-        CHECK_FOR_INTERRUPTS();
-        rival other;
-        if (find_rival(scan, dirty, other))
-            result = hangs_on(other);
-    }
-    end_scan(scan);
-    return result;
-}
-
-int64 count_settled_rows(const installation &guard, int64 coupon_id) {
-    until_decided([&] { return find_row_in_progress(guard, coupon_id); });
-    // Counted by a snapshot, for the look judges each row by itself, and may have missed one that
-    // was being updated.
-    return count_committed_rows(guard, coupon_id);
-}
-
-bool has_live_rows(const installation &guard, int64 coupon_id) {
-    const catalog &tables = catalog_of(guard);
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
-    SnapshotData dirty;
-    index_scan scan = begin_dirty_scan(tables.ledger_table, tables.ledger_use_index, dirty, keys,
-                                       lengthof(keys), AccessShareLock);
-    bool has_any = next_row(scan);
-    end_scan(scan);
-    return has_any;
-}
-
-int64 count_committed_rows(const installation &guard, int64 coupon_id) {
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
-    return count_rows(guard, &catalog::ledger_use_index, keys, lengthof(keys));
-}
-
-int64 count_expired_holds(const installation &guard, int64 coupon_id, TimestampTz moment) {
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id), is_at_most(2, moment)};
-    return count_rows(guard, &catalog::ledger_hold_index, keys, lengthof(keys));
-}
-
-bool has_redemptions(const installation &guard, int64 coupon_id) {
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
-    return count_rows(guard, &catalog::ledger_use_index, keys, lengthof(keys), 1) > 0 ||
-           count_rows(guard, &catalog::ledger_voided_index, keys, lengthof(keys), 1) > 0;
-}
-
-bool has_redemptions(const installation &guard) {
-    Relation ledger = table_open(catalog_of(guard).ledger_table, NoLock);
-    Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-    TableScanDesc scan = table_beginscan(ledger, newest, 0, nullptr);
-    TupleTableSlot *row = table_slot_create(ledger, nullptr);
-    bool found = table_scan_getnextslot(scan, ForwardScanDirection, row);
-    ExecDropSingleTupleTableSlot(row);
-    table_endscan(scan);
-    table_close(ledger, NoLock);
-    UnregisterSnapshot(newest);
-    return found;
+outcome void_expired_hold(const installation &guard, const redemption &expired, TimestampTz moment,
+                          LockWaitPolicy wait) {
+    return mark_voided(guard, expired, moment, CStringGetTextDatum("hold expired"), true, wait,
+                       nullptr);
 }
 
 } // namespace coupon_guard

@@ -1,4 +1,5 @@
-// The ledger: what a user has redeemed of a coupon, and changes to it.
+// The ledger: its rows, found by id or request, written and changed. What they say of a user is in
+// uses.hpp, what of a coupon in coupon_use.hpp.
 #pragma once
 
 #include "coupon/coupon.hpp"
@@ -29,41 +30,12 @@ struct redemption {
     ItemPointerData row; // where its version is that was read
 };
 
+// The row at hand in a scan.
+redemption read_redemption(const ledger_columns &columns, const index_scan &scan);
+
 inline bool is_hold(const redemption &found) {
     return found.hold_expires_at != no_deadline;
 }
-
-enum class allowance : unsigned char {
-    free,            // the user may redeem, as use number free_use_no
-    has_hold,        // the user has a hold of this coupon that the request may use: latest
-    has_lapsed_hold, // another request's hold, latest, has passed its deadline
-    used_up,         // latest is the user's latest redemption, or another request's hold
-    undecided,       // it depends on how rival ends
-};
-
-struct usage {
-    allowance verdict;
-    int32 free_use_no;
-    int32 uses; // live redemptions and holds, as far as they were counted
-    redemption latest;
-    struct rival rival;
-};
-static_assert(std::is_trivially_destructible_v<usage>);
-
-// What the ledger says of this user and coupon at this moment, transactions in progress included.
-// A hold belongs to the request (may be null) that placed it: a request may use its own, one that
-// no request id was given for, and any if it has no id itself. Reads only.
-usage read_usage(const installation &guard, const coupon &offer, const user_id &user,
-                 const request_id *request, TimestampTz moment);
-
-// The same in the newest committed state, for those who only look.
-struct user_state {
-    int32 uses; // redemptions and live holds
-    bool has_hold;
-    bool has_live_hold;
-};
-user_state read_user_state(const installation &guard, const coupon &offer, const user_id &user,
-                           TimestampTz moment);
 
 // Whether the user has made a redemption under this request id: found.
 outcome find_request(const installation &guard, const user_id &user, const request_id &request,
@@ -108,37 +80,8 @@ using void_action = void (*)(const installation &guard, int64 coupon_id);
 outcome void_row(const installation &guard, const redemption &found, TimestampTz moment,
                  Datum reason, bool has_reason, void_action before_change);
 
-// Voids a hold whose deadline has passed. Waits for whoever has the row.
-outcome void_expired_hold(const installation &guard, const redemption &expired, TimestampTz moment);
-
-// Voids one of the coupon's holds whose deadline has passed, whoever's it is, so that the caller
-// can use its unit. no if there is none; undecided if there is one, but a rival has it. has_waited
-// is set if the lock of a row was waited for.
-outcome take_over_expired_hold(const installation &guard, int64 coupon_id, TimestampTz moment,
-                               bool &has_waited);
-
-// When the first of the coupon's holds ends, those that a transaction in progress is changing
-// included; no_deadline if there is none.
-TimestampTz first_hold_deadline(const installation &guard, int64 coupon_id);
-
-// Whether a transaction in progress has made or is ending one of the coupon's live rows: undecided.
-outcome find_row_in_progress(const installation &guard, int64 coupon_id);
-
-// The coupon's live rows, none of which a transaction in progress has made or is ending: such
-// transactions are waited for. The caller sees to it that none begins meanwhile that makes or ends
-// one with a unit of a quota.
-int64 count_settled_rows(const installation &guard, int64 coupon_id);
-
-// Whether the coupon has a live row, or a transaction in progress is making one.
-bool has_live_rows(const installation &guard, int64 coupon_id);
-
-// The coupon's live rows in the newest committed state, and those of them that are holds whose
-// deadline has passed.
-int64 count_committed_rows(const installation &guard, int64 coupon_id);
-int64 count_expired_holds(const installation &guard, int64 coupon_id, TimestampTz moment);
-
-// Whether the ledger holds any row (of the coupon) in the newest committed state.
-bool has_redemptions(const installation &guard, int64 coupon_id);
-bool has_redemptions(const installation &guard);
+// Voids a hold whose deadline has passed.
+outcome void_expired_hold(const installation &guard, const redemption &expired, TimestampTz moment,
+                          LockWaitPolicy wait);
 
 } // namespace coupon_guard

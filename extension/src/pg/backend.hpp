@@ -84,20 +84,26 @@ inline List *insert_index_entries(ResultRelInfo *target, TupleTableSlot *row, ES
 #endif
 }
 
-// What an update did to the indexes. 16 tells those apart that only summarize (BRIN); a B-tree has
-// an entry for the row already, and a second one would be wrong, where the update changed nothing
-// but what they summarize.
+// Writes another version of the row whose version is at tid, waiting for whoever has it. An update
+// that changes no indexed column needs no index entries. 16 tells those updates apart that only
+// summarize (BRIN): a B-tree has an entry for the row already then, and a second one would be
+// wrong.
+inline TM_Result update_heap_row(Relation table, ItemPointer tid, HeapTuple row,
+                                 bool &needs_index_entries) {
+    TM_FailureData failure;
+    LockTupleMode lock;
 #if PG_VERSION_NUM >= 160000
-using index_updates = TU_UpdateIndexes;
-inline bool needs_index_entries(index_updates updates) {
-    return updates == TU_All;
-}
+    TU_UpdateIndexes updates;
+    TM_Result result = heap_update(table, tid, row, GetCurrentCommandId(true), InvalidSnapshot,
+                                   true, &failure, &lock, &updates);
+    needs_index_entries = updates == TU_All;
 #else
-using index_updates = bool;
-inline bool needs_index_entries(index_updates updates) {
-    return updates;
-}
+    TM_Result result = heap_update(table, tid, row, GetCurrentCommandId(true), InvalidSnapshot,
+                                   true, &failure, &lock);
+    needs_index_entries = !HeapTupleIsHeapOnly(row);
 #endif
+    return result;
+}
 
 // A small number that no other live backend has, from 0.
 inline uint32 backend_number() {

@@ -116,20 +116,16 @@ bool update_plainly(const write_plan &plan, Relation table, ItemPointerData &tid
     Assert(RelationGetDescr(table)->natts == plan.column_count);
     if (!wait && !may_change_now(table, &tid))
         return false;
-    TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(table), &TTSOpsHeapTuple);
-    ExecForceStoreHeapTuple(form_row(table, values, nulls), row, true);
-    TM_FailureData failure;
-    LockTupleMode lock;
-    index_updates updates;
-    bool changed = table_tuple_update(table, &tid, row, GetCurrentCommandId(true), InvalidSnapshot,
-                                      InvalidSnapshot, true, &failure, &lock, &updates) == TM_Ok;
+    HeapTuple row = form_row(table, values, nulls);
+    bool needs_index_entries;
+    bool changed = update_heap_row(table, &tid, row, needs_index_entries) == TM_Ok;
     if (!wait)
         UnlockTuple(table, &tid, ExclusiveLock);
-    if (changed && needs_index_entries(updates))
-        insert_entries(plan, table, &row->tts_tid, values, nulls);
+    if (changed && needs_index_entries)
+        insert_entries(plan, table, &row->t_self, values, nulls);
     if (changed)
-        tid = row->tts_tid;
-    ExecDropSingleTupleTableSlot(row);
+        tid = row->t_self;
+    heap_freetuple(row);
     return changed;
 }
 

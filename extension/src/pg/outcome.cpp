@@ -8,7 +8,7 @@ constexpr int most_rounds_without_rival = 10000;
 
 } // namespace
 
-void wait_for_rival(const rival &other) {
+void wait_for_rival(const rival_transaction &other) {
     if (other.speculative_token != 0) {
         SpeculativeInsertionWait(other.transaction, other.speculative_token);
         return;

@@ -6,7 +6,7 @@
 namespace coupon_guard {
 
 // A transaction still open on which an answer hangs.
-struct rival {
+struct rival_transaction {
     TransactionId transaction; // invalid: none, things have just changed
     uint32 speculative_token;  // 0 if it has finished writing its row
     Oid table;
@@ -16,15 +16,16 @@ struct rival {
 enum class verdict : unsigned char { yes, no, undecided };
 
 struct outcome {
-    enum verdict verdict;
-    struct rival rival; // means something only if undecided
+    verdict decision;
+    rival_transaction rival; // means something only if undecided
 };
 static_assert(std::is_trivially_copyable_v<outcome>);
 
 inline outcome decided(bool is_yes) {
     return {is_yes ? verdict::yes : verdict::no, {}};
 }
-inline outcome hangs_on(const rival &other) {
+inline outcome hangs_on(const rival_transaction &other) {
+    Assert(TransactionIdIsValid(other.transaction));
     return {verdict::undecided, other};
 }
 // Undecided with nobody to wait for: what was read has changed meanwhile.
@@ -32,15 +33,18 @@ inline outcome look_again() {
     return {verdict::undecided, {}};
 }
 inline bool is_yes(const outcome &end) {
-    return end.verdict == verdict::yes;
+    return end.decision == verdict::yes;
+}
+inline bool is_no(const outcome &end) {
+    return end.decision == verdict::no;
 }
 inline bool is_undecided(const outcome &end) {
-    return end.verdict == verdict::undecided;
+    return end.decision == verdict::undecided;
 }
 
 // Waits for the rival's end: its transaction's, or if it is still writing, its decision.
 // Errors: lock_timeout, statement_timeout, deadlock, cancel.
-void wait_for_rival(const rival &other);
+void wait_for_rival(const rival_transaction &other);
 
 // Counts the rounds of a loop that ends when rivals do.
 struct rounds {

@@ -9,7 +9,7 @@ static index_scan open_scan(Oid table, Oid index, LOCKMODE index_lock) {
     scan.index = index_open(index, index_lock);
     scan.row = table_slot_create(scan.table, nullptr);
     scan.newest = nullptr;
-    scan.entries_seen = 0;
+    scan.fingerprint = 0;
     return scan;
 }
 
@@ -44,16 +44,22 @@ index_scan begin_version_scan(Oid table, Oid index, ScanKeyData *keys, int count
 
 void restart_scan(index_scan &scan, ScanKeyData *keys, int count) {
     index_rescan(scan.scan, keys, count, nullptr, 0);
-    scan.entries_seen = 0;
+    scan.fingerprint = 0;
 }
 
-// index_getnext_slot(), but that it counts.
+static uint64 place_of(const ItemPointerData &tid) {
+    return (uint64{ItemPointerGetBlockNumberNoCheck(&tid)} << 16) |
+           ItemPointerGetOffsetNumberNoCheck(&tid);
+}
+
+// index_getnext_slot(), but that it notes the entries.
 bool next_row(index_scan &scan, ScanDirection direction) {
     for (;;) {
         if (!scan.scan->xs_heap_continue) {
-            if (index_getnext_tid(scan.scan, direction) == nullptr)
+            ItemPointer entry = index_getnext_tid(scan.scan, direction);
+            if (entry == nullptr)
                 return false;
-            scan.entries_seen++;
+            scan.fingerprint = combine(scan.fingerprint, place_of(*entry));
         }
         if (index_fetch_heap(scan.scan, scan.row))
             return true;
@@ -67,6 +73,26 @@ void end_scan(index_scan &scan) {
     ExecDropSingleTupleTableSlot(scan.row);
     index_close(scan.index, NoLock);
     table_close(scan.table, NoLock);
+}
+
+table_scan begin_table_scan(Relation table) {
+    Assert(CheckRelationLockedByMe(table, AccessShareLock, true));
+    table_scan scan;
+    scan.newest = RegisterSnapshot(GetLatestSnapshot());
+    scan.scan = table_beginscan(table, scan.newest, 0, nullptr);
+    scan.row = table_slot_create(table, nullptr);
+    return scan;
+}
+
+bool next_row(table_scan &scan) {
+    CHECK_FOR_INTERRUPTS();
+    return table_scan_getnextslot(scan.scan, ForwardScanDirection, scan.row);
+}
+
+void end_scan(table_scan &scan) {
+    ExecDropSingleTupleTableSlot(scan.row);
+    table_endscan(scan.scan);
+    UnregisterSnapshot(scan.newest);
 }
 
 ScanKeyData equals_bigint(AttrNumber index_column, int64 value) {
@@ -95,7 +121,13 @@ ScanKeyData equals_integer(AttrNumber index_column, int32 value) {
     return key;
 }
 
-bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival &found) {
+ScanKeyData equals_char(AttrNumber index_column, char value) {
+    ScanKeyData key;
+    ScanKeyInit(&key, index_column, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum(value));
+    return key;
+}
+
+bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival_transaction &found) {
     found.transaction = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
     if (!TransactionIdIsValid(found.transaction))
         return false;
@@ -154,6 +186,16 @@ bool is_being_deleted(const index_scan &scan, const SnapshotData &dirty) {
     HeapTuple row = ExecFetchSlotHeapTuple(scan.row, false, &should_free);
     Assert(!should_free);
     return ItemPointerEquals(&row->t_self, &row->t_data->t_ctid); // else: the next version
+}
+
+uint64 state_of_row(const index_scan &scan, const SnapshotData &dirty) {
+    bool should_free;
+    HeapTupleHeader row = ExecFetchSlotHeapTuple(scan.row, false, &should_free)->t_data;
+    Assert(!should_free);
+    uint64 state = combine(place_of(scan.row->tts_tid), HeapTupleHeaderGetRawXmin(row));
+    state = combine(state, HeapTupleHeaderGetRawXmax(row));
+    state = combine(state, row->t_infomask & (HEAP_XMAX_IS_MULTI | HEAP_XMAX_LOCK_ONLY));
+    return combine(combine(state, dirty.xmin), dirty.xmax);
 }
 
 void depend_on_row(const index_scan &scan) {

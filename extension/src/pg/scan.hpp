@@ -1,4 +1,4 @@
-// Index scans: one way to open, read and close them.
+// Scans of tables by an index, and of whole tables: one way to open, read and close them.
 //
 // An error in between is cleaned up by the transaction's abort, as always in the server; so these
 // are plain structs without destructors.
@@ -14,7 +14,7 @@ struct index_scan {
     IndexScanDesc scan;
     TupleTableSlot *row; // the row at hand, after next_row() said true
     Snapshot newest;     // null: a dirty snapshot, which is the caller's
-    int64 entries_seen;  // entries of the index, whatever became of their rows
+    uint64 fingerprint;  // of the index entries met, whatever became of their rows
 };
 
 // Rows of table, which the caller has locked, for which columns of its B-tree index are as the
@@ -37,15 +37,37 @@ void restart_scan(index_scan &scan, ScanKeyData *keys, int count);
 bool next_row(index_scan &scan, ScanDirection direction = ForwardScanDirection);
 void end_scan(index_scan &scan);
 
-// Scan keys on the index's column (from 1): bigint, integer, timestamptz, text of collation "C".
+// All rows of a table, which the caller has locked, in the newest committed state.
+struct table_scan {
+    Snapshot newest;
+    TableScanDesc scan;
+    TupleTableSlot *row; // at hand, after next_row() said true
+};
+table_scan begin_table_scan(Relation table);
+bool next_row(table_scan &scan);
+void end_scan(table_scan &scan);
+
+// Scan keys on the index's column (from 1): bigint, integer, "char", timestamptz, text of
+// collation "C".
 ScanKeyData equals_bigint(AttrNumber index_column, int64 value);
 ScanKeyData equals_text(AttrNumber index_column, Datum value);
 ScanKeyData is_at_most(AttrNumber index_column, TimestampTz value);
 ScanKeyData equals_integer(AttrNumber index_column, int32 value);
+ScanKeyData equals_char(AttrNumber index_column, char value);
 
 // Whether another transaction, still open, writes the row at hand, which a scan by a dirty
 // snapshot (SnapshotDirty) has found; and which.
-bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival &found);
+bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival_transaction &found);
+
+// Tells one state of a row from another: differs if it is another version, if a transaction has
+// begun or ended changing it or locked it, or if such a one has been rolled back.
+uint64 state_of_row(const index_scan &scan, const SnapshotData &dirty);
+
+// A fingerprint of the state and of all that was combined before.
+inline uint64 combine(uint64 fingerprint, uint64 state) {
+    return (fingerprint ^ state) * UINT64CONST(0x9E3779B97F4A7C15) +
+           (fingerprint >> 32); // order counts
+}
 
 // The value of a column of the row at hand, where the column is NOT NULL, or with a default.
 Datum column_of(const index_scan &scan, AttrNumber column);

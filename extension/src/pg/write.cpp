@@ -302,6 +302,7 @@ void delete_row(const write_plan &plan, TupleTableSlot *locked) {
 
 row_lock lock_row(Relation table, ItemPointer tid, TupleTableSlot *row, LockWaitPolicy wait,
                   LockTupleMode mode) {
+    Assert(CheckRelationLockedByMe(table, RowShareLock, true));
     TM_FailureData failure;
     ItemPointerData at = *tid; // may point into row, which is cleared
     switch (table_tuple_lock(table, &at, SnapshotAny, row, GetCurrentCommandId(false), mode, wait,

@@ -25,7 +25,7 @@ struct write_plan {
     Oid own_trigger;      // trigger function that the guard's own writes do not call
     bool inserts_plainly; // rows may be inserted past the executor
     // Rows may be updated and deleted past the executor. (What publications make of them is not
-    // looked at: the one table that is changed so is not replicated, see triggers.cpp.)
+    // looked at: the one table that is changed so is not replicated, see follow_quota.cpp.)
     bool changes_plainly;
     bool checks_are_known; // the table has no CHECK but such as the guard's rows satisfy
     int column_count;

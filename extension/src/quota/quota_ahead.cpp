@@ -1,6 +1,5 @@
 #include "quota/quota_ahead.hpp"
 
-#include "quota/quota.hpp"
 #include "quota/quota_stripes.hpp"
 
 namespace coupon_guard {
@@ -9,18 +8,18 @@ namespace {
 constexpr int64 most_taken_at_once = 4096;
 constexpr int none = -1;
 
-// Units of one quota: a coupon's may have another generation by the end of the transaction.
+// A quota may have another generation by the end of the transaction.
 struct quota_key {
-    int64 coupon_id;
+    quota_id id;
     int32 generation;
 };
 
 bool is_same(const quota_key &one, const quota_key &other) {
-    return one.coupon_id == other.coupon_id && one.generation == other.generation;
+    return is_same(one.id, other.id) && one.generation == other.generation;
 }
 
-quota_key key_of(const installation &guard, int64 coupon_id) {
-    return {coupon_id, catalog_of(guard).generation};
+quota_key key_of(const installation &guard, const quota_id &id) {
+    return {id, catalog_of(guard).generation};
 }
 
 struct units_ahead {
@@ -32,13 +31,13 @@ struct units_ahead {
     int64 borrowed; // of what the next outer entry of this quota had to spare
 };
 
-// One for each coupon and subtransaction, those of inner subtransactions after those of outer ones.
+// One for each quota and subtransaction, those of inner subtransactions after those of outer ones.
 units_ahead *entries; // in TopTransactionContext
 int entry_count;
 int entry_room;
 
-// No more coupons are minded, for they are searched one by one.
-constexpr int most_coupons = 32;
+// No more quotas are kept, for they are searched one by one.
+constexpr int most_quotas = 32;
 
 // The quota's entry of the innermost subtransaction that has one, of those before an entry.
 int nearest_entry(const quota_key &quota, int before) {
@@ -51,7 +50,7 @@ int nearest_entry(const quota_key &quota, int before) {
 void make_room() {
     if (entry_count < entry_room)
         return;
-    int room = Max(2 * entry_room, most_coupons);
+    int room = Max(2 * entry_room, most_quotas);
     Size size = sizeof(units_ahead) * room;
     entries = static_cast<units_ahead *>(entries == nullptr
                                              ? MemoryContextAlloc(TopTransactionContext, size)
@@ -70,8 +69,9 @@ int own_entry(Oid function, const quota_key &quota) {
     int nearest = nearest_entry(quota, entry_count);
     if (nearest != none && entries[nearest].owner == self)
         return nearest;
-    if (nearest == none && entry_count >= most_coupons)
+    if (nearest == none && entry_count >= most_quotas)
         return none;
+    Assert(entry_count == 0 || entries[entry_count - 1].owner <= self); // the innermost is the last
     make_room();
     int64 last_taken = nearest == none ? 0 : entries[nearest].last_taken;
     entries[entry_count] = {function, quota, self, last_taken, 0, 0};
@@ -103,7 +103,7 @@ void return_last_entry() {
         return;
     const installation guard = open_guard(last.function, RowExclusiveLock);
     if (is_generation_current(guard, last.quota.generation))
-        return_units(guard, last.quota.coupon_id, last.spare);
+        return_units(guard, last.quota.id, last.spare);
 }
 
 // The transaction has no snapshot any more at its end, and deferred triggers have been fired: those
@@ -127,11 +127,11 @@ void warn_of_lost_units() {
         if (entries[i].spare > 0)
             ereport(WARNING,
                     (errmsg(INT64_FORMAT " units of coupon " INT64_FORMAT " were not given back",
-                            entries[i].spare, entries[i].quota.coupon_id),
+                            entries[i].spare, entries[i].quota.id.owner_id),
                      errdetail("They were taken while the transaction was being committed."),
-                     errhint("DELETE FROM coupon_quota WHERE coupon_id = " INT64_FORMAT
+                     errhint("DELETE FROM coupon_quota WHERE owner_id = " INT64_FORMAT
                              " has the units counted anew.",
-                             entries[i].quota.coupon_id)));
+                             entries[i].quota.id.owner_id)));
 }
 
 void end_transaction(XactEvent event, void *) {
@@ -153,7 +153,7 @@ void end_transaction(XactEvent event, void *) {
     }
 }
 
-// A subtransaction that commits hands what it minds to its parent; one that is rolled back gives
+// A subtransaction that commits hands what it has to its parent; one that is rolled back gives
 // back what it has borrowed.
 void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
                         void *) {
@@ -169,6 +169,7 @@ void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactio
             if (outer != none)
                 entries[outer].spare += ended.borrowed;
         } else if (outer != none && entries[outer].owner == parent) {
+            Assert(ended.spare >= 0);
             entries[outer].spare += ended.spare;
             entries[outer].last_taken = ended.last_taken;
         } else {
@@ -181,20 +182,21 @@ void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactio
 
 } // namespace
 
-bool use_unit_ahead(const installation &guard, int64 coupon_id) {
-    if (units_to_spare(guard, coupon_id) == 0)
+bool use_units_ahead(const installation &guard, const quota_id &id, int64 amount) {
+    if (units_to_spare(guard, id) < amount)
         return false;
-    int own = own_entry(guard.function, key_of(guard, coupon_id));
-    if (entries[own].spare == 0)
+    int own = own_entry(guard.function, key_of(guard, id));
+    if (entries[own].spare < amount)
         borrow_spare_units(own);
-    entries[own].spare--;
+    Assert(entries[own].spare >= amount);
+    entries[own].spare -= amount;
     return true;
 }
 
-int64 units_to_spare(const installation &guard, int64 coupon_id) {
+int64 units_to_spare(const installation &guard, const quota_id &id) {
     if (entry_count == 0)
         return 0;
-    const quota_key quota = key_of(guard, coupon_id);
+    const quota_key quota = key_of(guard, id);
     int64 spare = 0;
     for (int i = 0; i < entry_count; i++)
         if (is_same(entries[i].quota, quota))
@@ -202,11 +204,11 @@ int64 units_to_spare(const installation &guard, int64 coupon_id) {
     return spare;
 }
 
-int64 withdraw_units_ahead(const installation &guard, int64 coupon_id) {
-    int64 spare = units_to_spare(guard, coupon_id);
+int64 withdraw_units_ahead(const installation &guard, const quota_id &id) {
+    int64 spare = units_to_spare(guard, id);
     if (spare == 0)
         return 0;
-    int own = own_entry(guard.function, key_of(guard, coupon_id));
+    int own = own_entry(guard.function, key_of(guard, id));
     borrow_spare_units(own);
     entries[own].spare = 0;
     return spare;
@@ -214,31 +216,36 @@ int64 withdraw_units_ahead(const installation &guard, int64 coupon_id) {
 
 void withdraw_all_units_ahead(const installation &guard) {
     for (int i = entry_count - 1; i >= 0; i--)
-        withdraw_units_ahead(guard, entries[i].quota.coupon_id);
+        withdraw_units_ahead(guard, entries[i].quota.id);
 }
 
-int64 units_to_take(const installation &guard, int64 coupon_id) {
-    int nearest = nearest_entry(key_of(guard, coupon_id), entry_count);
-    return nearest == none ? 1 : Min(Max(2 * entries[nearest].last_taken, 1), most_taken_at_once);
+int64 units_to_take(const installation &guard, const quota_id &id, int64 missing) {
+    int nearest = nearest_entry(key_of(guard, id), entry_count);
+    int64 ahead = nearest == none ? 0 : Min(2 * entries[nearest].last_taken, most_taken_at_once);
+    return Max(ahead, missing);
 }
 
-void remember_units_taken(const installation &guard, int64 coupon_id, int64 spare) {
-    int own = own_entry(guard.function, key_of(guard, coupon_id));
+void remember_units_taken(const installation &guard, const quota_id &id, int64 amount, int64 used) {
+    Assert(amount > 0 && used >= 0 && amount + units_to_spare(guard, id) >= used);
+    int own = own_entry(guard.function, key_of(guard, id));
     if (own == none) {
-        if (spare > 0)
-            return_units(guard, coupon_id, spare);
+        if (amount > used)
+            return_units(guard, id, amount - used);
         return;
     }
-    entries[own].last_taken = spare + 1;
-    entries[own].spare += spare;
+    if (used > amount)
+        borrow_spare_units(own);
+    entries[own].last_taken = Min(amount, most_taken_at_once);
+    entries[own].spare += amount - used;
+    Assert(entries[own].spare >= 0);
 }
 
-void keep_unused_unit(const installation &guard, int64 coupon_id) {
-    int own = own_entry(guard.function, key_of(guard, coupon_id));
+void keep_units_ahead(const installation &guard, const quota_id &id, int64 amount) {
+    int own = own_entry(guard.function, key_of(guard, id));
     if (own != none)
-        entries[own].spare++;
+        entries[own].spare += amount;
     else
-        return_units(guard, coupon_id, 1);
+        return_units(guard, id, amount);
 }
 
 void register_transaction_callbacks() {

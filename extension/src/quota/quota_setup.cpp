@@ -1,10 +1,11 @@
 // Setting up, changing and ending a quota.
 //
-// Setting up counts the coupon's live rows, so nobody else may change their number meanwhile
-// without a quota to take from or return to: one locks the coupon's row for update, the others for
-// share (is_quota_set_up()). Both are rare; a redemption from a quota that is set up never touches
-// the coupon's row. A coupon's first quota needs no lock, for nobody else sees the coupon: it is
-// written first and withdrawn if the ledger then shows rows, those of a restore under way.
+// Setting up counts what is in use (of a coupon: its live rows), so nobody else may change that
+// meanwhile without a quota to take from or return to: one locks the owner's row for update, the
+// others for share (is_quota_set_up()). Both are rare; a redemption from a quota that is set up
+// never touches the owner's row. The first quota of a new row needs no lock, for nobody else sees
+// the row: it is written first and withdrawn if the ledger then shows use, that of a restore under
+// way.
 //
 // Rows that are left of an earlier quota (it is void, or a unit came back to it when it was being
 // ended) go first, for a session that has not heard yet that it is void may still take from it; and
@@ -15,14 +16,15 @@
 // who come later wait for the one that ends it. What such a transaction has taken ahead it brings
 // back before its own end, so before the rows go.
 //
-// Held while waiting: the coupon's row, or the rows of the quota deleted so far. A deadlock takes a
+// Held while waiting: the owner's row, or the rows of the quota deleted so far. A deadlock takes a
 // transaction that has taken from this quota or written its ledger rows by plain SQL, and then
-// waits for the same coupon again (40P01).
+// waits for the same quota again (40P01).
 
-#include "catalog/news.hpp"
-#include "catalog/sqlstate.hpp"
-#include "ledger/ledger.hpp"
-#include "quota/quota.hpp"
+#include "quota/quota_setup.hpp"
+
+#include "catalog/invalidation.hpp"
+#include "quota/claims.hpp"
+#include "quota/limit.hpp"
 #include "quota/quota_ahead.hpp"
 #include "quota/quota_stripes.hpp"
 
@@ -32,44 +34,37 @@ namespace {
 // Stripes of a quota that nobody has met on as yet.
 constexpr int32 first_stripes = 4;
 
-int32 stripe_count(const coupon &offer) {
-    int32 most = offer.stripes > 0 ? offer.stripes : Min(quota_stripes, first_stripes);
-    return static_cast<int32>(Max(Min(offer.max_redemptions, int64{most}), 1));
+int32 stripe_count(const quota &divided) {
+    int32 most = divided.stripes > 0 ? divided.stripes : Min(quota_stripes, first_stripes);
+    return static_cast<int32>(Max(Min(divided.granted, int64{most}), 1));
 }
 
 // False if a stripe of this number is left from an earlier quota.
-bool write_quota(const installation &guard, const coupon &offer, int64 units) {
-    int32 count = stripe_count(offer);
+bool write_quota(const installation &guard, const quota &divided, int64 units) {
+    Assert(units >= 0 && units <= divided.granted);
+    int32 count = stripe_count(divided);
     int64 share = units / count;
     int64 left_over = units % count; // less than count
-    bool all_written = insert_stripe(guard, offer.id, anchor, share);
+    bool all_written = insert_stripe(guard, divided.id, anchor, share);
     for (int32 stripe = 1; stripe < count; stripe++) {
         int64 remaining = share + (stripe <= left_over ? 1 : 0);
         if (remaining > 0)
-            all_written &= insert_stripe(guard, offer.id, stripe, remaining);
+            all_written &= insert_stripe(guard, divided.id, stripe, remaining);
     }
     return all_written;
 }
 
-void report_cap_below_use(const coupon &offer, int64 used) {
-    ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
-                    errmsg("max_redemptions of coupon " INT64_FORMAT " cannot be " INT64_FORMAT,
-                           offer.id, offer.max_redemptions),
-                    errdetail(INT64_FORMAT " redemptions and holds are in use.", used),
-                    errhint("Void some, or set active = false to stop it from being redeemed.")));
-}
-
 // Whether the anchor exists; undecided if a rival is setting the quota up, or ending it. A buyer
 // who is changing the anchor is no such rival: the version before is seen as well, and says yes.
-outcome find_anchor(const installation &guard, int64 coupon_id) {
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id), equals_integer(2, anchor)};
+outcome find_anchor(const installation &guard, const quota_id &id) {
+    stripe_keys keys = keys_of(id, anchor);
     SnapshotData dirty;
-    index_scan scan = begin_dirty_quota_scan(guard, dirty, keys, lengthof(keys));
+    index_scan scan = begin_dirty_quota_scan(guard, dirty, keys);
     outcome result = decided(false);
     while (!is_yes(result) && next_row(scan)) {
         if (!is_current(guard, read_stripe(guard, scan)))
             continue;
-        rival other;
+        rival_transaction other;
         bool has_rival = find_rival(scan, dirty, other);
         bool is_new = TransactionIdIsValid(dirty.xmin);
         if (has_rival && (is_new || is_being_deleted(scan, dirty)))
@@ -81,14 +76,14 @@ outcome find_anchor(const installation &guard, int64 coupon_id) {
     return result;
 }
 
-bool wait_for_anchor(const installation &guard, int64 coupon_id) {
-    return until_decided([&] { return find_anchor(guard, coupon_id); });
+bool wait_for_anchor(const installation &guard, const quota_id &id) {
+    return until_decided([&] { return find_anchor(guard, id); });
 }
 
 // Deletes the stripe at hand, or says what hinders that.
 void delete_at_hand(const installation &guard, const index_scan &scan, const SnapshotData &dirty,
                     outcome &result) {
-    rival other;
+    rival_transaction other;
     if (find_rival(scan, dirty, other))
         result = hangs_on(other);
     else if (!delete_stripe(guard, scan.table, scan.row->tts_tid) && is_yes(result))
@@ -96,13 +91,13 @@ void delete_at_hand(const installation &guard, const index_scan &scan, const Sna
 }
 
 // Deletes all rows of the quota, void ones too. True if there were any.
-bool delete_stripes(const installation &guard, int64 coupon_id) {
+bool delete_stripes(const installation &guard, const quota_id &id) {
     bool had_any = false;
     until_decided([&] {
         CommandCounterIncrement(); // what this command has written can be deleted then
-        ScanKeyData keys[] = {equals_bigint(1, coupon_id)};
+        stripe_keys keys = keys_of(id);
         SnapshotData dirty;
-        index_scan scan = begin_dirty_quota_scan(guard, dirty, keys, lengthof(keys));
+        index_scan scan = begin_dirty_quota_scan(guard, dirty, keys);
         outcome result = decided(true);
         while (next_row(scan)) {
             had_any = true;
@@ -115,28 +110,23 @@ bool delete_stripes(const installation &guard, int64 coupon_id) {
     return had_any;
 }
 
-int64 count_live_rows(const installation &guard, int64 coupon_id) {
-    CommandCounterIncrement(); // this command's rows count, too
-    return count_settled_rows(guard, coupon_id);
-}
-
 } // namespace
 
-bool is_quota_set_up(const installation &guard, int64 coupon_id) {
+bool is_quota_set_up(const installation &guard, const quota_id &id) {
     if (!lock_quotas(guard))
         return false;
-    if (wait_for_anchor(guard, coupon_id))
+    if (wait_for_anchor(guard, id))
         return true;
-    coupon offer; // without a cap it gets none before we end: its first cap waits for the ledger
-    if (find_coupon(guard, coupon_id, offer) && !is_capped(offer))
-        return false;
-    return lock_coupon(guard, coupon_id, LockTupleShare) && wait_for_anchor(guard, coupon_id);
+    const limit_rules &limit = rules_of(id);
+    quota limited; // without a limit it gets none before we end: its first one waits for the ledger
+    return limit.find(guard, id.owner_id, limited) &&
+           limit.lock_owner(guard, id.owner_id, LockTupleShare, true) && wait_for_anchor(guard, id);
 }
 
-bool is_quota_newer_than(const installation &guard, int64 coupon_id, CommandId command) {
-    ScanKeyData keys[] = {equals_bigint(1, coupon_id), equals_integer(2, anchor)};
+bool is_quota_newer_than(const installation &guard, const quota_id &id, CommandId command) {
+    stripe_keys keys = keys_of(id, anchor);
     // All versions: the first one, which was no UPDATE, says when the quota was set up.
-    index_scan scan = begin_version_scan(guard, keys, lengthof(keys));
+    index_scan scan = begin_version_scan(guard, keys);
     bool is_newer = false;
     while (!is_newer && next_row(scan)) {
         CommandId written;
@@ -146,76 +136,71 @@ bool is_quota_newer_than(const installation &guard, int64 coupon_id, CommandId c
     return is_newer;
 }
 
-void check_cap_covers_use(const installation &guard, const coupon &offer) {
-    int64 used = count_live_rows(guard, offer.id);
-    if (used > offer.max_redemptions)
-        report_cap_below_use(offer, used);
+void check_grant_covers_use(const installation &guard, const quota &limited) {
+    int64 used = count_settled_use(guard, limited.id);
+    if (used > limited.granted)
+        rules_of(limited.id).report_below_use(limited, used);
 }
 
-bool set_up_quota(const installation &guard, int64 coupon_id) {
-    coupon offer; // as it is once its row is locked
-    if (!lock_coupon(guard, coupon_id, LockTupleNoKeyExclusive) ||
-        (lock_quotas(guard) && wait_for_anchor(guard, coupon_id)) ||
-        !find_coupon(guard, coupon_id, offer) || !is_capped(offer))
+bool set_up_quota(const installation &guard, const quota_id &id) {
+    const limit_rules &limit = rules_of(id);
+    quota limited; // as it is once its owner's row is locked
+    if (!limit.lock_owner(guard, id.owner_id, LockTupleNoKeyExclusive, true) ||
+        (lock_quotas(guard) && wait_for_anchor(guard, id)) ||
+        !limit.find(guard, id.owner_id, limited))
         return true;
     bool has_quotas = lock_quotas(guard);
     if (has_quotas) {
-        withdraw_units_ahead(guard, coupon_id);
-        delete_stripes(guard, coupon_id);
+        withdraw_units_ahead(guard, id);
+        delete_stripes(guard, id);
     }
     int64 used;
     do
-        used = count_live_rows(guard, coupon_id);
-    while (has_quotas && delete_stripes(guard, coupon_id));
-    if (used > offer.max_redemptions)
+        used = count_settled_use(guard, id);
+    while (has_quotas && delete_stripes(guard, id));
+    Assert(used >= 0);
+    if (used > limited.granted)
         return false; // a quota has no debts: what was given back to it would be sold again
     if (has_quotas) {
-        bool all_written = write_quota(guard, offer, offer.max_redemptions - used);
+        bool all_written = write_quota(guard, limited, limited.granted - used);
         Assert(all_written);
         (void)all_written;
     }
     return true;
 }
 
-void prepare_quota(const installation &guard, int64 coupon_id) {
+void prepare_quota(const installation &guard, const quota_id &id) {
     if (!lock_quotas(guard))
-        lock_coupon(guard, coupon_id, LockTupleNoKeyExclusive);
-    else if (!wait_for_anchor(guard, coupon_id))
-        set_up_quota(guard, coupon_id);
+        rules_of(id).lock_owner(guard, id.owner_id, LockTupleNoKeyExclusive, true);
+    else if (!wait_for_anchor(guard, id))
+        set_up_quota(guard, id);
 }
 
-void set_up_new_quota(const installation &guard, const coupon &offer) {
+void set_up_new_quota(const installation &guard, const quota &created) {
     if (!lock_quotas(guard))
         return;
-    if (!write_quota(guard, offer, offer.max_redemptions) || has_live_rows(guard, offer.id))
-        end_quota(guard, offer.id);
+    if (!write_quota(guard, created, created.granted) ||
+        rules_of(created.id).has_use(guard, created.id.owner_id))
+        end_quota(guard, created.id);
 }
 
-bool end_quota_newer_than(const installation &guard, int64 coupon_id, CommandId since) {
-    if (!lock_quotas(guard) || !is_quota_newer_than(guard, coupon_id, since))
+bool end_quota_newer_than(const installation &guard, const quota_id &id, CommandId since) {
+    if (!lock_quotas(guard) || !is_quota_newer_than(guard, id, since))
         return false;
-    end_quota(guard, coupon_id);
+    end_quota(guard, id);
     return true;
 }
 
-void report_sold_out(int64 coupon_id) {
-    ereport(ERROR,
-            (errcode(sqlstate_sold_out), errmsg("coupon " INT64_FORMAT " is sold out", coupon_id),
-             errdetail("All its units are redeemed or held."),
-             errhint("Raise max_redemptions to let more be redeemed.")));
-    pg_unreachable();
-}
-
-void settle_new_row(const installation &guard, int64 coupon_id, CommandId since) {
-    bool is_counted_anew = end_quota_newer_than(guard, coupon_id, since);
+void settle_new_use(const installation &guard, const quota_id &id, CommandId since) {
+    bool is_counted_anew = end_quota_newer_than(guard, id, since);
     bool has_quotas = catalog_of(guard).follows_changes;
-    if ((is_counted_anew || !has_quotas) && !set_up_quota(guard, coupon_id))
-        report_sold_out(coupon_id);
+    if ((is_counted_anew || !has_quotas) && !set_up_quota(guard, id))
+        rules_of(id).report_used_up(id.owner_id);
 }
 
-void end_quota(const installation &guard, int64 coupon_id) {
-    withdraw_units_ahead(guard, coupon_id);
-    if (lock_quotas(guard) && delete_stripes(guard, coupon_id))
+void end_quota(const installation &guard, const quota_id &id) {
+    withdraw_units_ahead(guard, id);
+    if (lock_quotas(guard) && delete_stripes(guard, id))
         send_unit_return(guard);
 }
 
@@ -223,37 +208,31 @@ void end_all_quotas(const installation &guard) {
     withdraw_all_units_ahead(guard);
     if (!lock_quotas(guard))
         return;
-    Relation quota = table_open(catalog_of(guard).quota_table, NoLock);
+    Relation table = table_open(catalog_of(guard).quota_table, NoLock);
     until_decided([&] {
         CommandCounterIncrement();
-        Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-        TableScanDesc scan = table_beginscan(quota, newest, 0, nullptr);
-        TupleTableSlot *row = table_slot_create(quota, nullptr);
         outcome result = decided(true);
-        while (table_scan_getnextslot(scan, ForwardScanDirection, row)) {
-            CHECK_FOR_INTERRUPTS();
-            if (!delete_stripe(guard, quota, row->tts_tid))
+        table_scan scan = begin_table_scan(table);
+        while (next_row(scan))
+            if (!delete_stripe(guard, table, scan.row->tts_tid))
                 result = look_again();
-        }
-        ExecDropSingleTupleTableSlot(row);
-        table_endscan(scan);
-        UnregisterSnapshot(newest);
+        end_scan(scan);
         return result;
     });
-    table_close(quota, NoLock);
+    table_close(table, NoLock);
     CommandCounterIncrement();
     send_unit_return(guard);
 }
 
-void change_cap(const installation &guard, const coupon &before, const coupon &after) {
-    int64 more =
-        after.max_redemptions - before.max_redemptions + withdraw_units_ahead(guard, after.id);
+void change_grant(const installation &guard, const quota &before, const quota &after) {
+    Assert(is_same(before.id, after.id));
+    int64 more = after.granted - before.granted + withdraw_units_ahead(guard, after.id);
     if (more > 0)
         return_units(guard, after.id, more);
     for (int64 less = -more; less > 0;) {
         int64 amount = wait_for_units(guard, before, less);
         if (amount == 0)
-            report_cap_below_use(after, after.max_redemptions + less);
+            rules_of(after.id).report_below_use(after, after.granted + less);
         less -= amount;
     }
 }

@@ -14,16 +14,16 @@ redeem_answer confirm_hold(const installation &guard, int64 id) {
         if (!find_redemption(guard, id, found))
             report_unknown_redemption(id);
         memset(&answer, 0, sizeof answer);
-        answer.has_offer = find_coupon(guard, found.coupon_id, answer.offer);
+        answer.has_coupon = find_coupon(guard, found.coupon_id, answer.coupon);
         const redeem_round at = {guard, no_request, nullptr, answer, GetCurrentTimestamp(), false};
         if (found.has_lapsed || (!found.is_voided && found.hold_expires_at <= at.now))
-            return end_with(answer, status::expired);
+            return end_with(answer, coupon_status::expired);
         if (found.is_voided)
-            return end_with(answer, status::voided, found);
+            return end_with(answer, coupon_status::voided, found);
         if (is_hold(found))
             return confirm(at, found);
         answer.is_replayed = true;
-        return end_with(answer, status::redeemed, found);
+        return end_with(answer, coupon_status::redeemed, found);
     });
     return answer;
 }

@@ -7,7 +7,7 @@
 //   3. Judge the coupon: active, within its window. A live hold of the user outlasts that.
 //   4. Look at what the user has redeemed of it, transactions in progress included. A hold is
 //      confirmed. At the limit: answer, nothing written. Undecided: wait for the rival, start over.
-//   5. Capped: take a unit (quota.cpp). None left: answer. Undecided: wait, start over.
+//   5. Capped: claim a unit (claims.cpp). None left: answer. Undecided: wait, start over.
 //   6. Insert, with the unique indexes as the only arbiters. Refused: a rival was faster; keep the
 //      unit for the next round, start over.
 //
@@ -26,9 +26,10 @@
 #include "redeem/redeem.hpp"
 
 #include "coupon/own_changes.hpp"
-#include "quota/quota.hpp"
-#include "quota/quota_ahead.hpp"
-#include "quota/sold_out.hpp"
+#include "ledger/uses.hpp"
+#include "quota/claims.hpp"
+#include "quota/coupon_cap.hpp"
+#include "quota/quota_setup.hpp"
 #include "redeem/refusal.hpp"
 #include "redeem/round.hpp"
 
@@ -65,8 +66,8 @@ bool wants_hold(const redeem_round &at) {
     return at.request.hold_for != nullptr;
 }
 
-usage read_usage(const redeem_round &at) {
-    return read_usage(at.guard, at.answer.offer, at.request.user, at.id, at.now);
+uses_of_user read_uses(const redeem_round &at) {
+    return read_uses(at.guard, at.answer.coupon, at.request.user, at.id, at.now);
 }
 
 // The user has a hold, live or expired, that is the request's to use. Either way it has its unit,
@@ -82,68 +83,86 @@ outcome use_hold(const redeem_round &at, redemption hold) {
         return look_again();
     hold.hold_expires_at = deadline;
     at.answer.is_replayed = is_live;
-    return end_with(at.answer, status::held, hold);
+    return end_with(at.answer, coupon_status::held, hold);
+}
+
+// What one redemption of the coupon claims, in the order of claims; how many.
+int claims_of(const coupon_row &coupon, claim (&claims)[most_claims]) {
+    int count = 0;
+    if (is_capped(coupon))
+        claims[count++] = {cap_of(coupon), 1};
+    return count;
 }
 
 // Another request's hold has lapsed: its unit is there for this one.
 outcome end_lapsed_hold(const redeem_round &at, const redemption &hold) {
-    if (is_capped(at.answer.offer))
-        prepare_quota(at.guard, hold.coupon_id);
-    bool has_quota = is_capped(at.answer.offer) && is_quota_set_up(at.guard, hold.coupon_id);
-    if (is_yes(void_expired_hold(at.guard, hold, at.now)) && has_quota)
-        keep_unused_unit(at.guard, hold.coupon_id);
+    claim claims[most_claims];
+    int count = claims_of(at.answer.coupon, claims);
+    bool have_quotas = count > 0;
+    for (int i = 0; i < count; i++) {
+        prepare_quota(at.guard, claims[i].from.id);
+        have_quotas &= is_quota_set_up(at.guard, claims[i].from.id);
+    }
+    if (is_yes(void_expired_hold(at.guard, hold, at.now, LockWaitBlock)) && have_quotas)
+        keep_unused_claims(at.guard, claims, count);
     return look_again();
 }
 
 // The request id has been used by this user before.
 outcome replay(const redeem_round &at, const redemption &made) {
     redeem_answer &answer = at.answer;
-    if (answer.has_offer && answer.offer.id != made.coupon_id)
+    if (answer.has_coupon && answer.coupon.id != made.coupon_id)
         report_reused_request(at.request.request);
-    answer.has_offer = answer.has_offer || find_coupon(at.guard, made.coupon_id, answer.offer);
+    answer.has_coupon = answer.has_coupon || find_coupon(at.guard, made.coupon_id, answer.coupon);
     bool is_over = is_hold(made) && !made.is_voided && made.hold_expires_at <= at.now;
     if (is_hold(made) && !made.is_voided && !is_over && !wants_hold(at))
         return confirm(at, made);
     answer.is_replayed = true;
     if (is_over || made.has_lapsed)
-        return end_with(answer, status::expired);
+        return end_with(answer, coupon_status::expired);
     if (made.is_voided)
-        return end_with(answer, status::voided, made);
-    return end_with(answer, is_hold(made) ? status::held : status::redeemed, made);
+        return end_with(answer, coupon_status::voided, made);
+    return end_with(answer, is_hold(made) ? coupon_status::held : coupon_status::redeemed, made);
 }
 
 // The coupon cannot be redeemed now; a hold that was placed while it could is honoured.
-outcome refuse(const redeem_round &at, status reason) {
+outcome refuse(const redeem_round &at, coupon_status reason) {
     if (!wants_hold(at)) {
-        usage seen = read_usage(at);
-        if (seen.verdict == allowance::has_hold && seen.latest.hold_expires_at > at.now)
+        uses_of_user seen = read_uses(at);
+        if (seen.has_hold && seen.latest.hold_expires_at > at.now)
             return confirm(at, seen.latest);
     }
     return end_with(at.answer, reason);
 }
 
-outcome take_unit_for(const redeem_round &at) {
-    const coupon &offer = at.answer.offer;
-    if (is_known_sold_out(offer.id, at.now))
+bool is_free(const uses_of_user &seen) {
+    return !seen.has_hold && !seen.has_lapsed_hold && is_yes(seen.is_allowed);
+}
+
+outcome take_claims_for(const redeem_round &at, const claim *claims, int count) {
+    int refused;
+    if (is_known_refusal(claims, count, at.now, refused))
         return decided(false);
-    outcome end = take_unit(at.guard, offer, at.now, at.contended);
+    outcome end = take_claims(at.guard, claims, count, at.now, at.contended, refused);
     // The user's other call may have had the last unit meanwhile.
-    if (end.verdict == verdict::no && read_usage(at).verdict != allowance::free)
+    if (is_no(end) && !is_free(read_uses(at)))
         return look_again();
     return end;
 }
 
 outcome redeem_new(const redeem_round &at, int32 use_no) {
-    const coupon &offer = at.answer.offer;
-    if (is_capped(offer)) {
-        outcome end = take_unit_for(at);
+    const coupon_row &coupon = at.answer.coupon;
+    claim claims[most_claims];
+    int count = claims_of(coupon, claims);
+    if (count > 0) {
+        outcome end = take_claims_for(at, claims, count);
         if (is_undecided(end))
             return end;
         if (!is_yes(end))
-            return end_with(at.answer, status::sold_out);
+            return end_with(at.answer, coupon_status::sold_out);
     }
     const new_redemption wanted = {
-        offer.id,
+        coupon.id,
         &at.request.user,
         use_no,
         at.now,
@@ -155,43 +174,39 @@ outcome redeem_new(const redeem_round &at, int32 use_no) {
     redemption made;
     CommandId before = GetCurrentCommandId(false);
     if (append_redemption(at.guard, wanted, made)) {
-        bool may_be_capped = is_capped(offer) || has_changed_coupons();
+        bool may_be_capped = is_capped(coupon) || has_changed_coupons();
         if (may_be_capped && !catalog_of(at.guard).ledger_plan.inserts_plainly)
-            settle_new_row(at.guard, offer.id, before);
-        return end_with(at.answer, wants_hold(at) ? status::held : status::redeemed, made);
+            settle_new_use(at.guard, cap_of(coupon.id), before);
+        return end_with(at.answer, wants_hold(at) ? coupon_status::held : coupon_status::redeemed,
+                        made);
     }
-    if (is_capped(offer))
-        keep_unused_unit(at.guard, offer.id);
+    keep_unused_claims(at.guard, claims, count);
     return look_again();
 }
 
 outcome redeem_judged(const redeem_round &at) {
-    usage seen = read_usage(at);
-    switch (seen.verdict) {
-    case allowance::used_up:
-        return end_with(at.answer, status::already_redeemed, seen.latest);
-    case allowance::has_hold:
+    uses_of_user seen = read_uses(at);
+    if (seen.has_hold)
         return use_hold(at, seen.latest);
-    case allowance::has_lapsed_hold:
+    if (seen.has_lapsed_hold)
         return end_lapsed_hold(at, seen.latest);
-    case allowance::undecided:
-        return hangs_on(seen.rival);
-    case allowance::free:
-        break;
-    }
+    if (is_undecided(seen.is_allowed))
+        return seen.is_allowed;
+    if (!is_yes(seen.is_allowed))
+        return end_with(at.answer, coupon_status::already_redeemed, seen.latest);
     return redeem_new(at, seen.free_use_no);
 }
 
 outcome play_round(const installation &guard, const redeem_request &request, bool contended,
                    redeem_answer &answer) {
     memset(&answer, 0, sizeof answer);
-    answer.has_offer = find_coupon(guard, request.key, answer.offer);
+    answer.has_coupon = find_coupon(guard, request.key, answer.coupon);
     request_id full_id;
-    const bool is_named = request.part == 0 || answer.has_offer;
+    const bool is_named = request.part == 0 || answer.has_coupon;
     const redeem_round at = {
         guard,
         request,
-        is_named ? full_request_id(request, answer.offer.id, full_id) : nullptr,
+        is_named ? full_request_id(request, answer.coupon.id, full_id) : nullptr,
         answer,
         GetCurrentTimestamp(),
         contended,
@@ -204,10 +219,10 @@ outcome play_round(const installation &guard, const redeem_request &request, boo
         if (is_yes(found))
             return replay(at, made);
     }
-    if (!answer.has_offer)
-        return end_with(answer, status::not_found);
-    status judged = judge_coupon(answer.offer, at.now);
-    return judged == status::redeemed ? redeem_judged(at) : refuse(at, judged);
+    if (!answer.has_coupon)
+        return end_with(answer, coupon_status::not_found);
+    coupon_status judged = judge_coupon(answer.coupon, at.now);
+    return judged == coupon_status::redeemed ? redeem_judged(at) : refuse(at, judged);
 }
 
 } // namespace

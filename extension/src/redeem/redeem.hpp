@@ -20,9 +20,9 @@ struct redeem_request {
 };
 
 struct redeem_answer {
-    enum status status;
-    bool has_offer; // false if not_found
-    coupon offer;
+    coupon_status status;
+    bool has_coupon; // false if not_found
+    coupon_row coupon;
     bool has_redemption; // if redeemed, held, already_redeemed or voided
     redemption made;
     bool is_replayed; // it had been done by an earlier call
@@ -30,8 +30,8 @@ struct redeem_answer {
 static_assert(std::is_trivially_destructible_v<redeem_request> &&
               std::is_trivially_destructible_v<redeem_answer>);
 
-inline bool is_success(status what) {
-    return what == status::redeemed || what == status::held;
+inline bool is_success(coupon_status what) {
+    return what == coupon_status::redeemed || what == coupon_status::held;
 }
 
 // open_guard() for functions that write to the ledger. Makes visible to them what the command at

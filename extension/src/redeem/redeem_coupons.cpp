@@ -1,8 +1,6 @@
 #include "redeem/redeem_coupons.hpp"
 
-extern "C" {
-#include "utils/resowner.h"
-}
+#include "pg/subtransaction.hpp"
 
 namespace coupon_guard {
 namespace {
@@ -23,7 +21,7 @@ int compare_places(const void *a, const void *b) {
 place *order_of_work(const installation &guard, redeem_request *requests, int count) {
     place *order = static_cast<place *>(palloc(sizeof(place) * count));
     for (int i = 0; i < count; i++) {
-        coupon found;
+        coupon_row found;
         order[i].coupon_id = find_coupon(guard, requests[i].key, found) ? found.id : PG_INT64_MIN;
         order[i].request = i;
     }
@@ -63,7 +61,7 @@ void withhold(redeem_answer *answers, int count) {
     for (int i = 0; i < count; i++) {
         if (!is_undone(answers[i]))
             continue;
-        answers[i].status = status::withheld;
+        answers[i].status = coupon_status::withheld;
         answers[i].has_redemption = false;
     }
 }
@@ -73,34 +71,10 @@ void withhold(redeem_answer *answers, int count) {
 void redeem_coupons(const installation &guard, redeem_request *requests, redeem_answer *answers,
                     int count) {
     const place *order = order_of_work(guard, requests, count);
-    MemoryContext memory = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
-    BeginInternalSubTransaction(nullptr);
-    MemoryContextSwitchTo(memory);
-    // The one PG_TRY of the extension: an error must not leave the subtransaction to whoever
-    // catches it.
-    PG_TRY();
-    {
-        if (redeem_in_order(guard, requests, answers, order, count))
-            ReleaseCurrentSubTransaction();
-        else {
-            RollbackAndReleaseCurrentSubTransaction();
-            withhold(answers, count);
-        }
-        MemoryContextSwitchTo(memory);
-        CurrentResourceOwner = owner;
-    }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(memory);
-        ErrorData *error = CopyErrorData();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-        MemoryContextSwitchTo(memory);
-        CurrentResourceOwner = owner;
-        ReThrowError(error);
-    }
-    PG_END_TRY();
+    bool all =
+        in_subtransaction([&] { return redeem_in_order(guard, requests, answers, order, count); });
+    if (!all)
+        withhold(answers, count);
 }
 
 } // namespace coupon_guard

@@ -8,56 +8,56 @@ namespace coupon_guard {
 void report_refusal(const redeem_request &request, const redeem_answer &answer, Datum code) {
     const char *typed = clip_for_message(code);
     switch (answer.status) {
-    case status::not_found:
+    case coupon_status::not_found:
         ereport(ERROR,
                 (errcode(sqlstate_not_found), errmsg("coupon \"%s\" does not exist", typed),
                  errdetail("No coupon has this code, whatever the case, blanks and Unicode form."),
                  errhint("Function coupon_key() shows the form by which codes are compared.")));
         break;
-    case status::inactive:
+    case coupon_status::inactive:
         ereport(ERROR, (errcode(sqlstate_inactive), errmsg("coupon \"%s\" is not active", typed),
-                        errdetail("Coupon " INT64_FORMAT " has active = false.", answer.offer.id),
+                        errdetail("Coupon " INT64_FORMAT " has active = false.", answer.coupon.id),
                         errhint("Set active = true to let it be redeemed.")));
         break;
-    case status::not_started:
+    case coupon_status::not_started:
         ereport(
             ERROR,
             (errcode(sqlstate_not_started), errmsg("coupon \"%s\" has not started", typed),
-             errdetail("It can be redeemed from %s.", timestamptz_to_str(answer.offer.starts_at)),
+             errdetail("It can be redeemed from %s.", timestamptz_to_str(answer.coupon.starts_at)),
              errhint("Column starts_at of the coupon says when it starts.")));
         break;
-    case status::expired:
+    case coupon_status::expired:
         ereport(ERROR, (errcode(sqlstate_expired), errmsg("coupon \"%s\" has expired", typed),
                         errdetail("It could be redeemed until %s.",
-                                  timestamptz_to_str(answer.offer.expires_at)),
+                                  timestamptz_to_str(answer.coupon.expires_at)),
                         errhint("Column expires_at of the coupon says when it ends.")));
         break;
-    case status::already_redeemed:
+    case coupon_status::already_redeemed:
         ereport(
             ERROR,
             (errcode(sqlstate_already_redeemed),
              errmsg("coupon \"%s\" has already been redeemed by user \"%s\"", typed,
                     clip_for_message(request.user.datum())),
              errdetail("The limit per user is %d; the latest redemption has ID " INT64_FORMAT ".",
-                       answer.offer.max_per_user, answer.made.id),
+                       answer.coupon.max_per_user, answer.made.id),
              errhint("Function redeem_coupon() answers with a status instead of an error.")));
         break;
-    case status::sold_out:
+    case coupon_status::sold_out:
         ereport(ERROR, (errcode(sqlstate_sold_out), errmsg("coupon \"%s\" is sold out", typed),
                         errdetail("All " INT64_FORMAT " units are redeemed or held.",
-                                  answer.offer.max_redemptions),
+                                  answer.coupon.max_redemptions),
                         errhint("Raise max_redemptions to let more be redeemed.")));
         break;
-    case status::voided:
+    case coupon_status::voided:
         ereport(ERROR, (errcode(sqlstate_voided),
                         errmsg("the redemption of request id \"%s\" has been voided",
                                clip_for_message(request.request.datum())),
                         errdetail("It has ID " INT64_FORMAT ".", answer.made.id),
                         errhint("Use a new request id to redeem coupon \"%s\" again.", typed)));
         break;
-    case status::redeemed:
-    case status::held:
-    case status::withheld:
+    case coupon_status::redeemed:
+    case coupon_status::held:
+    case coupon_status::withheld:
         break;
     }
     pg_unreachable();

@@ -2,12 +2,12 @@
 
 namespace coupon_guard {
 
-outcome end_with(redeem_answer &answer, status what) {
+outcome end_with(redeem_answer &answer, coupon_status what) {
     answer.status = what;
     return decided(true);
 }
 
-outcome end_with(redeem_answer &answer, status what, const redemption &made) {
+outcome end_with(redeem_answer &answer, coupon_status what, const redemption &made) {
     answer.made = made;
     answer.has_redemption = true;
     return end_with(answer, what);
@@ -19,7 +19,7 @@ outcome confirm(const redeem_round &at, redemption hold) {
         return look_again();
     hold.hold_expires_at = no_deadline;
     hold.redeemed_at = at.now;
-    return end_with(at.answer, status::redeemed, hold);
+    return end_with(at.answer, coupon_status::redeemed, hold);
 }
 
 } // namespace coupon_guard

@@ -16,8 +16,8 @@ struct redeem_round {
 };
 
 // A round ends with an answer (yes), or must be played again (undecided).
-outcome end_with(redeem_answer &answer, status what);
-outcome end_with(redeem_answer &answer, status what, const redemption &made);
+outcome end_with(redeem_answer &answer, coupon_status what);
+outcome end_with(redeem_answer &answer, coupon_status what, const redemption &made);
 
 // Makes the hold a redemption; it has its unit. To be played again if its row has changed.
 outcome confirm(const redeem_round &at, redemption hold);

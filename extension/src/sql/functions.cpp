@@ -1,12 +1,10 @@
-// The SQL-callable functions but for triggers: unpack the arguments, call one function, pack the
-// result.
+// The SQL-callable functions but for triggers: unpack the arguments, call one function, let its
+// answer leave (answers.hpp).
 
-#include "redeem/check.hpp"
 #include "redeem/confirm.hpp"
-#include "redeem/redeem.hpp"
 #include "redeem/redeem_coupons.hpp"
-#include "redeem/refusal.hpp"
 #include "redeem/void.hpp"
+#include "sql/answers.hpp"
 #include "sql/arguments.hpp"
 
 extern "C" {
@@ -15,84 +13,6 @@ extern "C" {
 
 namespace coupon_guard {
 namespace {
-
-// ---- results ----------------------------------------------------------------------------------
-
-// What an answer type must be. The rows made of it are read by its columns' types, so each is
-// compared; whenever the type may have changed, which its identifier tells.
-template <int count>
-struct answer_shape {
-    Oid columns[count]; // InvalidOid: the enum coupon_status
-    uint64 proven;      // identifier of the row type that was compared last
-};
-
-void report_altered_type(Oid type) {
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("type %s is not as extension coupon_guard made it", format_type_be(type))));
-}
-
-template <int count>
-TupleDesc prove_answer_type(const catalog &tables, Oid type, answer_shape<count> &shape) {
-    const TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_TUPDESC);
-    if (entry->tupDesc == nullptr)
-        report_altered_type(type);
-    if (entry->tupDesc_identifier == shape.proven)
-        return entry->tupDesc;
-    bool is_same = entry->tupDesc->natts == count;
-    for (int i = 0; i < count && is_same; i++) {
-        Form_pg_attribute column = TupleDescAttr(entry->tupDesc, i);
-        Oid expected = OidIsValid(shape.columns[i]) ? shape.columns[i] : tables.status_type;
-        is_same = !column->attisdropped && column->atttypid == expected && column->atttypmod == -1;
-    }
-    if (!is_same)
-        report_altered_type(type);
-    shape.proven = entry->tupDesc_identifier;
-    return entry->tupDesc;
-}
-
-// A row of one of our composite types.
-template <int count>
-Datum form_row(const catalog &tables, Oid type, answer_shape<count> &shape,
-               const Datum (&values)[count], const bool (&nulls)[count]) {
-    return HeapTupleGetDatum(heap_form_tuple(prove_answer_type(tables, type, shape),
-                                             const_cast<Datum *>(values),
-                                             const_cast<bool *>(nulls)));
-}
-
-constexpr int answer_column_count = 7;
-answer_shape<answer_column_count> redeem_answer_shape = {
-    {InvalidOid, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, BOOLOID}, 0};
-answer_shape<answer_column_count> hold_answer_shape = redeem_answer_shape;
-answer_shape<4> check_answer_shape = {{InvalidOid, INT8OID, INT4OID, INT8OID}, 0};
-
-// The columns of an answer; a hold shows its deadline where a redemption shows its time.
-void fill_answer(const catalog &tables, const redeem_answer &answer, bool of_hold, Datum *values,
-                 bool *nulls) {
-    bool has_terms = is_success(answer.status) && answer.has_offer && answer.offer.has_terms;
-    values[0] = ObjectIdGetDatum(tables.status_values[static_cast<int>(answer.status)]);
-    values[1] = Int64GetDatum(answer.made.id);
-    values[2] = Int64GetDatum(answer.offer.id);
-    values[3] = Int32GetDatum(answer.made.use_no);
-    values[4] =
-        TimestampTzGetDatum(of_hold ? answer.made.hold_expires_at : answer.made.redeemed_at);
-    values[5] = answer.offer.terms;
-    values[6] = BoolGetDatum(answer.is_replayed);
-    nulls[0] = nulls[6] = false;
-    nulls[1] = nulls[3] = !answer.has_redemption;
-    nulls[2] = !answer.has_offer;
-    nulls[4] = !answer.has_redemption || (of_hold && !is_hold(answer.made));
-    nulls[5] = !has_terms;
-}
-
-Datum pack_answer(const installation &guard, const redeem_answer &answer, bool of_hold) {
-    const catalog &tables = catalog_of(guard);
-    Datum values[answer_column_count];
-    bool nulls[answer_column_count];
-    fill_answer(tables, answer, of_hold, values, nulls);
-    answer_shape<answer_column_count> &shape = of_hold ? hold_answer_shape : redeem_answer_shape;
-    return form_row(tables, guard.result_type, shape, values, nulls);
-}
 
 // ---- redeeming --------------------------------------------------------------------------------
 
@@ -122,9 +42,8 @@ Datum redeem_coupon(FunctionCallInfo call, user_reader read_user, bool is_strict
     read_options(request, call->args[2], call->args[3]);
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupon()");
     redeem_answer answer = redeem(guard, request);
-    if (is_strict && !is_success(answer.status))
-        report_refusal(request, answer, call->args[1].value);
-    return pack_answer(guard, answer, false);
+    return is_strict ? answer_or_raise(guard, request, answer, call->args[1].value)
+                     : answer_row(called::redeem_coupon, guard, answer);
 }
 
 Datum redeem_or_answer(FunctionCallInfo call, user_reader read_user) {
@@ -143,7 +62,7 @@ Datum hold_coupon(FunctionCallInfo call, user_reader read_user) {
     request.hold_for = read_duration(call->args[2].value, "ttl");
     read_options(request, call->args[3], call->args[4]);
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "hold_coupon()");
-    return pack_answer(guard, redeem(guard, request), true);
+    return answer_row(called::hold_coupon, guard, redeem(guard, request));
 }
 
 // ---- redeeming several ------------------------------------------------------------------------
@@ -191,14 +110,7 @@ Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupons()");
     auto answers = static_cast<redeem_answer *>(palloc(sizeof(redeem_answer) * count));
     redeem_coupons(guard, requests, answers, count);
-    auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
-    Assert(result->setDesc->natts == 1 + answer_column_count);
-    for (int i = 0; i < count; i++) {
-        Datum row[1 + answer_column_count] = {codes[i]};
-        bool row_nulls[1 + answer_column_count] = {false};
-        fill_answer(catalog_of(guard), answers[i], false, row + 1, row_nulls + 1);
-        tuplestore_putvalues(result->setResult, result->setDesc, row, row_nulls);
-    }
+    answer_rows(call, guard, answers, codes, count);
     return Datum{0};
 }
 
@@ -211,21 +123,7 @@ Datum check_coupon(FunctionCallInfo call, user_reader read_user) {
     PreventCommandIfParallelMode("check_coupon()");
     CommandCounterIncrement(); // what the command at hand has done so far counts
     const installation guard = open_guard(call->flinfo->fn_oid, AccessShareLock);
-    coupon_check check = check_coupon(guard, request.user, request.key);
-    const catalog &tables = catalog_of(guard);
-    const Datum values[] = {
-        ObjectIdGetDatum(tables.status_values[static_cast<int>(check.status)]),
-        Int64GetDatum(check.offer.id),
-        Int32GetDatum(check.remaining_uses),
-        Int64GetDatum(check.remaining_units),
-    };
-    const bool nulls[] = {
-        false,
-        !check.has_offer,
-        !check.has_offer || check.offer.max_per_user == no_limit,
-        !check.has_offer || !is_capped(check.offer),
-    };
-    return form_row(tables, guard.result_type, check_answer_shape, values, nulls);
+    return answer_row(guard, check_coupon(guard, request.user, request.key));
 }
 
 Datum coupon_key(Datum code) {
@@ -288,14 +186,14 @@ PG_FUNCTION_INFO_V1(coupon_guard_confirm_hold);
 Datum coupon_guard_confirm_hold(PG_FUNCTION_ARGS) {
     check_argument_given(fcinfo->args[0], "redemption id");
     const installation guard = open_guard_to_write(fcinfo->flinfo->fn_oid, "confirm_hold()");
-    return pack_answer(guard, confirm_hold(guard, PG_GETARG_INT64(0)), false);
+    return answer_row(called::confirm_hold, guard, confirm_hold(guard, PG_GETARG_INT64(0)));
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_void_redemption);
 Datum coupon_guard_void_redemption(PG_FUNCTION_ARGS) {
     check_argument_given(fcinfo->args[0], "redemption id");
     const installation guard = open_guard_to_write(fcinfo->flinfo->fn_oid, "void_redemption()");
-    return BoolGetDatum(
+    return answer_void(
         void_redemption(guard, PG_GETARG_INT64(0), PG_GETARG_DATUM(1), !PG_ARGISNULL(1)));
 }
 

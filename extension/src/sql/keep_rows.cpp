@@ -12,7 +12,7 @@
 
 #include "sql/keep_rows.hpp"
 
-#include "pg/backend.hpp"
+#include "pg/scan.hpp"
 
 extern "C" {
 #include "catalog/objectaccess.h"
@@ -68,13 +68,9 @@ bool is_kept(Oid table) {
 bool has_rows(Oid relation) {
     Relation table = table_open(relation, NoLock);
     Assert(CheckRelationLockedByMe(table, AccessExclusiveLock, true));
-    Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
-    TableScanDesc scan = table_beginscan(table, newest, 0, nullptr);
-    TupleTableSlot *row = table_slot_create(table, nullptr);
-    bool is_found = table_scan_getnextslot(scan, ForwardScanDirection, row);
-    ExecDropSingleTupleTableSlot(row);
-    table_endscan(scan);
-    UnregisterSnapshot(newest);
+    table_scan scan = begin_table_scan(table);
+    bool is_found = next_row(scan);
+    end_scan(scan);
     table_close(table, NoLock);
     return is_found;
 }

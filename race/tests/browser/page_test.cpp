@@ -5,7 +5,7 @@
 
 #include "page_builders.hpp"
 #include "program_fixture.hpp"
-#include "report/as_html.hpp"
+#include "report/forms.hpp"
 
 namespace coupon_guard_tests {
 
@@ -187,7 +187,7 @@ TEST_F(Page, RunsNoScriptButItsOwn) {
 TEST_F(Page, OfARaceThatNobodyRanIsNoError) {
     race_report report = blank_page();
     expect_no_error(look_at(as_html(report)));
-    report.strategies.push_back(report_on(*strategies().front(), race_log{}, {}));
+    report.strategies.push_back(report_on(strategy_of("double-click", "naive"), race_log{}, {}));
     expect_no_error(look_at(as_html(report)));
 }
 

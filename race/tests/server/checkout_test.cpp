@@ -4,11 +4,8 @@
 
 #include <pqxx/pqxx>
 
-#include "judge/checkout_verdict.hpp"
-#include "judge/ledger.hpp"
 #include "report/race_report.hpp"
-#include "scenario/checkout.hpp"
-#include "scenario/double_click.hpp"
+#include "scenario/scenario.hpp"
 #include "test_server.hpp"
 
 namespace coupon_guard_tests {
@@ -17,8 +14,8 @@ namespace {
 
 using namespace coupon_race;
 
-checkout hasty() {
-    checkout scenario;
+race_settings hasty() {
+    race_settings scenario;
     scenario.clients = 8;
     scenario.buyers = 120;
     scenario.cap = 20;
@@ -28,29 +25,15 @@ checkout hasty() {
     return scenario;
 }
 
-const checkout_strategy &checkout_strategy_named(std::string_view name) {
-    for (const auto &each : checkout_strategies())
-        if (each->name() == name)
-            return *each;
-    throw std::invalid_argument{std::string{name}};
-}
-
 class Checkout : public DatabaseTest {
   protected:
-    strategy_report sell(const checkout_strategy &raced, const checkout &scenario) {
-        {
-            pqxx::connection database{connection()};
-            pqxx::work transaction{database};
-            raced.set_up(transaction,
-                         {{raced_code, scenario.cap}, {warm_up_code, scenario.clients}});
-            transaction.commit();
-        }
-        const checkout_log log =
-            coupon_race::run(scenario, raced, connection(), 7, [](std::int64_t) {});
-        return report_on(raced, log, read_ledger(connection(), raced.ledger_query(), raced_code),
-                         scenario.cap, read_figure(connection(), raced.came_back_query()),
-                         read_figure(connection(), raced.broken_invariants_query()));
+    strategy_report sell(const strategy &by, const race_settings &settings) {
+        const turn turn{by, settings, connection(), 7};
+        checkout_.set_up(turn);
+        return report_on(checkout_, settings, by, checkout_.run(turn));
     }
+
+    const scenario &checkout_ = scenario_named("checkout");
 };
 
 std::int64_t measured(const strategy_report &report, const std::string &key) {
@@ -68,7 +51,7 @@ std::int64_t count(const strategy_report &report, const std::string &key) {
 }
 
 TEST_F(Checkout, WhatIsAbandonedIsSoldAgainUntilEveryUnitIsConfirmed) {
-    for (const auto &each : checkout_strategies()) {
+    for (const auto &each : checkout_.strategies) {
         const strategy_report report = sell(*each, hasty());
         EXPECT_EQ(report.judged.verdict, verdict::pass)
             << report.name << ": " << report.judged.reason;
@@ -81,12 +64,12 @@ TEST_F(Checkout, WhatIsAbandonedIsSoldAgainUntilEveryUnitIsConfirmed) {
 }
 
 TEST_F(Checkout, WhoThinksLongerThanTheHoldLastsIsTooLate) {
-    checkout scenario = hasty();
+    race_settings scenario = hasty();
     scenario.buyers = 8; // fewer than units
     scenario.walk_away_rate = 0;
     scenario.think_time = std::chrono::milliseconds{60};
     scenario.ttl = std::chrono::milliseconds{1};
-    for (const auto &each : checkout_strategies()) {
+    for (const auto &each : checkout_.strategies) {
         const strategy_report report = sell(*each, scenario);
         EXPECT_EQ(measured(report, "confirmed_too_late"), 8) << report.name;
         EXPECT_EQ(report.judged.redeemed, 0) << report.name;
@@ -95,34 +78,15 @@ TEST_F(Checkout, WhoThinksLongerThanTheHoldLastsIsTooLate) {
 }
 
 /// A reservation that nobody sweeps up.
-class unswept : public checkout_strategy {
+class unswept : public strategy {
   public:
-    std::string_view name() const override { return "unswept"; }
-    std::string_view method() const override { return "as no shop should"; }
-    void set_up(pqxx::transaction_base &transaction,
-                const std::vector<capped_coupon> &coupons) const override {
-        sound_.set_up(transaction, coupons);
-    }
-    std::optional<std::int64_t> hold(pqxx::transaction_base &transaction, std::int64_t user,
-                                     const std::string &code,
-                                     std::chrono::microseconds ttl) const override {
-        return sound_.hold(transaction, user, code, ttl);
-    }
-    bool confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id) const override {
-        return sound_.confirm(transaction, redemption_id);
-    }
-    std::string ledger_query() const override { return sound_.ledger_query(); }
-    std::string came_back_query() const override { return sound_.came_back_query(); }
-    std::string broken_invariants_query() const override {
-        return sound_.broken_invariants_query();
-    }
-
-  private:
-    const checkout_strategy &sound_ = checkout_strategy_named("textbook");
+    unswept()
+        : strategy{"checkout/textbook"} {}
+    std::string sweep() const override { return ""; }
 };
 
 TEST_F(Checkout, UnitsThatNeverComeBackAreSeen) {
-    checkout scenario = hasty();
+    race_settings scenario = hasty();
     scenario.buyers = 40;
     scenario.cap = 10;
     scenario.ttl = std::chrono::milliseconds{10};

@@ -4,12 +4,8 @@
 
 #include <pqxx/pqxx>
 
-#include "judge/drop_verdict.hpp"
-#include "judge/ledger.hpp"
-#include "pqxx_compat.hpp"
 #include "report/race_report.hpp"
-#include "scenario/double_click.hpp"
-#include "scenario/drop.hpp"
+#include "scenario/scenario.hpp"
 #include "test_server.hpp"
 
 namespace coupon_guard_tests {
@@ -19,8 +15,8 @@ namespace {
 using namespace coupon_race;
 
 /// More of everything that can go wrong than any shop has.
-drop stormy() {
-    drop scenario;
+race_settings stormy() {
+    race_settings scenario;
     scenario.clients = 12;
     scenario.buyers = 300;
     scenario.cap = 60;
@@ -32,27 +28,14 @@ drop stormy() {
 
 class Drop : public DatabaseTest {
   protected:
-    strategy_report sell(const drop_strategy &raced, const drop &scenario) {
-        {
-            pqxx::connection database{connection()};
-            pqxx::work transaction{database};
-            raced.set_up(transaction,
-                         {{raced_code, scenario.cap}, {warm_up_code, scenario.clients}});
-            transaction.commit();
-        }
-        const drop_result result =
-            coupon_race::run(scenario, raced, connection(), 7, [](std::int64_t) {});
-        return report_on(raced, result, read_ledger(connection(), raced.ledger_query(), raced_code),
-                         scenario.cap, read_figure(connection(), raced.broken_invariants_query()));
+    strategy_report sell(const strategy &by, const race_settings &settings) {
+        const turn turn{by, settings, connection(), 7};
+        drop_.set_up(turn);
+        return report_on(drop_, settings, by, drop_.run(turn));
     }
-};
 
-const drop_strategy &drop_strategy_named(std::string_view name) {
-    for (const auto &each : drop_strategies())
-        if (each->name() == name)
-            return *each;
-    throw std::invalid_argument{std::string{name}};
-}
+    const scenario &drop_ = scenario_named("drop");
+};
 
 std::int64_t count(const strategy_report &report, const std::string &key) {
     for (const finding &found : report.judged.findings)
@@ -62,7 +45,7 @@ std::int64_t count(const strategy_report &report, const std::string &key) {
 }
 
 TEST_F(Drop, EveryStrategySellsEveryUnitOnceWhateverBreaks) {
-    for (const auto &each : drop_strategies()) {
+    for (const auto &each : drop_.strategies) {
         const strategy_report report = sell(*each, stormy());
         EXPECT_EQ(report.judged.verdict, verdict::pass)
             << report.name << ": " << report.judged.reason;
@@ -74,77 +57,53 @@ TEST_F(Drop, EveryStrategySellsEveryUnitOnceWhateverBreaks) {
 }
 
 TEST_F(Drop, WithRequestIdsEveryBuyerIsToldWhatBecameOfThePurchase) {
-    drop scenario = stormy();
+    race_settings scenario = stormy();
     scenario.kill_rate = 0.7;
-    const strategy_report report = sell(drop_strategy_named("redeem_coupon"), scenario);
+    const strategy_report report = sell(*drop_.strategy_named("redeem_coupon"), scenario);
     EXPECT_EQ(report.judged.verdict, verdict::pass) << report.judged.reason;
     EXPECT_EQ(report.unknown_outcomes, 0);
     EXPECT_EQ(report.acknowledged, report.judged.redeemed);
 }
 
 TEST_F(Drop, WhoRollsBackBuysNothing) {
-    drop scenario = stormy();
+    race_settings scenario = stormy();
     scenario.rollback_rate = 1;
     scenario.kill_rate = 0;
-    const strategy_report report = sell(drop_strategy_named("redeem_coupon"), scenario);
+    const strategy_report report = sell(*drop_.strategy_named("redeem_coupon"), scenario);
     EXPECT_EQ(report.judged.redeemed, 0);
     EXPECT_EQ(report.refused, 0) << "there was always a unit, or one that could come back";
     EXPECT_EQ(report.measures[0].count, 300);
     EXPECT_EQ(report.judged.verdict, verdict::pass);
 }
 
-/// Strategies made to fail, so that the judge is seen to notice.
-class broken_drop : public drop_strategy {
-  public:
-    explicit broken_drop(const std::string &name)
-        : sound_{drop_strategy_named(name)} {}
-    std::string_view name() const override { return "broken"; }
-    std::string_view method() const override { return "as no shop should"; }
-    void set_up(pqxx::transaction_base &transaction,
-                const std::vector<capped_coupon> &coupons) const override {
-        sound_.set_up(transaction, coupons);
-    }
-    std::optional<std::int64_t> take(pqxx::transaction_base &transaction, std::int64_t user,
-                                     const std::string &code,
-                                     const std::string &request_id) const override {
-        return sound_.take(transaction, user, code, request_id);
-    }
-    std::string ledger_query() const override { return sound_.ledger_query(); }
-    std::string broken_invariants_query() const override {
-        return sound_.broken_invariants_query();
-    }
-
-  private:
-    const drop_strategy &sound_;
-};
+// Strategies made to fail, so that the judge is seen to notice.
 
 /// Raises the cap whenever someone is refused.
-class generous : public broken_drop {
+class generous : public strategy {
   public:
-    using broken_drop::broken_drop;
-    std::optional<std::int64_t> take(pqxx::transaction_base &transaction, std::int64_t user,
-                                     const std::string &code,
-                                     const std::string &request_id) const override {
-        transaction.exec("UPDATE counter.coupon SET max = max + 1 WHERE used = max");
-        return broken_drop::take(transaction, user, code, request_id);
+    using strategy::strategy;
+    std::optional<std::int64_t> take(pqxx::transaction_base &transaction,
+                                     const request &asked) const override {
+        transaction.exec(
+            "UPDATE coupon SET max_redemptions = max_redemptions + 1 WHERE used = max_redemptions");
+        return strategy::take(transaction, asked);
     }
 };
 
 /// Sends every third buyer away.
-class unfriendly : public broken_drop {
+class unfriendly : public guarded_strategy {
   public:
-    using broken_drop::broken_drop;
-    std::optional<std::int64_t> take(pqxx::transaction_base &transaction, std::int64_t user,
-                                     const std::string &code,
-                                     const std::string &request_id) const override {
-        if (user % 3 == 0)
+    using guarded_strategy::guarded_strategy;
+    std::optional<std::int64_t> take(pqxx::transaction_base &transaction,
+                                     const request &asked) const override {
+        if (asked.user % 3 == 0)
             return std::nullopt;
-        return broken_drop::take(transaction, user, code, request_id);
+        return guarded_strategy::take(transaction, asked);
     }
 };
 
 TEST_F(Drop, AUnitTooManyIsSeenInTheDatabase) {
-    const strategy_report report = sell(generous{"counter"}, stormy());
+    const strategy_report report = sell(generous{"drop/counter"}, stormy());
     EXPECT_GT(count(report, "over_the_cap"), 0);
     EXPECT_EQ(count(report, "over_the_cap"), report.judged.redeemed - 60);
     EXPECT_EQ(report.judged.verdict, verdict::fail);
@@ -152,22 +111,22 @@ TEST_F(Drop, AUnitTooManyIsSeenInTheDatabase) {
 }
 
 TEST_F(Drop, ABuyerSentAwayWhileUnitsAreLeftIsSeen) {
-    drop scenario = stormy();
+    race_settings scenario = stormy();
     scenario.cap = 300; // never sold out
-    const strategy_report report = sell(unfriendly{"redeem_coupon"}, scenario);
+    const strategy_report report = sell(unfriendly("as no shop should", false), scenario);
     EXPECT_EQ(count(report, "false_sold_outs"), 100);
     EXPECT_EQ(report.judged.verdict, verdict::fail);
 }
 
 TEST_F(Drop, ACounterThatIsWrongIsSeen) {
-    const drop_strategy &raced = drop_strategy_named("counter");
-    drop scenario = stormy();
+    const strategy &raced = *drop_.strategy_named("counter");
+    race_settings scenario = stormy();
     scenario.clients = 2;
     scenario.buyers = 5;
     sell(raced, scenario);
-    EXPECT_EQ(read_figure(connection(), raced.broken_invariants_query()), 0);
+    EXPECT_EQ(raced.figure(connection(), "broken"), 0);
     run_sql(connection(), "UPDATE counter.coupon SET used = used + 1");
-    EXPECT_GT(read_figure(connection(), raced.broken_invariants_query()), 0);
+    EXPECT_GT(raced.figure(connection(), "broken"), 0);
 }
 
 } // namespace

@@ -18,7 +18,6 @@
 
 #include <unistd.h>
 
-#include "os/account.hpp"
 #include "os/child_process.hpp"
 #include "os/temporary_directory.hpp"
 

@@ -4,10 +4,9 @@
 #include <mutex>
 #include <thread>
 
-#include "judge/ledger.hpp"
 #include "judge/verdict.hpp"
 #include "report/race_report.hpp"
-#include "scenario/double_click.hpp"
+#include "scenario/scenario.hpp"
 #include "test_server.hpp"
 
 namespace coupon_guard_tests {
@@ -16,13 +15,6 @@ namespace {
 
 using namespace coupon_race;
 using namespace std::chrono_literals;
-
-const strategy &strategy_named(const std::string &name) {
-    for (const auto &each : strategies())
-        if (each->name() == name)
-            return *each;
-    throw std::invalid_argument{name};
-}
 
 /// Between look and write, nobody goes on before all have looked. One who comes alone (a request
 /// that is repeated, when its rival is done) goes on after a while.
@@ -52,26 +44,31 @@ class all_have_looked {
     int meetings_ = 0;
 };
 
+/// How many clients, and how often.
+struct size {
+    int clients;
+    std::int64_t rounds;
+};
+
 class Race : public DatabaseTest {
   protected:
     void set_up(const std::string &name) {
-        pqxx::connection database{connection()};
-        pqxx::work transaction{database};
-        strategy_named(name).set_up(transaction, {raced_code, warm_up_code});
-        transaction.commit();
+        const race_settings settings = raced_.defaults;
+        raced_.set_up({*raced_.strategy_named(name), settings, connection()});
     }
 
     strategy_report race(
-        const std::string &name, const double_click &scenario,
-        const std::function<void()> &think = [] {}) {
-        session_settings session;
-        session.connection = connection();
-        session.think = think;
-        session.retry.max_attempts = 100;
-        const strategy &raced = strategy_named(name);
-        const race_log log = coupon_race::run(scenario, raced, session, [](std::int64_t) {});
-        return report_on(raced, log, read_ledger(connection(), raced, raced_code));
+        const std::string &name, size of, const std::function<void()> &think = [] {}) {
+        race_settings settings = raced_.defaults;
+        settings.clients = of.clients;
+        settings.rounds = of.rounds;
+        settings.think = think;
+        const strategy &by = *raced_.strategy_named(name);
+        return report_on(raced_, settings, by, raced_.run({by, settings, connection()}));
     }
+
+  private:
+    const scenario &raced_ = scenario_named("double-click");
 };
 
 std::int64_t double_redemptions(const strategy_report &report) {
@@ -129,8 +126,8 @@ TEST_F(Race, ABrokenConnectionMakesAnUnknownOutcomeAndTheRaceGoesOn) {
     set_up("unique");
     run("CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$;"
-        "CREATE TRIGGER die BEFORE INSERT ON \"unique\".coupon_redemption"
-        " FOR EACH ROW WHEN (NEW.user_id = 3) EXECUTE FUNCTION die()");
+        "CREATE TRIGGER die BEFORE INSERT ON \"unique\".redemption"
+        " FOR EACH ROW WHEN (NEW.user_id = '3') EXECUTE FUNCTION die()");
     const strategy_report report = race("unique", {2, 5});
     EXPECT_EQ(report.unknown_outcomes, 2);
     EXPECT_EQ(report.judged.redeemed, 4);
@@ -140,7 +137,7 @@ TEST_F(Race, ABrokenConnectionMakesAnUnknownOutcomeAndTheRaceGoesOn) {
 
 TEST_F(Race, ARequestThatFailsLeavesTheVerdictOpen) {
     set_up("for-update");
-    run("ALTER TABLE \"for-update\".coupon_redemption ADD CHECK (user_id <> 3)");
+    run("ALTER TABLE \"for-update\".redemption ADD CHECK (user_id <> '3')");
     const strategy_report report = race("for-update", {2, 5});
     EXPECT_EQ(report.errors, 2);
     EXPECT_EQ(report.judged.verdict, verdict::unknown);

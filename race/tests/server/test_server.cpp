@@ -3,7 +3,7 @@
 #include <chrono>
 #include <thread>
 
-#include "place/postgres_programs.hpp"
+#include "place/throwaway_server.hpp"
 
 namespace coupon_guard_tests {
 

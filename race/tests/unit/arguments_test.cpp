@@ -24,9 +24,9 @@ void expect_bad(std::vector<std::string> arguments, const std::string &complaint
 TEST(Arguments, NoneMeansEveryStrategyOnAThrowAwayServer) {
     const settings wanted = parsed({});
     EXPECT_FALSE(wanted.server);
-    EXPECT_EQ(wanted.clients, 2);
-    EXPECT_EQ(wanted.rounds, 200);
-    EXPECT_EQ(wanted.think_time, microseconds{0});
+    EXPECT_EQ(wanted.race.clients, 2);
+    EXPECT_EQ(wanted.race.rounds, 200);
+    EXPECT_EQ(wanted.race.think_time, microseconds{0});
     EXPECT_FALSE(wanted.seed);
     EXPECT_EQ(wanted.strategies, (std::vector<std::string>{"naive", "serializable", "for-update",
                                                            "unique", "redeem_coupon"}));
@@ -37,10 +37,10 @@ TEST(Arguments, AreTaken) {
         parsed({"-c", "64", "--rounds", "1000", "-s", "redeem_coupon,naive", "--think-time", "2.5",
                 "--seed", "7", "--json", "out.json", "--html", "out.html", "--color", "never",
                 "--pg-bin", "/opt/pg/bin"});
-    EXPECT_EQ(wanted.clients, 64);
-    EXPECT_EQ(wanted.rounds, 1000);
+    EXPECT_EQ(wanted.race.clients, 64);
+    EXPECT_EQ(wanted.race.rounds, 1000);
     EXPECT_EQ(wanted.strategies, (std::vector<std::string>{"redeem_coupon", "naive"}));
-    EXPECT_EQ(wanted.think_time, microseconds{2500});
+    EXPECT_EQ(wanted.race.think_time, microseconds{2500});
     EXPECT_EQ(wanted.seed, 7u);
     EXPECT_EQ(wanted.json_file, "out.json");
     EXPECT_EQ(wanted.html_file, "out.html");
@@ -93,12 +93,11 @@ TEST(Arguments, BadOnesExitWith254) {
 
 TEST(Arguments, ADropHasItsOwnDefaultsAndStrategies) {
     const settings wanted = parsed({"--scenario", "drop"});
-    EXPECT_EQ(wanted.scenario, "drop");
-    EXPECT_EQ(wanted.clients, 32);
-    EXPECT_EQ(wanted.drop.clients, 32);
-    EXPECT_EQ(wanted.drop.buyers, 2000);
-    EXPECT_EQ(wanted.drop.cap, 500);
-    EXPECT_EQ(wanted.drop.hold_time, microseconds{2000});
+    EXPECT_EQ(wanted.raced->name, "drop");
+    EXPECT_EQ(wanted.race.clients, 32);
+    EXPECT_EQ(wanted.race.buyers, 2000);
+    EXPECT_EQ(wanted.race.cap, 500);
+    EXPECT_EQ(wanted.race.hold_time, microseconds{2000});
     EXPECT_EQ(wanted.strategies, (std::vector<std::string>{"textbook", "counter", "for-update",
                                                            "serializable", "redeem_coupon"}));
 }
@@ -107,22 +106,21 @@ TEST(Arguments, OfADropAreTaken) {
     const settings wanted =
         parsed({"--scenario", "drop", "--clients", "8", "--buyers", "90", "--cap", "7",
                 "--hold-time", "0.5", "--rollback-rate", "0.25", "--kill-rate", "0.75"});
-    EXPECT_EQ(wanted.clients, 8);
-    EXPECT_EQ(wanted.drop.clients, 8);
-    EXPECT_EQ(wanted.drop.buyers, 90);
-    EXPECT_EQ(wanted.drop.cap, 7);
-    EXPECT_EQ(wanted.drop.hold_time, microseconds{500});
-    EXPECT_EQ(wanted.drop.rollback_rate, 0.25);
-    EXPECT_EQ(wanted.drop.kill_rate, 0.75);
+    EXPECT_EQ(wanted.race.clients, 8);
+    EXPECT_EQ(wanted.race.buyers, 90);
+    EXPECT_EQ(wanted.race.cap, 7);
+    EXPECT_EQ(wanted.race.hold_time, microseconds{500});
+    EXPECT_EQ(wanted.race.rollback_rate, 0.25);
+    EXPECT_EQ(wanted.race.kill_rate, 0.75);
 }
 
 TEST(Arguments, ACheckoutHasItsOwnDefaultsAndStrategies) {
     const settings wanted = parsed({"--scenario", "checkout"});
-    EXPECT_EQ(wanted.clients, 32);
-    EXPECT_EQ(wanted.checkout.buyers, 1000);
-    EXPECT_EQ(wanted.checkout.cap, 200);
-    EXPECT_EQ(wanted.checkout.think_time, microseconds{20000});
-    EXPECT_EQ(wanted.checkout.ttl, microseconds{200000});
+    EXPECT_EQ(wanted.race.clients, 32);
+    EXPECT_EQ(wanted.race.buyers, 1000);
+    EXPECT_EQ(wanted.race.cap, 200);
+    EXPECT_EQ(wanted.race.think_time, microseconds{20000});
+    EXPECT_EQ(wanted.race.ttl, microseconds{200000});
     EXPECT_EQ(wanted.strategies, (std::vector<std::string>{"textbook", "redeem_coupon"}));
 }
 
@@ -130,12 +128,12 @@ TEST(Arguments, OfACheckoutAreTaken) {
     const settings wanted =
         parsed({"--scenario", "checkout", "-c", "8", "--buyers", "90", "--cap", "7", "--think-time",
                 "1.5", "--ttl", "60", "--walk-away-rate", "0.5"});
-    EXPECT_EQ(wanted.checkout.clients, 8);
-    EXPECT_EQ(wanted.checkout.buyers, 90);
-    EXPECT_EQ(wanted.checkout.cap, 7);
-    EXPECT_EQ(wanted.checkout.think_time, microseconds{1500});
-    EXPECT_EQ(wanted.checkout.ttl, microseconds{60000});
-    EXPECT_EQ(wanted.checkout.walk_away_rate, 0.5);
+    EXPECT_EQ(wanted.race.clients, 8);
+    EXPECT_EQ(wanted.race.buyers, 90);
+    EXPECT_EQ(wanted.race.cap, 7);
+    EXPECT_EQ(wanted.race.think_time, microseconds{1500});
+    EXPECT_EQ(wanted.race.ttl, microseconds{60000});
+    EXPECT_EQ(wanted.race.walk_away_rate, 0.5);
 }
 
 TEST(Arguments, WhatAnotherScenarioTakesExitsWith254) {

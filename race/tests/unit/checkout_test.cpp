@@ -1,41 +1,29 @@
-#include "judge/checkout_verdict.hpp"
-
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "race_builders.hpp"
-#include "report/as_json.hpp"
-#include "report/as_text.hpp"
+#include "report/forms.hpp"
 
 namespace {
 
 using namespace coupon_race;
 using namespace std::chrono_literals;
 
-visit visited(const logged_attempt &what, std::chrono::milliseconds length = 10ms) {
-    visit made;
-    static_cast<logged_attempt &>(made) = lasting(what, 0ms, length);
-    return made;
+attempt visited(const attempt &what, std::chrono::milliseconds length = 10ms) {
+    return lasting(what, 0ms, length);
 }
 
-visit walked_away(std::int64_t user) {
-    visit made = visited(refused(user));
-    made.walked_away = true;
-    return made;
+attempt walked_away(std::int64_t user) {
+    return visited(made_by(user, outcome::walked_away));
 }
 
-visit too_late(std::int64_t user) {
-    visit made = visited(refused(user));
-    made.expired = true;
-    return made;
+attempt too_late(std::int64_t user) {
+    return visited(made_by(user, outcome::expired));
 }
 
-std::int64_t count(const judgement &judged, const std::string &key) {
-    for (const finding &found : judged.findings)
-        if (found.key == key)
-            return found.count;
-    ADD_FAILURE() << "no finding " << key;
-    return -1;
+judgement judge_checkout(const race_log &log, const std::vector<ledger_row> &ledger,
+                         std::int64_t cap, std::int64_t broken_invariants) {
+    return judged_as("checkout", log, ledger, cap, broken_invariants);
 }
 
 TEST(CheckoutVerdict, EveryUnitConfirmedOncePasses) {
@@ -48,8 +36,8 @@ TEST(CheckoutVerdict, EveryUnitConfirmedOncePasses) {
 }
 
 TEST(CheckoutVerdict, UnitsLeftThoughSomebodyWasSentHomeNeverCameBack) {
-    const checkout_log log{visited(acknowledged(1, 1)), walked_away(2), visited(refused(3))};
-    EXPECT_EQ(count(judge_checkout(log, {{1, 1}}, 3, 0), "left_unsold"), 1)
+    const race_log log{visited(acknowledged(1, 1)), walked_away(2), visited(refused(3))};
+    EXPECT_EQ(count_of(judge_checkout(log, {{1, 1}}, 3, 0), "left_unsold"), 1)
         << "no more than could have been sold";
     EXPECT_EQ(judge_checkout(log, {{1, 1}}, 3, 0).verdict, verdict::fail);
 }
@@ -62,15 +50,15 @@ TEST(CheckoutVerdict, UnitsLeftAreNoFaultIfNobodyWantedThem) {
 }
 
 TEST(CheckoutVerdict, EachBrokenPromiseIsCounted) {
-    const checkout_log log{visited(acknowledged(1, 1)), visited(acknowledged(2, 9)), walked_away(3),
-                           too_late(4), visited(refused(5))};
+    const race_log log{visited(acknowledged(1, 1)), visited(acknowledged(2, 9)), walked_away(3),
+                       too_late(4), visited(refused(5))};
     const judgement judged = judge_checkout(log, {{1, 1}, {2, 1}, {3, 3}, {4, 4}, {5, 5}}, 4, 2);
     EXPECT_EQ(judged.verdict, verdict::fail);
-    EXPECT_EQ(count(judged, "over_the_cap"), 1);
-    EXPECT_EQ(count(judged, "double_redemptions"), 1);
-    EXPECT_EQ(count(judged, "lost"), 1) << "buyer 2";
-    EXPECT_EQ(count(judged, "unasked"), 3) << "walked away, too late, sent home";
-    EXPECT_EQ(count(judged, "broken_invariants"), 2);
+    EXPECT_EQ(count_of(judged, "over_the_cap"), 1);
+    EXPECT_EQ(count_of(judged, "double_redemptions"), 1);
+    EXPECT_EQ(count_of(judged, "lost"), 1) << "buyer 2";
+    EXPECT_EQ(count_of(judged, "unasked"), 3) << "walked away, too late, sent home";
+    EXPECT_EQ(count_of(judged, "broken_invariants"), 2);
 }
 
 TEST(CheckoutVerdict, AnUnknownOutcomeMayHaveARowOrNone) {
@@ -84,26 +72,26 @@ TEST(CheckoutVerdict, AFailedVisitLeavesItOpen) {
 }
 
 TEST(WalksAway, IsTheSameForEveryStrategyAndAsFrequentAsWanted) {
-    checkout scenario;
-    scenario.walk_away_rate = 0.25;
+    race_settings settings;
+    settings.walk_away_rate = 0.25;
     int leaving = 0;
     for (std::int64_t buyer = 1; buyer <= 10000; ++buyer) {
-        leaving += walks_away(scenario, 7, buyer);
-        ASSERT_EQ(walks_away(scenario, 7, buyer), walks_away(scenario, 7, buyer));
+        leaving += walks_away(settings, 7, buyer);
+        ASSERT_EQ(walks_away(settings, 7, buyer), walks_away(settings, 7, buyer));
     }
     EXPECT_NEAR(leaving, 2500, 300);
 }
 
 race_report checkout_report() {
-    race_report report;
-    report.scenario = "checkout";
-    report.checkout = checkout{};
-    report.checkout->buyers = 3;
-    report.checkout->cap = 1;
-    report.server = {"15.20", true, true, "on"};
-    checkout_log log{visited(acknowledged(1, 1), 30ms), walked_away(2), visited(refused(3))};
-    log[0].until_held = 6ms;
-    report.strategies = {report_on(*checkout_strategies().back(), log, {{1, 1}}, 1, 1, 0)};
+    race_report report = blank_report("checkout");
+    report.settings.buyers = 3;
+    report.settings.cap = 1;
+    race_result result = left_behind(
+        {visited(acknowledged(1, 1), 30ms), walked_away(2), visited(refused(3))}, {{1, 1}});
+    result.log[0].until_held = 6ms;
+    result.came_back = 1;
+    report.strategies = {
+        report_on(*report.raced, report.settings, *report.raced->strategies.back(), result)};
     return report;
 }
 

@@ -1,11 +1,8 @@
-#include "judge/drop_verdict.hpp"
-
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "race_builders.hpp"
-#include "report/as_json.hpp"
-#include "report/as_text.hpp"
+#include "report/forms.hpp"
 
 namespace {
 
@@ -13,28 +10,22 @@ using namespace coupon_race;
 using namespace std::chrono_literals;
 
 /// Between two moments; COMMIT is sent one millisecond before the end.
-purchase between(std::chrono::milliseconds start, std::chrono::milliseconds end,
-                 const logged_attempt &what) {
-    purchase made;
-    static_cast<logged_attempt &>(made) = lasting(what, start, end - start);
-    if (what.result.answer == answer::redeemed || what.result.answer == answer::unknown)
+attempt between(std::chrono::milliseconds start, std::chrono::milliseconds end,
+                const attempt &what) {
+    attempt made = lasting(what, start, end - start);
+    if (what.outcome == outcome::redeemed || what.outcome == outcome::unknown)
         made.commit_sent = made.ended - 1ms;
     return made;
 }
 
-purchase rolled_back(std::chrono::milliseconds start, std::chrono::milliseconds end,
-                     std::int64_t user) {
-    purchase made = between(start, end, request(user, answer::failed));
-    made.rolled_back = true;
-    return made;
+attempt rolled_back(std::chrono::milliseconds start, std::chrono::milliseconds end,
+                    std::int64_t user) {
+    return between(start, end, made_by(user, outcome::rolled_back));
 }
 
-std::int64_t count(const judgement &judged, const std::string &key) {
-    for (const finding &found : judged.findings)
-        if (found.key == key)
-            return found.count;
-    ADD_FAILURE() << "no finding " << key;
-    return -1;
+judgement judge_drop(const race_log &log, const std::vector<ledger_row> &ledger, std::int64_t cap,
+                     std::int64_t broken_invariants) {
+    return judged_as("drop", log, ledger, cap, broken_invariants);
 }
 
 TEST(FalseSoldOuts, ARefusalAfterTheLastCommitIsTrue) {
@@ -78,7 +69,7 @@ TEST(FalseSoldOuts, OneWhoWaitedForTheLastUnitIsNot) {
 }
 
 TEST(FalseSoldOuts, AnUnknownOutcomeCountsIfItsRowIsThere) {
-    const drop_log log{between(0ms, 10ms, unknown(1)), between(20ms, 21ms, refused(2))};
+    const race_log log{between(0ms, 10ms, unknown(1)), between(20ms, 21ms, refused(2))};
     EXPECT_EQ(false_sold_outs(log, {{1, 1}}, 1), 0);
     EXPECT_EQ(false_sold_outs(log, {}, 1), 1);
 }
@@ -97,21 +88,21 @@ TEST(DropVerdict, EveryUnitOnceAndTheRestRefusedPasses) {
 }
 
 TEST(DropVerdict, EachBrokenPromiseIsCounted) {
-    const drop_log log{between(0ms, 1ms, acknowledged(1, 1)), between(0ms, 1ms, acknowledged(2, 9)),
+    const race_log log{between(0ms, 1ms, acknowledged(1, 1)), between(0ms, 1ms, acknowledged(2, 9)),
                        between(2ms, 3ms, refused(3)), rolled_back(0ms, 1ms, 4)};
     const judgement judged = judge_drop(log, {{1, 1}, {2, 1}, {3, 3}, {4, 4}}, 3, 5);
     EXPECT_EQ(judged.verdict, verdict::fail);
     EXPECT_FALSE(judged.failure_expected);
-    EXPECT_EQ(count(judged, "over_the_cap"), 1);
-    EXPECT_EQ(count(judged, "double_redemptions"), 1);
-    EXPECT_EQ(count(judged, "lost"), 1) << "buyer 2";
-    EXPECT_EQ(count(judged, "unasked"), 2) << "one refused, one rolled back";
-    EXPECT_EQ(count(judged, "broken_invariants"), 5);
-    EXPECT_EQ(count(judged, "false_sold_outs"), 1);
+    EXPECT_EQ(count_of(judged, "over_the_cap"), 1);
+    EXPECT_EQ(count_of(judged, "double_redemptions"), 1);
+    EXPECT_EQ(count_of(judged, "lost"), 1) << "buyer 2";
+    EXPECT_EQ(count_of(judged, "unasked"), 2) << "one refused, one rolled back";
+    EXPECT_EQ(count_of(judged, "broken_invariants"), 5);
+    EXPECT_EQ(count_of(judged, "false_sold_outs"), 1);
 }
 
 TEST(DropVerdict, ARowOfAnotherBuyerIsNoProof) {
-    EXPECT_EQ(count(judge_drop({between(0ms, 1ms, acknowledged(1, 1))}, {{1, 2}}, 3, 0), "lost"),
+    EXPECT_EQ(count_of(judge_drop({between(0ms, 1ms, acknowledged(1, 1))}, {{1, 2}}, 3, 0), "lost"),
               1);
 }
 
@@ -123,13 +114,13 @@ TEST(DropVerdict, AFailedPurchaseLeavesItOpen) {
 }
 
 TEST(Fate, IsTheSameForEveryStrategyAndAsFrequentAsWanted) {
-    drop scenario;
-    scenario.rollback_rate = 0.2;
-    scenario.kill_rate = 0.1;
+    race_settings settings;
+    settings.rollback_rate = 0.2;
+    settings.kill_rate = 0.1;
     int counts[5] = {};
     for (std::int64_t buyer = 1; buyer <= 10000; ++buyer) {
-        const fate ahead = fate_of(scenario, 7, buyer);
-        ASSERT_EQ(ahead, fate_of(scenario, 7, buyer));
+        const fate ahead = fate_of(settings, 7, buyer);
+        ASSERT_EQ(ahead, fate_of(settings, 7, buyer));
         ++counts[static_cast<int>(ahead)];
     }
     EXPECT_NEAR(counts[static_cast<int>(fate::commit)], 7000, 300);
@@ -140,18 +131,17 @@ TEST(Fate, IsTheSameForEveryStrategyAndAsFrequentAsWanted) {
 }
 
 race_report drop_report() {
-    race_report report;
-    report.scenario = "drop";
-    report.drop = drop{};
-    report.drop->buyers = 3;
-    report.drop->cap = 1;
-    report.server = {"15.20", true, true, "on"};
-    drop_result result;
-    result.log = {between(0ms, 10ms, acknowledged(1, 1)), rolled_back(0ms, 4ms, 2),
-                  between(0ms, 10ms, refused(3)), between(0ms, 1ms, unknown(4))};
+    race_report report = blank_report("drop");
+    report.settings.buyers = 3;
+    report.settings.cap = 1;
+    race_result result =
+        left_behind({between(0ms, 10ms, acknowledged(1, 1)), rolled_back(0ms, 4ms, 2),
+                     between(0ms, 10ms, refused(3)), between(0ms, 1ms, unknown(4))},
+                    {{1, 1}});
     result.log[0].connections_lost = 2;
     result.blocked = 8ms;
-    report.strategies = {report_on(*drop_strategies().back(), result, {{1, 1}}, 1, 0)};
+    report.strategies = {
+        report_on(*report.raced, report.settings, *report.raced->strategies.back(), result)};
     return report;
 }
 

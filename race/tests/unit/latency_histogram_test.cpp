@@ -1,4 +1,4 @@
-#include "judge/latency_histogram.hpp"
+#include "judge/latency.hpp"
 
 #include <numeric>
 

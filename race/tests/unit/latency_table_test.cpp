@@ -1,4 +1,4 @@
-#include "report/latency_table.hpp"
+#include "report/tables.hpp"
 
 #include <gtest/gtest.h>
 

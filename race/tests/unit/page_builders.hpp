@@ -14,12 +14,9 @@ inline const std::string hostile = "</script><script>document.documentElement.da
                                    "</script><!-- <img src=x onerror=alert(1)> \" ' & \\ {{race}}";
 
 inline race_report blank_page() {
-    race_report report;
-    report.scenario = "double-click";
-    report.clients = 2;
-    report.rounds = 2;
+    race_report report = blank_report("double-click");
+    report.settings.rounds = 2;
     report.started_at = "2026-01-02T03:04:05Z";
-    report.server = {"15.20", true, true, "on"};
     return report;
 }
 
@@ -30,10 +27,11 @@ inline race_report hostile_page() {
                  lasting(failed(2, hostile), 5ms, 1ms), lasting(unknown(2), 5ms, 30ms)};
     for (std::size_t at = 0; at < log.size(); ++at)
         log[at].client = static_cast<int>(at % 2);
-    log[2].result.retries = 3;
+    log[2].retries = 3;
     race_report report = blank_page();
     report.server.version = hostile;
-    report.strategies.push_back(report_on(*strategies().front(), log, {{10, 1}, {11, 1}}));
+    report.strategies.push_back(
+        report_on(strategy_of("double-click", "naive"), log, {{10, 1}, {11, 1}}));
     report.strategies.front().name = hostile;
     report.strategies.front().method = hostile;
     return report;
@@ -43,21 +41,21 @@ inline race_report hostile_page() {
 inline race_report oversold_page() {
     using namespace std::chrono_literals;
     race_report report = blank_page();
-    report.scenario = drop_name;
-    report.drop = drop{4, 20, 8};
-    drop_result raced;
-    std::vector<ledger_row> ledger;
+    report.raced = &scenario_named("drop");
+    report.settings = report.raced->defaults;
+    report.settings.clients = 4;
+    report.settings.buyers = 20;
+    report.settings.cap = 8;
+    race_result result;
     for (std::int64_t buyer = 1; buyer <= 20; ++buyer) {
-        purchase made;
-        static_cast<logged_attempt &>(made) =
-            lasting(buyer <= 12 ? acknowledged(buyer, buyer) : refused(buyer), buyer * 10ms,
-                    (30 + buyer % 3) * 1ms);
-        made.client = static_cast<int>(buyer % 4);
-        raced.log.push_back(made);
+        result.log.push_back(lasting(buyer <= 12 ? acknowledged(buyer, buyer) : refused(buyer),
+                                     buyer * 10ms, (30 + buyer % 3) * 1ms));
+        result.log.back().client = static_cast<int>(buyer % 4);
         if (buyer <= 12)
-            ledger.push_back({buyer, buyer});
+            result.ledger.push_back({buyer, buyer});
     }
-    report.strategies.push_back(report_on(*drop_strategies().front(), raced, ledger, 8, 0));
+    report.strategies.push_back(
+        report_on(*report.raced, report.settings, strategy_of("drop", "textbook"), result));
     return report;
 }
 

@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "embedded.hpp"
 #include "page_builders.hpp"
-#include "report/as_html.hpp"
-#include "report/page_template.hpp"
+#include "report/forms.hpp"
 
 namespace {
 
@@ -45,9 +45,9 @@ TEST(Page, HasWhatTheTableHasAndEveryAttempt) {
 
 TEST(Page, HostileTextIsDataAndStaysAsItWas) {
     const std::string page = as_html(hostile_page());
-    EXPECT_EQ(occurrences(page, "</script"), occurrences(page_template(), "</script"));
-    EXPECT_EQ(occurrences(page, "<script"), occurrences(page_template(), "<script"));
-    EXPECT_EQ(occurrences(page, "<!--"), occurrences(page_template(), "<!--"));
+    EXPECT_EQ(occurrences(page, "</script"), occurrences(embedded("page.html"), "</script"));
+    EXPECT_EQ(occurrences(page, "<script"), occurrences(embedded("page.html"), "<script"));
+    EXPECT_EQ(occurrences(page, "<!--"), occurrences(embedded("page.html"), "<!--"));
     const auto data = data_of(page);
     EXPECT_EQ(data["strategies"][0]["name"], hostile);
     EXPECT_EQ(data["strategies"][0]["method"], hostile);
@@ -58,7 +58,7 @@ TEST(Page, HostileTextIsDataAndStaysAsItWas) {
 TEST(Page, AnErrorInAnyEncodingIsStillJson) {
     race_report report = blank_page();
     report.strategies.push_back(
-        report_on(*strategies().front(), {failed(1, "caf\xe9 \xed\xa0\x80")}, {}));
+        report_on(strategy_of("double-click", "naive"), {failed(1, "caf\xe9 \xed\xa0\x80")}, {}));
     EXPECT_NO_THROW(data_of(as_html(report)));
 }
 
@@ -67,7 +67,8 @@ TEST(Page, AnErrorThatIsCutIsCutBetweenCharacters) {
     std::string error;
     for (int times = 0; times < 500; ++times)
         error += "é";
-    report.strategies.push_back(report_on(*strategies().front(), {failed(1, "x" + error)}, {}));
+    report.strategies.push_back(
+        report_on(strategy_of("double-click", "naive"), {failed(1, "x" + error)}, {}));
     const std::string shown =
         data_of(as_html(report))["strategies"][0]["attempts"][0]["error"].get<std::string>();
     EXPECT_LE(shown.size(), 310u);
@@ -77,7 +78,7 @@ TEST(Page, AnErrorThatIsCutIsCutBetweenCharacters) {
 TEST(Page, NothingRacedIsAPageToo) {
     EXPECT_TRUE(data_of(as_html(blank_page()))["strategies"].empty());
     race_report report = blank_page();
-    report.strategies.push_back(report_on(*strategies().front(), {}, {}));
+    report.strategies.push_back(report_on(strategy_of("double-click", "naive"), {}, {}));
     const auto strategy = data_of(as_html(report))["strategies"][0];
     EXPECT_TRUE(strategy["attempts"].empty());
     EXPECT_EQ(strategy["shown"], "No attempt was made.");
@@ -93,10 +94,10 @@ TEST(Page, OfAHugeRaceIsSmallAndSaysWhatItShows) {
         ledger.push_back({user, user});
     }
     race_report report = blank_page();
-    report.strategies.push_back(report_on(*strategies().front(), log, ledger));
+    report.strategies.push_back(report_on(strategy_of("double-click", "naive"), log, ledger));
     const std::string page = as_html(report);
     // A "<" takes six bytes.
-    EXPECT_LT(page.size(), page_template().size() + 100'000);
+    EXPECT_LT(page.size(), embedded("page.html").size() + 100'000);
     EXPECT_EQ(data_of(page)["strategies"][0]["attempts"].size(), 24u);
     EXPECT_NE(page.find("of 10000"), std::string::npos);
 }
@@ -112,7 +113,7 @@ TEST(Page, LoadsNothing) {
 }
 
 TEST(Page, KeepsTheLicenceOfWhatItBringsAlong) {
-    const std::string_view page = page_template();
+    const std::string_view page = embedded("page.html");
     EXPECT_NE(page.find("Chart.js v"), page.npos);
     EXPECT_NE(page.find("Released under the MIT License"), page.npos);
 }

@@ -8,11 +8,11 @@
 
 #include <gtest/gtest.h>
 
+#include "exit_status.hpp"
 #include "os/child_process.hpp"
 #include "os/temporary_directory.hpp"
-#include "place/postgres_programs.hpp"
+#include "place/throwaway_server.hpp"
 #include "report/output_file.hpp"
-#include "setup_error.hpp"
 
 namespace {
 

@@ -2,8 +2,8 @@
 #include <nlohmann/json.hpp>
 
 #include "race_builders.hpp"
-#include "report/as_json.hpp"
-#include "report/as_text.hpp"
+#include "report/forms.hpp"
+#include "words.hpp"
 
 namespace {
 
@@ -11,20 +11,14 @@ using namespace coupon_race;
 using namespace std::chrono_literals;
 
 const strategy &strategy_named(const std::string &name) {
-    for (const auto &each : strategies())
-        if (each->name() == name)
-            return *each;
-    throw std::invalid_argument{name};
+    return strategy_of("double-click", name);
 }
 
 race_report report_of(std::vector<strategy_report> strategies) {
-    race_report report;
-    report.scenario = "double-click";
-    report.clients = 2;
-    report.rounds = 2;
+    race_report report = blank_report("double-click");
+    report.settings.rounds = 2;
     report.seed = 7;
     report.started_at = "2026-01-02T03:04:05Z";
-    report.server = {"15.20", true, true, "on"};
     report.strategies = std::move(strategies);
     return report;
 }
@@ -40,7 +34,7 @@ strategy_report naive_that_failed() {
 strategy_report guarded_that_passed() {
     race_log log{lasting(acknowledged(1, 10), 0ms, 1ms), lasting(refused(1), 0ms, 1ms),
                  lasting(acknowledged(2, 11), 1ms, 1ms), lasting(refused(2), 1ms, 1ms)};
-    log[1].result.retries = 3;
+    log[1].retries = 3;
     return report_on(strategy_named("redeem_coupon"), log, {{10, 1}, {11, 2}});
 }
 

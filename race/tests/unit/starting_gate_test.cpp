@@ -1,4 +1,4 @@
-#include "scenario/starting_gate.hpp"
+#include "scenario/clients.hpp"
 
 #include <atomic>
 #include <thread>

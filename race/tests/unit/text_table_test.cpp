@@ -1,4 +1,4 @@
-#include "report/text_table.hpp"
+#include "report/tables.hpp"
 
 #include <cstdlib>
 
@@ -8,7 +8,7 @@ namespace {
 
 using namespace coupon_race;
 
-const std::vector<std::vector<cell>> rows{
+const table rows{
     {{"strategy", style::bold}, {"redeemed", style::bold}, {"verdict", style::bold}},
     {{"naive"}, {"400"}, {"FAIL", style::bad}},
     {{"redeem_coupon"}, {"200"}, {"pass", style::good}},

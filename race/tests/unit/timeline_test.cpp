@@ -1,18 +1,17 @@
-#include "report/timeline.hpp"
+#include "report/picture.hpp"
 
 #include <algorithm>
 
 #include <gtest/gtest.h>
 
 #include "race_builders.hpp"
-#include "report/picture.hpp"
 
 namespace {
 
 using namespace coupon_race;
 using namespace std::chrono_literals;
 
-logged_attempt by(int client, logged_attempt made) {
+attempt by(int client, attempt made) {
     made.client = client;
     return made;
 }
@@ -83,7 +82,7 @@ TEST(TimelineOfRounds, OfAThousandRequestsAtOnceShowsThoseAnsweredFirst) {
 }
 
 TEST(TimelineOfRounds, NobodyCame) {
-    const picture shown = picture_of(race_log{}, {});
+    const picture shown = picture_of({}, {});
     EXPECT_EQ(shown.timeline.shown, "No attempt was made.");
     EXPECT_TRUE(shown.timeline.entries.empty());
 }
@@ -101,15 +100,12 @@ TEST(Excess, WhoWasToldOfARowThatIsNotThereHasNone) {
 }
 
 /// `buyers`, two clients, one a millisecond; the first `sold` of them get a unit.
-drop_log drop_of(std::int64_t buyers, std::int64_t sold, std::vector<ledger_row> &ledger) {
-    drop_log log;
+race_log drop_of(std::int64_t buyers, std::int64_t sold, std::vector<ledger_row> &ledger) {
+    race_log log;
     for (std::int64_t buyer = 1; buyer <= buyers; ++buyer) {
-        purchase made;
-        static_cast<logged_attempt &>(made) =
-            lasting(by(static_cast<int>(buyer % 2),
-                       buyer <= sold ? acknowledged(buyer, buyer) : refused(buyer)),
-                    buyer * 1ms, 1ms);
-        log.push_back(made);
+        log.push_back(lasting(by(static_cast<int>(buyer % 2),
+                                 buyer <= sold ? acknowledged(buyer, buyer) : refused(buyer)),
+                              buyer * 1ms, 1ms));
         if (buyer <= sold)
             ledger.push_back({buyer, buyer});
     }
@@ -118,7 +114,7 @@ drop_log drop_of(std::int64_t buyers, std::int64_t sold, std::vector<ledger_row>
 
 TEST(TimelineOfClients, ShowsAllOfASmallSale) {
     std::vector<ledger_row> ledger;
-    const drop_log log = drop_of(5, 2, ledger);
+    const race_log log = drop_of(5, 2, ledger);
     const timeline shown = picture_of(log, ledger, 2).timeline;
     EXPECT_EQ(shown.entries.size(), 5u);
     EXPECT_EQ(shown.rows, (std::vector<std::string>{"client 1", "client 2"}));
@@ -127,7 +123,7 @@ TEST(TimelineOfClients, ShowsAllOfASmallSale) {
 
 TEST(TimelineOfClients, OfALargeOneWhatIsAroundTheSaleOfTheLastUnit) {
     std::vector<ledger_row> ledger;
-    const drop_log log = drop_of(20000, 7000, ledger);
+    const race_log log = drop_of(20000, 7000, ledger);
     const timeline shown = picture_of(log, ledger, 7000).timeline;
     EXPECT_EQ(shown.entries.size(), most_entries);
     EXPECT_EQ(shown.entries.front().user, 7000 - 300);
@@ -136,7 +132,7 @@ TEST(TimelineOfClients, OfALargeOneWhatIsAroundTheSaleOfTheLastUnit) {
 
 TEST(TimelineOfClients, WhatWentOverTheCapIsMoreTellingThanTheLastUnit) {
     std::vector<ledger_row> ledger;
-    const drop_log log = drop_of(20000, 7000, ledger);
+    const race_log log = drop_of(20000, 7000, ledger);
     const picture shown = picture_of(log, ledger, 1000);
     EXPECT_EQ(count_of(excess::over_the_cap, shown.timeline), 300);
     EXPECT_NE(shown.timeline.shown.find("around the first redemption over the cap, after 1.00 s"),
@@ -146,9 +142,9 @@ TEST(TimelineOfClients, WhatWentOverTheCapIsMoreTellingThanTheLastUnit) {
 
 TEST(TimelineOfClients, OneWhoWaitsSinceLongIsShownToo) {
     std::vector<ledger_row> ledger;
-    drop_log log = drop_of(20000, 7000, ledger);
+    race_log log = drop_of(20000, 7000, ledger);
     ledger.erase(ledger.begin() + 1);
-    log[1].result = refused(2).result;
+    log[1].outcome = outcome::refused;
     log[1].ended = log[1].started + 10s;
     const timeline shown = picture_of(log, ledger, 6999).timeline;
     EXPECT_EQ(shown.entries.front().user, 2);
@@ -157,27 +153,25 @@ TEST(TimelineOfClients, OneWhoWaitsSinceLongIsShownToo) {
 
 TEST(TimelineOfClients, NotSoldOutIsShownFromTheBeginning) {
     std::vector<ledger_row> ledger;
-    const drop_log log = drop_of(1000, 1000, ledger);
+    const race_log log = drop_of(1000, 1000, ledger);
     EXPECT_EQ(picture_of(log, ledger, 5000).timeline.shown,
               "600 of 1000 buyers, from the beginning on.");
 }
 
 TEST(TimelineOfClients, OfACheckoutTellsWaitingForAUnitFromHavingIt) {
-    visit made;
-    static_cast<logged_attempt &>(made) = lasting(acknowledged(1, 10), 5ms, 20ms);
+    attempt made = lasting(acknowledged(1, 10), 5ms, 20ms);
     made.until_held = 15ms;
-    visit sent_home;
-    static_cast<logged_attempt &>(sent_home) = lasting(refused(2), 5ms, 20ms);
+    attempt sent_home = lasting(refused(2), 5ms, 20ms);
     sent_home.until_held = 20ms;
-    const timeline shown = picture_of(checkout_log{made, sent_home}, {{10, 1}}, 1).timeline;
+    const timeline shown = picture_of({made, sent_home}, {{10, 1}}, 1).timeline;
     EXPECT_EQ(shown.entries[0].held, 15ms);
     EXPECT_EQ(shown.entries[1].held, shown.entries[1].from);
 }
 
 TEST(Sales, AreThinnedOutButEndWithTheLast) {
     std::vector<ledger_row> ledger;
-    const drop_log log = drop_of(20000, 7001, ledger);
-    const std::vector<sale> sales = picture_of(log, ledger, 7001).sales;
+    const race_log log = drop_of(20000, 7001, ledger);
+    const std::vector<sale_point> sales = picture_of(log, ledger, 7001).sales;
     EXPECT_LE(sales.size(), 210u);
     EXPECT_EQ(sales.front().sold, 1);
     EXPECT_EQ(sales.back().sold, 7001);

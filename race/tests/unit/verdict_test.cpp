@@ -11,12 +11,9 @@ using namespace coupon_race;
 constexpr bool safe = true;
 constexpr bool naive = false;
 
-std::int64_t count(const judgement &judged, const std::string &key) {
-    for (const finding &found : judged.findings)
-        if (found.key == key)
-            return found.count;
-    ADD_FAILURE() << "no finding " << key;
-    return -1;
+judgement judge_double_click(const race_log &log, const std::vector<ledger_row> &ledger,
+                             bool promises_once_per_user) {
+    return judged_as("double-click", log, ledger, 0, 0, promises_once_per_user);
 }
 
 /// How many findings are not zero.
@@ -42,7 +39,7 @@ TEST(Verdict, RowsBeyondTheFirstAreDoubleRedemptions) {
     const judgement judged = judge_double_click(log, {{10, 1}, {11, 1}, {12, 1}, {13, 2}}, safe);
     EXPECT_EQ(judged.verdict, verdict::fail);
     EXPECT_FALSE(judged.failure_expected);
-    EXPECT_EQ(count(judged, "double_redemptions"), 2);
+    EXPECT_EQ(count_of(judged, "double_redemptions"), 2);
     EXPECT_EQ(judged.users_redeemed_twice, 1);
     EXPECT_EQ(broken(judged), 1);
 }
@@ -53,32 +50,32 @@ TEST(Verdict, TheLedgerDecidesNotWhatTheClientsWereTold) {
     const judgement judged =
         judge_double_click({acknowledged(1, 10), acknowledged(1, 11)}, {{10, 1}}, safe);
     EXPECT_EQ(judged.verdict, verdict::fail);
-    EXPECT_EQ(count(judged, "double_redemptions"), 0);
-    EXPECT_EQ(count(judged, "lost"), 1);
+    EXPECT_EQ(count_of(judged, "double_redemptions"), 0);
+    EXPECT_EQ(count_of(judged, "lost"), 1);
 }
 
 TEST(Verdict, ARowAcknowledgedTwiceIsLostToOne) {
     const judgement judged =
         judge_double_click({acknowledged(1, 10), acknowledged(1, 10)}, {{10, 1}}, safe);
-    EXPECT_EQ(count(judged, "lost"), 1);
+    EXPECT_EQ(count_of(judged, "lost"), 1);
     EXPECT_EQ(judged.verdict, verdict::fail);
 }
 
 TEST(Verdict, ARowOfAnotherUserIsNotTheOneThatWasAcknowledged) {
     const judgement judged = judge_double_click({acknowledged(1, 10), refused(1)}, {{10, 2}}, safe);
-    EXPECT_EQ(count(judged, "lost"), 1);
-    EXPECT_EQ(count(judged, "unasked"), 1);
+    EXPECT_EQ(count_of(judged, "lost"), 1);
+    EXPECT_EQ(count_of(judged, "unasked"), 1);
 }
 
 TEST(Verdict, AnAcknowledgementWithoutAnIdIsLost) {
-    const judgement judged = judge_double_click({request(1, answer::redeemed)}, {{10, 1}}, safe);
-    EXPECT_EQ(count(judged, "lost"), 1);
+    const judgement judged = judge_double_click({made_by(1, outcome::redeemed)}, {{10, 1}}, safe);
+    EXPECT_EQ(count_of(judged, "lost"), 1);
 }
 
 TEST(Verdict, ARowNobodyWasToldOfIsUnasked) {
     const judgement judged = judge_double_click({refused(1), refused(1)}, {{10, 1}}, safe);
     EXPECT_EQ(judged.verdict, verdict::fail);
-    EXPECT_EQ(count(judged, "unasked"), 1);
+    EXPECT_EQ(count_of(judged, "unasked"), 1);
 }
 
 TEST(Verdict, AnUnknownOutcomeMayHaveItsRowOrNot) {
@@ -92,14 +89,14 @@ TEST(Verdict, AnUnknownOutcomeExcusesNoDoubleRedemption) {
     const judgement judged =
         judge_double_click({unknown(1), acknowledged(1, 10)}, {{10, 1}, {11, 1}}, safe);
     EXPECT_EQ(judged.verdict, verdict::fail);
-    EXPECT_EQ(count(judged, "double_redemptions"), 1);
-    EXPECT_EQ(count(judged, "unasked"), 0);
+    EXPECT_EQ(count_of(judged, "double_redemptions"), 1);
+    EXPECT_EQ(count_of(judged, "unasked"), 0);
 }
 
 TEST(Verdict, RefusingEveryoneIsNotSafety) {
     const judgement judged = judge_double_click({refused(1), refused(1)}, {}, safe);
     EXPECT_EQ(judged.verdict, verdict::fail);
-    EXPECT_EQ(count(judged, "refused_for_nothing"), 1);
+    EXPECT_EQ(count_of(judged, "refused_for_nothing"), 1);
 }
 
 TEST(Verdict, NaiveIsExpectedToRedeemTwice) {
@@ -143,25 +140,25 @@ TEST(Verdict, NoRaceNoVerdict) {
     EXPECT_EQ(judge_double_click({}, {}, safe).verdict, verdict::unknown);
 }
 
-judgement judged_as(verdict value, bool expected = false) {
-    judgement judged;
-    judged.verdict = value;
-    judged.failure_expected = expected;
-    return judged;
+judgement judged(verdict value, bool expected = false) {
+    judgement made;
+    made.verdict = value;
+    made.failure_expected = expected;
+    return made;
 }
 
 TEST(ExitStatus, AllAsExpectedIsZero) {
-    EXPECT_EQ(exit_status_for({judged_as(verdict::fail, true), judged_as(verdict::pass)}), 0);
-    EXPECT_EQ(exit_status_for({judged_as(verdict::pass), judged_as(verdict::pass)}), 0);
+    EXPECT_EQ(exit_status_for({judged(verdict::fail, true), judged(verdict::pass)}), 0);
+    EXPECT_EQ(exit_status_for({judged(verdict::pass), judged(verdict::pass)}), 0);
 }
 
 TEST(ExitStatus, ABrokenPromiseIsOneWhateverElseHappened) {
-    EXPECT_EQ(exit_status_for({judged_as(verdict::unknown), judged_as(verdict::fail)}), 1);
-    EXPECT_EQ(exit_status_for({judged_as(verdict::fail), judged_as(verdict::unknown)}), 1);
+    EXPECT_EQ(exit_status_for({judged(verdict::unknown), judged(verdict::fail)}), 1);
+    EXPECT_EQ(exit_status_for({judged(verdict::fail), judged(verdict::unknown)}), 1);
 }
 
 TEST(ExitStatus, WhatCouldNotBeToldIsTwo) {
-    EXPECT_EQ(exit_status_for({judged_as(verdict::fail, true), judged_as(verdict::unknown)}), 2);
+    EXPECT_EQ(exit_status_for({judged(verdict::fail, true), judged(verdict::unknown)}), 2);
 }
 
 } // namespace

@@ -79,7 +79,10 @@ sub read_busy_units
 	foreach my $row (@locked)
 	{
 		my ($transaction, undef, $coupon, $units) = @$row;
-		my $owner = $self->{owner}{$transaction} or die "whose is transaction $transaction?";
+		# A claim that gathers does so in a subtransaction, which has ended by now.
+		my ($gatherer, @more) = grep { $self->{player}{$_}{op}{kind} eq 'claim' } $self->waiting;
+		my $owner = $self->{owner}{$transaction} //= @more ? undef : $gatherer;
+		die "whose is transaction $transaction?" if !$owner;
 		$busy{$coupon}{$owner} += $units;
 	}
 	return \%busy;
@@ -92,8 +95,8 @@ sub learn_quotas
 	my ($self, $model) = @_;
 	my $coupons = $model->{coupons};
 	my @unknown = grep { !$coupons->{$_}{set_up} } sort keys %$coupons or return 0;
-	my @found = map { $_->[0] } $self->{observer}->query('SELECT coupon_id FROM coupon_quota WHERE stripe = 0 AND generation = coupon_guard_generation()
-		AND coupon_id IN (' . join(', ', @unknown) . ')');
+	my @found = map { $_->[0] } $self->{observer}->query('SELECT owner_id FROM coupon_quota WHERE stripe = 0 AND generation = coupon_guard_generation()
+		AND owner_id IN (' . join(', ', @unknown) . ')');
 	$coupons->{$_}{set_up} = 1 foreach @found;
 	return scalar @found;
 }
@@ -133,6 +136,7 @@ sub got
 	my $result = $self->{sessions}{$name}{result};
 	return "error $result->{sqlstate}" if $result->{sqlstate};
 	my @row = @{ $result->{rows}[0] };
+	return $row[0] if $self->{player}{$name}{op}{kind} eq 'claim';
 	my $should_be_new = $expected && ($expected->{id} // '') eq 'new' && ($row[1] // '') =~ /^\d+$/;
 	$row[1] = 'new' if $should_be_new && none { $_ == $row[1] } $self->{model}->all_ids;
 	$row[4] = 'new' if $expected && ($expected->{moment} // '') eq 'new' && ($row[4] // '') =~ /^\d+$/;
@@ -193,6 +197,11 @@ sub settled_entry
 	my ($entry, $op, @row) = @_;
 	return $entry if !$entry->{image};
 	my %image = %{ $entry->{image} };
+	if (defined $entry->{number})
+	{
+		my ($id, $moment) = split /:/, (split / /, $row[1])[ $entry->{number} ];
+		return { row => $id, image => { %image, moment => $moment } };
+	}
 	if (delete $image{is_hold}) { @image{ 'hold', 'moment' } = ($row[4], $row[4] - $op->{seconds} * 1000000) }
 	elsif (($image{hold} // '') eq 'new') { $image{hold} = $row[4] }
 	elsif (!defined $image{moment} || $image{moment} eq 'new') { $image{moment} = $row[4] }

@@ -15,7 +15,7 @@
 #   { coupon => id, set => {...} }              the coupon's row changed
 #   { coupon => id, lock => 1 or 'share' }      ... or locked: whoever sets up a quota, or must know that nobody does
 #   { set_up => id }, { touch => id }           the quota set up; units of it moved
-#   { spare => id, units => 1 or -1 }           a unit that was in use kept ahead, or used from there: no stripe is touched
+#   { spare => id, units => n or -n }           units that were in use kept ahead, or used from there: no stripe is touched
 #   { perhaps => id }                           the coupon's row perhaps locked: by whoever had to wait for that
 # Held is what the statement at hand has logged when it waits.
 #
@@ -242,11 +242,11 @@ sub decide_redeem
 	my $offer = $self->offer($me, $op->{coupon});
 	if (defined $op->{request})
 	{
-		my ($made) = $self->looks($me, sub { $_[0]{user} == $op->{user} && ($_[0]{request} // '') eq $op->{request} });
+		my ($made) = $self->looks($me, sub { $_[0]{user} eq $op->{user} && ($_[0]{request} // '') eq $op->{request} });
 		return waits([ $made->{rival} ]) if $made && $made->{rival};
 		return $self->replay($made, $op) if $made;
 	}
-	my @uses = $self->looks($me, sub { $_[0]{coupon} == $op->{coupon} && $_[0]{user} == $op->{user} && !$_[0]{voided} });
+	my @uses = $self->looks($me, sub { $_[0]{coupon} == $op->{coupon} && $_[0]{user} eq $op->{user} && !$_[0]{voided} });
 	my @holds = sort { $b->{view}{use_no} <=> $a->{view}{use_no} } grep { !$_->{rival} && defined $_->{view}{hold} } @uses;
 	if ($offer->{active} ne 't')
 	{
@@ -384,6 +384,96 @@ sub take_units
 	return { taken => 0, effects => [ grep { !$_->{row} } @done ] };
 }
 
+# --- claims of several units, of several quotas, by the function that only tests declare
+
+# The units of a quota as a claim finds them: free, mine among them; of expired holds; and the most that there would be if each rival
+# ended in the way that brings most.
+sub claimable
+{
+	my ($self, $me, $offer) = @_;
+	my $coupon = $offer->{id};
+	my $is_expired = sub { my ($image) = @_; $image->{coupon} == $coupon && !$image->{voided} && $self->is_expired($image) };
+	my @expired = $self->looks($me, $is_expired);
+	my $most = $offer->{cap} - $self->views($me, $coupon);
+	foreach my $rival ($self->others($me))
+	{
+		my %last = map { $_->{row} => $_->{image} } grep { $_->{row} } $self->logged($rival);
+		my $is_live = sub { my ($image) = @_; $image && $image->{coupon} == $coupon && !$image->{voided} ? 1 : 0 };
+		my $back = sum0(map { $is_live->($self->{rows}{$_}) - $is_live->($last{$_}) } keys %last);
+		my ($set) = reverse grep { $_->{set} && $_->{coupon} == $coupon && defined $_->{set}{cap} } $self->logged($rival);
+		$most += max(0, $back + ($set ? $set->{set}{cap} - $offer->{cap} : 0));
+	}
+	return { free => max(0, $self->units($me, $offer)), expired => \@expired, most => $most + @expired };
+}
+
+# All of the amount or, while it may become enough, a wait; or too few. Of the rivals' stripes the server counts the best of each, so it
+# may wait where there would be too few in any case.
+sub take_amount
+{
+	my ($self, $me, $offer, $amount) = @_;
+	my $coupon = $offer->{id};
+	my @done;
+	my $spare = $self->spare($me, $coupon);
+	return { taken => 1, effects => [ { spare => $coupon, units => -$amount } ] } if $spare >= $amount;
+	if (!$offer->{set_up})
+	{
+		my $setting = $self->set_up_quota($me, $coupon);
+		return $setting if $setting->{rivals};
+		push @done, @{ $setting->{effects} };
+	}
+	my $found = $self->claimable($me, $offer);
+	my @settled = sort { $a->{view}{hold} <=> $b->{view}{hold} } grep { !$_->{rival} } @{ $found->{expired} };
+	my @movers = $self->movers($me, $coupon);
+	my $missing = $amount - $found->{free};
+	# With the rivals' units there may be enough without holds.
+	my @rivals = (@movers, rivals_of(@{ $found->{expired} }));
+	if ($missing > 0 && $found->{most} >= $amount && @rivals)
+	{
+		return waits(\@rivals) if $missing > @settled;
+		return { taken => 1, effects => [ @done, $self->amount_effects($coupon, $spare, \@settled, $missing) ], may_wait => \@rivals };
+	}
+	return { taken => 0, effects => \@done, may_wait => \@rivals } if $missing > @settled;
+	return { taken => 1, effects => [ @done, $self->amount_effects($coupon, $spare, \@settled, $missing) ] };
+}
+
+sub amount_effects
+{
+	my ($self, $coupon, $spare, $settled, $missing) = @_;
+	my @ended = $missing > 0 ? @{$settled}[ 0 .. $missing - 1 ] : ();
+	return ($spare > 0 ? { spare => $coupon, units => -$spare } : (), $self->{counting} ? () : { touch => $coupon },
+		map { { row => $_->{id}, image => voided($_->{view}, 'hold expired', 1) } } @ended);
+}
+
+sub decide_claim
+{
+	my ($self, $me, $op) = @_;
+	my @claims = @{ $op->{claims} };
+	foreach my $claim (@claims[ 1 .. $#claims ])
+	{
+		my $offer = $self->offer($me, $claim->[0]);
+		next if !$offer->{set_up};
+		my $supply = $self->take_amount($me, $offer, $claim->[1]);
+		next if $supply->{rivals} || $supply->{taken};
+		# If that is not certain yet, to the server, the claims before it come first.
+		my @unsure = @{ $supply->{may_wait} // [] } ? map { $self->movers($me, $_->[0]) } @claims : ();
+		return { %{ answers({ value => 'short' }) }, may_wait => [ @{ $supply->{may_wait} // [] }, @unsure ] };
+	}
+	my (@done, @kept, @may_wait);
+	foreach my $claim (@claims)
+	{
+		my ($coupon, $amount) = @$claim;
+		my $supply = $self->take_amount($me, $self->offer($me, $coupon), $amount);
+		push @may_wait, @{ $supply->{may_wait} // [] };
+		return { %{ waits($supply->{rivals}, @done, @kept, @{ $supply->{effects} }) }, may_wait => \@may_wait } if $supply->{rivals};
+		push @done, @{ $supply->{effects} };
+		return { %{ answers({ value => 'short' }, @done, @kept) }, may_wait => \@may_wait } if !$supply->{taken};
+		push @kept, { spare => $coupon, units => $amount };
+	}
+	my @coupons = map { ($_->[0]) x $_->[1] } @claims;
+	my @made = map { { row => 'new', number => $_, image => { coupon => $coupons[$_], user => "$op->{user}-$_", use_no => 1 } } } 0 .. $#coupons;
+	return { %{ answers({ value => 'taken' }, @done, @made) }, may_wait => \@may_wait };
+}
+
 # Who has moved units, or locked some.
 sub movers
 {
@@ -416,7 +506,7 @@ sub decide_check
 	my ($self, $me, $op) = @_;
 	my $offer = $self->offer($me, $op->{coupon});
 	my @live = map { $_->{view} } $self->views($me, $op->{coupon});
-	my @own = grep { $_->{user} == $op->{user} } @live;
+	my @own = grep { $_->{user} eq $op->{user} } @live;
 	my @holds = grep { defined $_->{hold} } @own;
 	my $remaining_uses = max(0, $offer->{limit} - grep { !$self->is_expired($_) } @own);
 	my $remaining_units = max(0, $offer->{cap} - @live) + grep { $self->is_expired($_) } @live;
@@ -513,7 +603,7 @@ sub decide_revive
 sub uses_with_number
 {
 	my ($self, $me, $view) = @_;
-	my $is_same = sub { my ($image) = @_; none { $image->{$_} != $view->{$_} } qw(coupon user use_no) };
+	my $is_same = sub { my ($image) = @_; none { $image->{$_} ne $view->{$_} } qw(coupon user use_no) };
 	return $self->looks($me, sub { !$_[0]{voided} && $is_same->($_[0]) });
 }
 

@@ -30,7 +30,8 @@ my @COLUMN_TYPES = (
 	[ 'ledger', 'user_id', 'text COLLATE "POSIX"', 'text COLLATE "C"' ],
 	[ 'quota', 'remaining', 'int4', 'int8' ],
 	[ 'quota', 'stripe', 'int8', 'int4' ],
-	[ 'quota', 'coupon_id', 'numeric', 'int8' ],
+	[ 'quota', 'owner_id', 'numeric', 'int8' ],
+	[ 'quota', 'kind', 'text', '"char"' ],
 	[ 'coupon', 'terms', 'json USING terms::json', 'jsonb USING terms::jsonb' ],
 	[ 'coupon', 'max_per_user', 'int8', 'int4' ],
 	[ 'coupon', 'created_at', 'timestamptz(3)', 'timestamptz' ]);
@@ -45,7 +46,7 @@ my %INDEXES = (
 		'USING btree (redeemed_at)', '(user_id, coupon_id)', 'USING brin (redeemed_at)', '(coupon_id) INCLUDE (user_id)', '(lower(user_id))',
 		'(coupon_id, user_id, use_no DESC)'
 	],
-	quota => [ '(remaining)', '(coupon_id)', '(stripe, coupon_id DESC) INCLUDE (remaining)', '(coupon_id) WHERE stripe = 0' ]);
+	quota => [ '(remaining)', '(owner_id)', '(stripe, owner_id DESC) INCLUDE (remaining)', '(owner_id, kind) WHERE stripe = 0' ]);
 my @COLUMNS = (
 	'text', "text NOT NULL DEFAULT 'kept'", 'timestamptz DEFAULT clock_timestamp()', 'int NOT NULL GENERATED ALWAYS AS (7) STORED',
 	'int GENERATED ALWAYS AS IDENTITY');
@@ -54,12 +55,12 @@ my @NOT_NULL = ([qw(ledger redeemed_at)], [qw(ledger user_id)], [qw(quota remain
 my %RENAMED = (
 	coupon => [qw(code active max_redemptions max_per_user terms starts_at)],
 	ledger => [qw(id coupon_id user_id use_no metadata voided_at request_id hold_expires_at)],
-	quota => [qw(coupon_id stripe remaining)]);
+	quota => [qw(owner_id kind stripe remaining)]);
 my %PARENTS = (
 	coupon => 'active bool NOT NULL',
 	ledger => 'coupon_id bigint NOT NULL, void_reason text',
-	quota => 'coupon_id bigint NOT NULL, remaining bigint NOT NULL');
-my %KEYS = (coupon => 'id', ledger => 'coupon_id', quota => 'coupon_id');
+	quota => 'owner_id bigint NOT NULL, remaining bigint NOT NULL');
+my %KEYS = (coupon => 'id', ledger => 'coupon_id', quota => 'owner_id');
 my @STORAGE = (
 	[ 'SET UNLOGGED', 'SET LOGGED' ],
 	[ 'SET (autovacuum_enabled = off)', 'RESET (autovacuum_enabled)' ],
@@ -74,7 +75,7 @@ my @PLAIN = (
 	'UPDATE {ledger} SET voided_at = now() WHERE id IN (SELECT id FROM {ledger} WHERE voided_at IS NULL LIMIT 3)',
 	'UPDATE {ledger} SET voided_at = NULL WHERE id IN (SELECT max(id) FROM {ledger} WHERE voided_at IS NOT NULL)',
 	"INSERT INTO {ledger} (coupon_id, user_id, use_no) SELECT id, 'by hand ' || random(), 1 FROM {coupon} WHERE code = {some code}",
-	'DELETE FROM {quota} WHERE coupon_id IN (SELECT id FROM {coupon} WHERE code = {some code})');
+	'DELETE FROM {quota} WHERE owner_id IN (SELECT id FROM {coupon} WHERE code = {some code})');
 
 # --- the operations ---------------------------------------------------------------------------------
 

@@ -41,6 +41,11 @@ my %sql = (
 		return 'WITH changed AS (INSERT INTO coupon_redemption (id, coupon_id, user_id, use_no, redeemed_at, hold_expires_at, request_id)'
 		  . " VALUES ($op->{row}, $op->{coupon}, $op->{user}, $op->{use_no}, $moments, $request) $count";
 	},
+	claim => sub {
+		my ($op) = @_;
+		my ($codes, $amounts) = map { my $n = $_; join ',', map { $_->[$n] } @{ $op->{claims} } } 2, 1;
+		return "SELECT what, made FROM claim('$op->{user}', '{$codes}', '{$amounts}')";
+	},
 	activate => sub { "WITH changed AS (UPDATE coupon SET active = '$_[0]{active}' WHERE id = $_[0]{coupon} $count" },
 	reopen => sub { "WITH changed AS (UPDATE coupon SET active = true WHERE id IN (" . join(', ', @{ $_[0]{coupons} }) . ") $count" },
 	cap => sub { "WITH changed AS (UPDATE coupon SET max_redemptions = $_[0]{cap} WHERE id = $_[0]{coupon} $count" });
@@ -50,8 +55,8 @@ my $look = q(PREPARE look AS
 	SELECT transactionid::text, pid, NULL::bigint, NULL::bigint FROM pg_locks
 	 WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
 	UNION ALL
-	SELECT xmax::text, NULL, coupon_id, sum(remaining) FROM coupon_quota
-	 WHERE remaining > 0 AND generation = coupon_guard_generation() AND xmax::text <> '0' AND pg_xact_status(xmax::text::xid8) = 'in progress' GROUP BY xmax::text, coupon_id);
+	SELECT xmax::text, NULL, owner_id, sum(remaining) FROM coupon_quota
+	 WHERE remaining > 0 AND generation = coupon_guard_generation() AND xmax::text <> '0' AND pg_xact_status(xmax::text::xid8) = 'in progress' GROUP BY xmax::text, owner_id);
 
 # Of one that is let go the model knows the answer exactly. Of several, which race then, it does not yet know every order.
 my $most_waiting = $ENV{COUPON_GUARD_WAITING} // 1;
@@ -222,7 +227,7 @@ sub terminate
 sub forget_quota
 {
 	my ($self, $coupon) = @_;
-	return $self->control('observer', "DELETE FROM coupon_quota WHERE coupon_id = $coupon", sub { $_[0]{coupons}{$coupon}{set_up} = 0 });
+	return $self->control('observer', "DELETE FROM coupon_quota WHERE owner_id = $coupon", sub { $_[0]{coupons}{$coupon}{set_up} = 0 });
 }
 
 # Triggers off or on again: while they are off every redemption counts, and no quota of before is good afterwards. Nothing is open.

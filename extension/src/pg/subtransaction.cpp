@@ -1,0 +1,41 @@
+#include "pg/subtransaction.hpp"
+
+extern "C" {
+#include "utils/resowner.h"
+}
+
+namespace coupon_guard {
+
+bool run_in_subtransaction(bool (*step)(void *context), void *context) {
+    MemoryContext memory = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    volatile bool is_kept = false;
+    BeginInternalSubTransaction(nullptr);
+    MemoryContextSwitchTo(memory);
+    // The one PG_TRY of the extension: an error must not leave the subtransaction to whoever
+    // catches it.
+    PG_TRY();
+    {
+        is_kept = step(context);
+        if (is_kept)
+            ReleaseCurrentSubTransaction();
+        else
+            RollbackAndReleaseCurrentSubTransaction();
+        MemoryContextSwitchTo(memory);
+        CurrentResourceOwner = owner;
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(memory);
+        ErrorData *error = CopyErrorData();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+        MemoryContextSwitchTo(memory);
+        CurrentResourceOwner = owner;
+        ReThrowError(error);
+    }
+    PG_END_TRY();
+    return is_kept;
+}
+
+} // namespace coupon_guard

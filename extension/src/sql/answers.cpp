@@ -1,0 +1,178 @@
+#include "sql/answers.hpp"
+
+#include "redeem/refusal.hpp"
+
+namespace coupon_guard {
+namespace {
+
+// ---- the exit ---------------------------------------------------------------------------------
+
+constexpr uint32 bit(coupon_status what) {
+    return uint32{1} << static_cast<int>(what);
+}
+
+constexpr uint32 refusals = bit(coupon_status::not_found) | bit(coupon_status::inactive) |
+                            bit(coupon_status::not_started) | bit(coupon_status::expired) |
+                            bit(coupon_status::already_redeemed) | bit(coupon_status::sold_out);
+
+// What each function may answer, as docs/reference.md has it.
+[[maybe_unused]] uint32 answers_of(called function) {
+    switch (function) {
+    case called::redeem_coupon:
+    case called::redeem_coupon_strict:
+        return refusals | bit(coupon_status::redeemed) | bit(coupon_status::voided);
+    case called::redeem_coupons:
+        return refusals | bit(coupon_status::redeemed) | bit(coupon_status::voided) |
+               bit(coupon_status::withheld);
+    case called::hold_coupon:
+        return refusals | bit(coupon_status::held) | bit(coupon_status::redeemed) |
+               bit(coupon_status::voided);
+    case called::confirm_hold:
+        return bit(coupon_status::redeemed) | bit(coupon_status::expired) |
+               bit(coupon_status::voided);
+    case called::void_redemption:
+        return bit(coupon_status::voided);
+    case called::check_coupon:
+        return refusals | bit(coupon_status::redeemed);
+    }
+    return 0;
+}
+
+// Every answer comes through here, once, before it is given or raised.
+void leave(called function, coupon_status what) {
+    Assert((answers_of(function) & bit(what)) != 0);
+    (void)function;
+    (void)what;
+}
+
+// ---- rows -------------------------------------------------------------------------------------
+
+// What an answer type must be. The rows made of it are read by its columns' types, so each is
+// compared; whenever the type may have changed, which its identifier tells.
+template <int count>
+struct answer_shape {
+    Oid columns[count]; // InvalidOid: the enum coupon_status
+    uint64 proven;      // identifier of the row type that was compared last
+};
+
+void report_altered_type(Oid type) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("type %s is not as extension coupon_guard made it", format_type_be(type))));
+}
+
+template <int count>
+TupleDesc prove_answer_type(const catalog &tables, Oid type, answer_shape<count> &shape) {
+    const TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_TUPDESC);
+    if (entry->tupDesc == nullptr)
+        report_altered_type(type);
+    if (entry->tupDesc_identifier == shape.proven)
+        return entry->tupDesc;
+    bool is_same = entry->tupDesc->natts == count;
+    for (int i = 0; i < count && is_same; i++) {
+        Form_pg_attribute column = TupleDescAttr(entry->tupDesc, i);
+        Oid expected = OidIsValid(shape.columns[i]) ? shape.columns[i] : tables.status_type;
+        is_same = !column->attisdropped && column->atttypid == expected && column->atttypmod == -1;
+    }
+    if (!is_same)
+        report_altered_type(type);
+    shape.proven = entry->tupDesc_identifier;
+    return entry->tupDesc;
+}
+
+// A row of one of our composite types.
+template <int count>
+Datum form_row(const catalog &tables, Oid type, answer_shape<count> &shape,
+               const Datum (&values)[count], const bool (&nulls)[count]) {
+    return HeapTupleGetDatum(heap_form_tuple(prove_answer_type(tables, type, shape),
+                                             const_cast<Datum *>(values),
+                                             const_cast<bool *>(nulls)));
+}
+
+constexpr int answer_column_count = 7;
+answer_shape<answer_column_count> redeem_answer_shape = {
+    {InvalidOid, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, BOOLOID}, 0};
+answer_shape<answer_column_count> hold_answer_shape = redeem_answer_shape;
+answer_shape<4> check_answer_shape = {{InvalidOid, INT8OID, INT4OID, INT8OID}, 0};
+
+Datum value_of(const catalog &tables, coupon_status what) {
+    return ObjectIdGetDatum(tables.status_values[static_cast<int>(what)]);
+}
+
+// The columns of an answer; a hold shows its deadline where a redemption shows its time.
+void fill_answer(const catalog &tables, const redeem_answer &answer, bool of_hold, Datum *values,
+                 bool *nulls) {
+    bool has_terms = is_success(answer.status) && answer.has_coupon && answer.coupon.has_terms;
+    values[0] = value_of(tables, answer.status);
+    values[1] = Int64GetDatum(answer.made.id);
+    values[2] = Int64GetDatum(answer.coupon.id);
+    values[3] = Int32GetDatum(answer.made.use_no);
+    values[4] =
+        TimestampTzGetDatum(of_hold ? answer.made.hold_expires_at : answer.made.redeemed_at);
+    values[5] = answer.coupon.terms;
+    values[6] = BoolGetDatum(answer.is_replayed);
+    nulls[0] = nulls[6] = false;
+    nulls[1] = nulls[3] = !answer.has_redemption;
+    nulls[2] = !answer.has_coupon;
+    nulls[4] = !answer.has_redemption || (of_hold && !is_hold(answer.made));
+    nulls[5] = !has_terms;
+}
+
+} // namespace
+
+Datum answer_row(called function, const installation &guard, const redeem_answer &answer) {
+    leave(function, answer.status);
+    const catalog &tables = catalog_of(guard);
+    bool of_hold = function == called::hold_coupon;
+    Datum values[answer_column_count];
+    bool nulls[answer_column_count];
+    fill_answer(tables, answer, of_hold, values, nulls);
+    answer_shape<answer_column_count> &shape = of_hold ? hold_answer_shape : redeem_answer_shape;
+    return form_row(tables, guard.result_type, shape, values, nulls);
+}
+
+Datum answer_row(const installation &guard, const coupon_check &answer) {
+    leave(called::check_coupon, answer.status);
+    const catalog &tables = catalog_of(guard);
+    const Datum values[] = {
+        value_of(tables, answer.status),
+        Int64GetDatum(answer.coupon.id),
+        Int32GetDatum(answer.remaining_uses),
+        Int64GetDatum(answer.remaining_units),
+    };
+    const bool nulls[] = {
+        false,
+        !answer.has_coupon,
+        !answer.has_coupon || answer.coupon.max_per_user == no_limit,
+        !answer.has_coupon || !is_capped(answer.coupon),
+    };
+    return form_row(tables, guard.result_type, check_answer_shape, values, nulls);
+}
+
+Datum answer_or_raise(const installation &guard, const redeem_request &request,
+                      const redeem_answer &answer, Datum code) {
+    if (is_success(answer.status))
+        return answer_row(called::redeem_coupon_strict, guard, answer);
+    leave(called::redeem_coupon_strict, answer.status);
+    report_refusal(request, answer, code);
+}
+
+void answer_rows(FunctionCallInfo call, const installation &guard, const redeem_answer *answers,
+                 const Datum *codes, int count) {
+    auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
+    Assert(result->setDesc->natts == 1 + answer_column_count);
+    for (int i = 0; i < count; i++) {
+        leave(called::redeem_coupons, answers[i].status);
+        Datum row[1 + answer_column_count] = {codes[i]};
+        bool nulls[1 + answer_column_count] = {false};
+        fill_answer(catalog_of(guard), answers[i], false, row + 1, nulls + 1);
+        tuplestore_putvalues(result->setResult, result->setDesc, row, nulls);
+    }
+}
+
+Datum answer_void(bool is_voided) {
+    leave(called::void_redemption, coupon_status::voided);
+    return BoolGetDatum(is_voided);
+}
+
+} // namespace coupon_guard

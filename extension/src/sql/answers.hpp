@@ -1,0 +1,38 @@
+// Where every answer leaves, of whatever function, as a row, as a truth value or as an error: the
+// one place for what is to be known of all of them.
+#pragma once
+
+#include "redeem/check.hpp"
+#include "redeem/redeem.hpp"
+
+namespace coupon_guard {
+
+// What was called.
+enum class called : unsigned char {
+    redeem_coupon,
+    redeem_coupon_strict,
+    redeem_coupons,
+    hold_coupon,
+    confirm_hold,
+    void_redemption,
+    check_coupon,
+};
+
+// The answer as a row of the type that the function returns; a hold's has its deadline where a
+// redemption's has its time. Errors: 55000 if the type is not as the extension made it.
+Datum answer_row(called function, const installation &guard, const redeem_answer &answer);
+Datum answer_row(const installation &guard, const coupon_check &answer);
+
+// The same, but that a refusal is raised as an error (RC001 to RC006, RC012). code is what the
+// customer typed.
+Datum answer_or_raise(const installation &guard, const redeem_request &request,
+                      const redeem_answer &answer, Datum code);
+
+// A row for each code, into the set that the function returns.
+void answer_rows(FunctionCallInfo call, const installation &guard, const redeem_answer *answers,
+                 const Datum *codes, int count);
+
+// Whether the redemption was voided by this call.
+Datum answer_void(bool is_voided);
+
+} // namespace coupon_guard

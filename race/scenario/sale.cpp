@@ -1,0 +1,62 @@
+#include "scenario/sale.hpp"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace coupon_race {
+
+sale::sale() {
+    attempts = "buyers";
+    refused = "sold out";
+    settings = {{"clients", &race_settings::clients},
+                {"buyers", &race_settings::buyers},
+                {"cap", &race_settings::cap}};
+}
+
+race_log sale::serve_all(const turn &of, conduct rules, const serving &serve) {
+    const std::int64_t buyers = of.settings.buyers;
+    const int clients = of.settings.clients;
+    std::atomic<std::int64_t> come{0};
+    const auto one_after_the_other = [&](int client, starting_gate &gate) {
+        race_log log; // hardly any has to move its log in the race
+        log.reserve(static_cast<std::size_t>(2 * buyers / clients + 1));
+        session own{of.raced, of.connection, of.seed + static_cast<std::uint64_t>(client), rules};
+        serve(own, gate, -1 - client, warm_up_code);
+        if (!gate.wait())
+            return log;
+        while (!gate.called_off()) {
+            const std::int64_t buyer = ++come;
+            if (buyer > buyers)
+                break;
+            log.push_back(serve(own, gate, buyer, raced_code));
+            log.back().client = client;
+        }
+        return log;
+    };
+    return run_crowd(clients, one_after_the_other, [&](const starting_gate &) {
+        of.progress(fmt::format("buyer {} of {}", std::min(come.load(), buyers), buyers));
+    });
+}
+
+judgement sale::judged_sale(const race_result &result, std::int64_t cap, finding second) {
+    const tally counted = count(result);
+    return concluded({{"over_the_cap", "over the cap",
+                       std::max<std::int64_t>(0, counted.rows - cap), true, true},
+                      std::move(second),
+                      {"double_redemptions", "double redemptions", counted.double_redemptions},
+                      {"lost", "acknowledged but lost", counted.lost},
+                      {"unasked", "nobody asked for", counted.unentitled},
+                      {"broken_invariants", "broken invariants", result.broken_invariants}},
+                     counted);
+}
+
+double drawn_for(std::uint64_t seed, std::int64_t buyer) {
+    std::seed_seq mixed{seed, seed >> 32, static_cast<std::uint64_t>(buyer)};
+    std::mt19937_64 random{mixed};
+    return std::uniform_real_distribution<double>{0, 1}(random);
+}
+
+} // namespace coupon_race
