@@ -28,6 +28,7 @@ using namespace callers;
 constexpr std::size_t told_latency = 10;
 
 struct arguments {
+    bool tells_ways = false;
     std::string way;
     load wanted;
     int connections = 1;
@@ -102,9 +103,8 @@ void describe(CLI::App &command_line, arguments &given) {
     std::vector<std::string> names;
     for (const auto &each : ways())
         names.push_back(each.first);
-    command_line.add_option("WAY", given.way, "How callers ask")
-        ->required()
-        ->check(CLI::IsMember(names));
+    command_line.add_flag("--ways", given.tells_ways, "Tell how callers can ask, and end");
+    command_line.add_option("WAY", given.way, "How callers ask")->check(CLI::IsMember(names));
     command_line.add_option("--callers", given.wanted.callers, "So many at once")
         ->check(CLI::Range(1, 10000));
     const auto add_seconds = [&](const char *name, std::chrono::milliseconds &into,
@@ -135,6 +135,15 @@ int main(int count, char **words) {
     arguments given;
     describe(command_line, given);
     CLI11_PARSE(command_line, count, words);
+    if (given.tells_ways) {
+        for (const auto &each : ways())
+            std::puts(each.first.c_str());
+        return 0;
+    }
+    if (given.way.empty()) {
+        std::fputs(command_line.help().c_str(), stderr);
+        return 2;
+    }
     try {
         const std::string text = as_json(given, ways().at(given.way)(given)).dump();
         std::puts(text.c_str());

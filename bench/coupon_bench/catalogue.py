@@ -1,10 +1,12 @@
 """The cases: what is measured, from which state, and against what.
 
-A case is bench/cases/NAME.sql. The cases of a group are run one after the other, round by round, so that a case and what
-it is compared with share the weather of the machine.
+A case is bench/cases/NAME.sql, unless something else than pgbench makes its load. The cases of a group are run one after
+the other, round by round, so that a case and what it is compared with share the weather of the machine.
 """
 
 import dataclasses
+
+from .callers import Asking
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +19,8 @@ class Case:
     rows_each: int = 0          # ... and how many a transaction must have added
     redemptions_each: int = 1   # throughput counts these
     options: tuple = ()         # for pgbench
-    redis: str = ""             # instead of pgbench: the appendfsync setting
+    redis: str = ""             # instead of pgbench, redis-benchmark: the appendfsync setting
+    asking: Asking = None       # instead of either, bench/callers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Group:
     title: str
     unit: str
     cases: tuple
+    also_at: tuple = ()         # numbers of clients, besides those at which every group is measured
+    waits: bool = False         # how long callers wait is a figure of its own, at every number of clients
 
 
 GUARD = "guard.coupon_redemption"
@@ -89,7 +94,26 @@ BATCH = Group("batch", "1,000 users in one statement", "redemptions/s", (
     Case("batch_capped", "redeem_coupon, one capped coupon", ("guard",), ("batch_bare",), GUARD, 1000, 1000),
 ))
 
-GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH)
+# Threads are compared with threads, an event loop with an event loop.
+THREADS = ("callers_connections", "callers_redis_always")
+LOOPS = ("callers_loop_redis_always",)
+
+CALLERS = Group("callers", "Callers who wait for their answers", "redemptions/s", (
+    Case("callers_connections", "threads, each with a client", ("guard",), ("callers_redis_always",), GUARD, 1,
+         asking=Asking("connections")),
+    *(Case(f"callers_group_{number}", f"threads that share a group_client, connections: {number}", ("guard",), THREADS, GUARD, 1,
+           asking=Asking("group", (f"--connections={number}",))) for number in (1, 2, 4)),
+    *(Case(f"callers_futures_{number}", f"an event loop with a group_client, connections: {number}", ("guard",), LOOPS, GUARD, 1,
+           asking=Asking("futures", (f"--connections={number}",))) for number in (1, 2)),
+    Case("callers_redis_always", "Redis script, appendfsync always: threads", redis="always", asking=Asking("redis")),
+    Case("callers_redis_everysec", "Redis script, appendfsync everysec (may lose a second): threads", redis="everysec",
+         asking=Asking("redis")),
+    Case("callers_loop_redis_always", "Redis script, appendfsync always: an event loop", redis="always"),
+    Case("callers_loop_redis_everysec", "Redis script, appendfsync everysec (may lose a second): an event loop",
+         redis="everysec"),
+), also_at=(256,), waits=True)
+
+GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH, CALLERS)
 
 # What is not a matter of clients has a module of its own.
 STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "multiuse", "cliff", "phases")
