@@ -113,7 +113,21 @@ CALLERS = Group("callers", "Callers who wait for their answers", "redemptions/s"
          redis="everysec"),
 ), also_at=(256,), waits=True)
 
-GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH, CALLERS)
+MANY = ("--coupons=1000",)
+SOLD_OUT = ("--code=SOLD_OUT",)
+
+CALLERS_OTHER = Group("callers_other", "Callers who are refused, or want one of many coupons", "answers/s", (
+    Case("refused_connections", "sold out: threads, each with a client", REFUSALS, (), GUARD,
+         asking=Asking("connections", SOLD_OUT)),
+    Case("refused_group_2", "sold out: threads that share a group_client, connections: 2", REFUSALS, ("refused_connections",),
+         GUARD, asking=Asking("group", ("--connections=2", *SOLD_OUT))),
+    Case("many_connections", "1,000 capped coupons: threads, each with a client", ("guard", "guard_many"), (), GUARD, 1,
+         asking=Asking("connections", MANY)),
+    Case("many_group_2", "1,000 capped coupons: threads that share a group_client, connections: 2", ("guard", "guard_many"),
+         ("many_connections",), GUARD, 1, asking=Asking("group", ("--connections=2", *MANY))),
+), waits=True)
+
+GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH, CALLERS, CALLERS_OTHER)
 
 # What is not a matter of clients has a module of its own.
 STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "multiuse", "cliff", "phases")
