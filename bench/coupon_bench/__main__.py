@@ -62,7 +62,7 @@ def list_cases():
     for group in GROUPS:
         print(f"{group.name}: {group.title}")
         for case in group.cases:
-            print(f"    {case.name:22}{case.title}")
+            print(f"    {case.name:28}{case.title}")
     print("studies: " + ", ".join(STUDIES))
 
 

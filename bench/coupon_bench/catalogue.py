@@ -1,12 +1,14 @@
 """The cases: what is measured, from which state, and against what.
 
-A case is bench/cases/NAME.sql, or what a file of rivals/ says. The cases of a group are run one after the other, round by round, so that a case and what
-it is compared with share the weather of the machine.
+A case is bench/cases/NAME.sql, or what a file of rivals/ says, unless something else than pgbench makes its load. The cases
+of a group are run one after the other, round by round, so that a case and what it is compared with share the weather of the
+machine.
 """
 
 import dataclasses
 
 from . import rivals
+from .callers import Asking
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Case:
     rows_each: int = 0          # ... and how many a transaction must have added
     redemptions_each: int = 1   # throughput counts these
     options: tuple = ()         # for pgbench
-    redis: str = ""             # instead of pgbench: the appendfsync setting
+    redis: str = ""             # instead of pgbench, redis-benchmark: the appendfsync setting
+    asking: Asking = None       # instead of either, bench/callers
     rival: str = ""             # a file of rivals with sections: its tables, and its statements if the case has none of its own
 
 
@@ -29,6 +32,8 @@ class Group:
     title: str
     unit: str
     cases: tuple
+    also_at: tuple = ()         # numbers of clients, besides those at which every group is measured
+    waits: bool = False         # how long callers wait is a figure of its own, at every number of clients
 
 
 GUARD = "guard.coupon_redemption"
@@ -94,7 +99,40 @@ BATCH = Group("batch", "1,000 users in one statement", "redemptions/s", (
     Case("batch_capped", "redeem_coupon, one capped coupon", ("guard",), ("batch_bare",), GUARD, 1000, 1000),
 ))
 
-GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH)
+# Threads are compared with threads, an event loop with an event loop.
+THREADS = ("callers_connections", "callers_redis_always")
+LOOPS = ("callers_loop_redis_always",)
+
+CALLERS = Group("callers", "Callers who wait for their answers", "redemptions/s", (
+    Case("callers_connections", "threads, each with a client", ("guard",), ("callers_redis_always",), GUARD, 1,
+         asking=Asking("connections")),
+    *(Case(f"callers_group_{number}", f"threads that share a group_client, connections: {number}", ("guard",), THREADS, GUARD, 1,
+           asking=Asking("group", (f"--connections={number}",))) for number in (1, 2, 4)),
+    *(Case(f"callers_futures_{number}", f"an event loop with a group_client, connections: {number}", ("guard",), LOOPS, GUARD, 1,
+           asking=Asking("futures", (f"--connections={number}",))) for number in (1, 2)),
+    Case("callers_redis_always", "Redis script, appendfsync always: threads", redis="always", asking=Asking("redis")),
+    Case("callers_redis_everysec", "Redis script, appendfsync everysec (may lose a second): threads", redis="everysec",
+         asking=Asking("redis")),
+    Case("callers_loop_redis_always", "Redis script, appendfsync always: an event loop", redis="always"),
+    Case("callers_loop_redis_everysec", "Redis script, appendfsync everysec (may lose a second): an event loop",
+         redis="everysec"),
+), also_at=(256,), waits=True)
+
+MANY = ("--coupons=1000",)
+SOLD_OUT = ("--code=SOLD_OUT",)
+
+CALLERS_OTHER = Group("callers_other", "Callers who are refused, or want one of many coupons", "answers/s", (
+    Case("refused_connections", "sold out: threads, each with a client", REFUSALS, (), GUARD,
+         asking=Asking("connections", SOLD_OUT)),
+    Case("refused_group_2", "sold out: threads that share a group_client, connections: 2", REFUSALS, ("refused_connections",),
+         GUARD, asking=Asking("group", ("--connections=2", *SOLD_OUT))),
+    Case("many_connections", "1,000 capped coupons: threads, each with a client", ("guard", "guard_many"), (), GUARD, 1,
+         asking=Asking("connections", MANY)),
+    Case("many_group_2", "1,000 capped coupons: threads that share a group_client, connections: 2", ("guard", "guard_many"),
+         ("many_connections",), GUARD, 1, asking=Asking("group", ("--connections=2", *MANY))),
+), waits=True)
+
+GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH, CALLERS, CALLERS_OTHER)
 
 # What is not a matter of clients has a module of its own.
 STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "multiuse", "cliff", "phases")

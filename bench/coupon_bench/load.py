@@ -29,6 +29,8 @@ class Run:
     failed: int
     latencies: list  # milliseconds, sorted; a sample
     rows_right: bool = True  # the ledger has the rows that were acknowledged
+    redeemed: int = None  # what callers were told, one by one, where they were
+    percentiles: dict = dataclasses.field(default_factory=dict)  # milliseconds, of more latencies than the sample has
 
 
 def text_of(script, rival=""):

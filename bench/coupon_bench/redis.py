@@ -3,6 +3,7 @@
 On a redis-server of our own, in a directory on the disk where the appendfsync setting means something.
 """
 
+import contextlib
 import csv
 import os
 import shutil
@@ -40,51 +41,64 @@ def version():
                           check=True).stdout.split()[2]
 
 
-def run(appendfsync, clients, seconds):
+class _Server:
+    def __init__(self, socket):
+        self.socket = socket
+        self._wait_until_it_answers()
+        self.script = self._ask("SCRIPT", "LOAD", SCRIPT)
+        self._ask("SET", "units", "1000000000")
+
+    def redeemed(self):
+        return int(self._ask("SCARD", "redeemed"))
+
+    def _wait_until_it_answers(self):
+        for _ in range(100):
+            if self._ask("PING", check=False) == "PONG":
+                return
+            time.sleep(0.1)
+        raise LoadError("redis-server did not start")
+
+    def _ask(self, *words, check=True):
+        return subprocess.run(["redis-cli", "-s", self.socket, *words], text=True, capture_output=True, timeout=60,
+                              check=check).stdout.strip()
+
+
+@contextlib.contextmanager
+def serving(appendfsync):
+    """A server that has the script and many units."""
     with tempfile.TemporaryDirectory(prefix="coupon_guard-redis.", dir=os.environ.get("TMPDIR", "/var/tmp")) as directory:
         socket = f"{directory}/socket"
         server = subprocess.Popen(
             ["redis-server", "--port", "0", "--unixsocket", socket, "--dir", directory, "--save", "", "--appendonly", "yes",
              "--appendfsync", appendfsync], executable=_server(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            _wait_for(socket)
-            return _measure(socket, clients, seconds)
+            yield _Server(socket)
         finally:
             server.terminate()
             server.wait(timeout=60)
 
 
-def _wait_for(socket):
-    for _ in range(100):
-        if _cli(socket, "PING", check=False) == "PONG":
-            return
-        time.sleep(0.1)
-    raise LoadError("redis-server did not start")
+def benchmark(appendfsync, clients, seconds):
+    """By redis-benchmark: one event loop with so many connections."""
+    with serving(appendfsync) as server:
+        # redis-benchmark knows no duration: a short run tells how many requests fill the time. Its -r is an int.
+        rate = _benchmark(server, clients, FEWEST).per_second
+        requests = max(FEWEST, int(rate * seconds))
+        before = server.redeemed()
+        run = _benchmark(server, clients, requests)
+        # redis-benchmark counts errors as answers. Random users meet each other now and then.
+        run.rows_right = abs(server.redeemed() - before - requests) <= 0.001 * requests
+        return run
 
 
-def _cli(socket, *words, check=True):
-    return subprocess.run(["redis-cli", "-s", socket, *words], text=True, capture_output=True, timeout=60,
-                          check=check).stdout.strip()
-
-
-def _measure(socket, clients, seconds):
-    script = _cli(socket, "SCRIPT", "LOAD", SCRIPT)
-    _cli(socket, "SET", "units", "1000000000")
-    # redis-benchmark knows no duration: a short run tells how many requests fill the time. Its -r is an int.
-    rate = _benchmark(socket, script, clients, FEWEST)
-    requests = max(FEWEST, int(rate * seconds))
-    before = int(_cli(socket, "SCARD", "redeemed"))
-    run = Run(_benchmark(socket, script, clients, requests), requests, 0, [])
-    # redis-benchmark counts errors as answers. Random users meet each other now and then.
-    run.rows_right = abs(int(_cli(socket, "SCARD", "redeemed")) - before - requests) <= 0.001 * requests
-    return run
-
-
-def _benchmark(socket, script, clients, requests):
+def _benchmark(server, clients, requests):
     done = subprocess.run(
-        ["redis-benchmark", "-s", socket, "-c", str(clients), "-n", str(requests), "-r", "2000000000", "--csv",
-         "EVALSHA", script, "2", "redeemed", "units", "__rand_int__"], text=True, capture_output=True, timeout=600, check=False)
+        ["redis-benchmark", "-s", server.socket, "-c", str(clients), "-n", str(requests), "-r", "2000000000", "--csv",
+         "EVALSHA", server.script, "2", "redeemed", "units", "__rand_int__"], text=True, capture_output=True, timeout=600,
+        check=False)
     if done.returncode != 0:
         raise LoadError(f"redis-benchmark: {done.stderr.strip()}")
     fields = next(csv.DictReader(line for line in done.stdout.splitlines() if line.startswith('"')))
-    return float(fields["rps"])
+    return Run(float(fields["rps"]), requests, 0, [],
+               percentiles={part: float(fields[f"{part}_latency_ms"]) for part in ("p50", "p95", "p99")
+                            if f"{part}_latency_ms" in fields})  # before Redis 6.2 it tells none

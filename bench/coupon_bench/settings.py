@@ -24,12 +24,16 @@ class Settings:
     bulk_codes: int
     multiuse_codes: int
     bulk_rounds: int
+    has_more: bool  # clients, where a group asks for them
+
+    def clients_of(self, group):
+        return sorted({*self.clients, *group.also_at}) if self.has_more else self.clients
 
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="scripts/bench", usage="scripts/bench [OPTION...]", add_help=True,
                                      formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--clients", type=_numbers, metavar="N,N", help="numbers of clients (1,8,32,64)")
+    parser.add_argument("--clients", type=_numbers, metavar="N,N", help="numbers of clients (1,8,32,64; callers also 256)")
     parser.add_argument("--rounds", type=_positive, metavar="N", help="rounds of A B C A B C ... (5)")
     parser.add_argument("--seconds", type=_positive, metavar="N", help="seconds of each run, after 1 s of warm-up (3)")
     parser.add_argument("--cases", type=_names, metavar="NAME,NAME",
@@ -56,7 +60,7 @@ def parse(arguments):
 def _settings(given):
     cases, studies = _chosen(given.cases)
     if given.self_test:
-        return Settings([2], 1, 1, 0, cases, studies, 2, [100, 1000], [10, 100], 20_000, 200, 2000, 100, 2)
+        return Settings([2], 1, 1, 0, cases, studies, 2, [100, 1000], [10, 100], 20_000, 200, 2000, 100, 2, False)
     quick = given.quick
     return Settings(
         clients=given.clients or ([1, 32, 64] if quick else [1, 8, 32, 64]),
@@ -73,6 +77,7 @@ def _settings(given):
         bulk_codes=100_000 if quick else 1_000_000,
         multiuse_codes=2000 if quick else 20_000,
         bulk_rounds=2 if quick else 4,
+        has_more=not quick and not given.clients,
     )
 
 

@@ -30,7 +30,7 @@ def _conditions(results):
         f"{where['cpu']}, {where['cores']} cores, {where['memory_gb']} GB, {where['system']}",
         f"fsync {server['fsync']}, synchronous_commit {server['synchronous_commit']}, "
         f"shared_buffers {server['shared_buffers']}, checkpoint_timeout {server['checkpoint_timeout']}",
-        f"pgbench on the same machine, prepared statements, {as_text.rounds(results['rounds'])} of {results['seconds']} s "
+        f"load on the same machine, pgbench with prepared statements but for callers, {as_text.rounds(results['rounds'])} of {results['seconds']} s "
         f"after 1 s of warm-up",
         f"load average before {load['before']}, after {load['after']}",
         f"command: {results['command']}",
@@ -43,7 +43,8 @@ def _conditions(results):
 def all_tables(results):
     tables = [_targets(results["targets"])]
     for group in results["groups"].values():
-        tables += [_rates(group), _ratios(group), _latencies(group)]
+        tables += [_rates(group), _ratios(group)]
+        tables += [_waits(group), _wait_ratios(group)] if group.get("waits") else [_latencies(group)]
     for study, table in (("growth", _growth), ("coupons", _coupons), ("wal", _wal), ("wal", _records), ("memory", _memory),
                          ("bulk", _bulk), ("multiuse", _multiuse), ("cliff", _cliff), ("phases", _phases)):
         if study in results:
@@ -52,10 +53,16 @@ def all_tables(results):
 
 
 def _targets(rows):
-    return Table("Figures to reach", ["case", "against", "at", "at least", "measured", "verdict"],
-                 [[row["case"], row["against"], row["at"], "report" if row["least"] is None else f"{row['least']:g}",
-                   as_text.ratio(row["ratio"]), targets.verdict(row)] for row in rows],
+    return Table("Figures to reach", ["case", "against", "at", "wanted", "measured", "verdict"],
+                 [[row["case"], row["against"], row["at"], _wanted(row), as_text.ratio(row["ratio"]), targets.verdict(row)]
+                  for row in rows],
                  "Median of the ratios of runs in the same round, and their quartiles.")
+
+
+def _wanted(row):
+    if row["least"] is not None:
+        return f"at least {row['least']:g}"
+    return "report" if row["most"] is None else f"at most {row['most']:g}"
 
 
 def _clients(group):
@@ -69,7 +76,7 @@ def _rates(group):
         note += " Left out: " + "; ".join(group["left_out"]) + "."
     wrong = [case["title"] for case in group["cases"] if not all(run["ledger_is_right"] for run in case["clients"].values())]
     if wrong:
-        note += " The ledger did not agree with what pgbench counted: " + "; ".join(wrong) + "."
+        note += " The ledger did not agree with what was acknowledged: " + "; ".join(wrong) + "."
     return Table(group["title"], ["case"] + [as_text.clients(number) for number in clients],
                  [[case["title"]] + [as_text.rate(case["clients"][str(number)]["per_second"]) for number in clients]
                   for case in group["cases"]], note)
@@ -96,6 +103,32 @@ def _latencies(group):
             rows.append([case["title"]] + [as_text.number(run["latency_ms"][part]) for part in ("p50", "p95", "p99")] +
                         [str(run["failed"])])
     return Table(f"{group['title']}: latency in ms, {as_text.clients(most)}", ["case", "median", "95 %", "99 %", "failed"], rows)
+
+
+def _waits(group):
+    """At every number of clients, for how long callers wait is what the group is about."""
+    clients = _clients(group)
+
+    def cell(run):
+        return " / ".join(as_text.number(run["latency_ms"][part]) for part in ("p50", "p95", "p99"))
+
+    return Table(f"{group['title']}: latency in ms", ["case"] + [as_text.clients(number) for number in clients],
+                 [[case["title"]] + [cell(case["clients"][str(number)]) for number in clients] for case in group["cases"]],
+                 "Median / 95 % / 99 %, of all rounds together; of redis-benchmark's own, the median of the rounds.")
+
+
+def _wait_ratios(group):
+    clients = _clients(group)
+    titles = {case["name"]: case["title"] for case in group["cases"]}
+
+    def cell(run, other):
+        ratios = run["latency_ratios"][other]
+        return " / ".join(as_text.number(ratios[part] and ratios[part]["median"]) for part in ("p50", "p99"))
+
+    return Table(f"{group['title']}: latency, ratios", ["case", "against"] + [as_text.clients(number) for number in clients],
+                 [[case["title"], titles[other]] + [cell(case["clients"][str(number)], other) for number in clients]
+                  for case in group["cases"] for other in case["against"] if other in titles],
+                 "Of the medians / of the 99 %: median of the rounds. Below 1 is faster.")
 
 
 def _growth(growth):

@@ -81,6 +81,16 @@ TEST_F(Group, ValuesArriveAsTheyWereGiven) {
               "\"\\");
 }
 
+TEST_F(Group, ACharacterWhoseSecondByteIsABackslashIsThatCharacter) {
+    run("SET client_encoding = UTF8; INSERT INTO coupon (code) VALUES (U&'\\30BD')");
+    group_client coupons{connection() + " client_encoding=SJIS", one_connection()};
+    auto answers = in_one_group(coupons, 4, [&](int number) {
+        return coupons.redeem(number, number < 2 ? "\x83\x5c" : "SAVE10");
+    });
+    for (auto &each : answers)
+        EXPECT_TRUE(each.get().redeemed());
+}
+
 TEST_F(Group, UsersAreIntegersUuidsAndTextsAtOnce) {
     group_client coupons{connection(), one_connection()};
     const auto somebody = uuid::parse("A0EEBC999C0B4EF8BB6D6BB9BD380A11");
