@@ -41,6 +41,14 @@ SELECT status FROM redeem_coupons(1, '{GIFT}');
 INSERT INTO coupon (code, budget) VALUES ('NONE', 0);
 \set VERBOSITY terse
 
+\set VERBOSITY default
+SELECT status FROM redeem_coupon_strict(1, 'GIFT', amount => 41);
+BEGIN;
+UPDATE coupon SET budget = 5060 WHERE code = 'GIFT';
+SELECT status FROM redeem_coupon_strict(1, 'GIFT', amount => 41);
+ROLLBACK;
+\set VERBOSITY terse
+
 -- A coupon without a budget: the amount is noted.
 SELECT status, amount FROM redeem_coupon(1, 'PLAIN', amount => 700);
 SELECT status, amount FROM redeem_coupon(2, 'PLAIN');

@@ -1,6 +1,6 @@
 // The limits that quotas are made of: for each kind of quota, how its owner's row is locked and
 // read, and how much of the limit the ledger says is in use. A new kind is a file like
-// coupon_cap.cpp, and a line in limit.cpp.
+// coupon_limits.cpp, and a line in limit.cpp.
 #pragma once
 
 #include "pg/outcome.hpp"

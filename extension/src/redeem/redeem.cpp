@@ -169,6 +169,7 @@ outcome refuse_with_nothing_left(const redeem_round &at, const quota &budget) {
 
 // A claim is refused: what the quota has left says how. With up_to what is left is claimed next.
 outcome refuse_claim(const redeem_round &at, claim &refused, bool &is_reduced) {
+    at.answer.limit = refused.from.id.kind;
     if (refused.from.id.kind == quota_kind::coupon_cap)
         return end_with(at.answer, coupon_status::sold_out);
     int64 left = count_left(at.guard, refused.from, at.now);

@@ -4,6 +4,7 @@
 #include "catalog/status.hpp"
 #include "coupon/coupon.hpp"
 #include "ledger/ledger.hpp"
+#include "quota/quota.hpp"
 
 namespace coupon_guard {
 
@@ -27,6 +28,7 @@ struct redeem_answer {
     coupon_row coupon;
     bool has_redemption; // if redeemed, held, already_redeemed or voided
     redemption made;
+    quota_kind limit; // which refused it, if sold_out or insufficient
     int64 left;       // of the budget, if insufficient
     bool is_replayed; // it had been done by an earlier call
 };

@@ -43,6 +43,11 @@ void report_refusal(const redeem_request &request, const redeem_answer &answer, 
              errhint("Function redeem_coupon() answers with a status instead of an error.")));
         break;
     case coupon_status::sold_out:
+        if (answer.limit == quota_kind::coupon_budget)
+            ereport(ERROR, (errcode(sqlstate_sold_out), errmsg("coupon \"%s\" is sold out", typed),
+                            errdetail("All of its budget of " INT64_FORMAT " is redeemed or held.",
+                                      answer.coupon.budget),
+                            errhint("Raise the budget to let more be redeemed.")));
         ereport(ERROR, (errcode(sqlstate_sold_out), errmsg("coupon \"%s\" is sold out", typed),
                         errdetail("All " INT64_FORMAT " units are redeemed or held.",
                                   answer.coupon.max_redemptions),
