@@ -43,10 +43,26 @@ sub all_is_well { is(ask('SELECT * FROM coupon_guard_verify()'), '', "$_[0]: no 
 
 my $ledger = "SELECT code, user_id, use_no, r.id, voided_at IS NOT NULL, request_id FROM coupon_redemption r JOIN coupon c ON c.id = coupon_id ORDER BY r.id";
 
+shop('gift_card', q(SELECT 1;));
+follow('A gift card');
+is(ask(q(SELECT budget, remaining_budget FROM coupon_usage)), '5000|5000', 'gift card: it is worth what it was sold for');
+is(follow('A gift card'), 'redeemed|5000', 'gift card: an order gets what there is');
+is(ask(q(SELECT status, amount, replayed FROM redeem_coupon(42, 'CARD-7Q2M', amount => 6200, request_id => 'order-1001', up_to => true))),
+	'redeemed|5000|t', 'gift card: a retry gets the same, and nothing more');
+is(ask(q(SELECT status FROM redeem_coupon(43, 'CARD-7Q2M', amount => 1))), 'sold_out', 'gift card: then nothing is left');
+is(follow('A gift card'), 't', 'gift card: a part is given back');
+is(ask(q(SELECT status, amount FROM redeem_coupon(43, 'CARD-7Q2M', amount => 3501))), 'insufficient|3500', 'gift card: topped up and given back is what is left');
+is(ask(q(SELECT status, amount FROM redeem_coupon(43, 'CARD-7Q2M', amount => 3000, request_id => 'order-1002'))), 'redeemed|3000',
+	'gift card: anybody may pay with it');
+is(follow('A gift card') =~ s/^(.*?)\|(?=order)/|/mgr, "7000|6500|0|500\n|order-1001|3500|3500\n|order-1002|3000|500",
+	'gift card: the statement ends with what is left');
+all_is_well('gift card');
+
 # The guest has used ONE, which the customer has used too; TWICE once, as the customer; THRICE twice, whose number 1 the customer has
 # given back; ANY, which the customer has not used, and has given one back.
 shop('merging', q(
 	INSERT INTO coupon (code, max_redemptions, max_per_user) VALUES ('ONE', 10, 1), ('TWICE', 10, 2), ('THRICE', 10, 3), ('ANY', 10, NULL);
+	INSERT INTO coupon (code, holder) VALUES ('SORRY', 'guest-7');
 	SELECT redeem_coupon('42', 'ONE', 'a'), redeem_coupon('42', 'TWICE'), redeem_coupon('42', 'THRICE'), redeem_coupon('42', 'THRICE');
 	SELECT void_redemption(3);
 	SELECT redeem_coupon('guest-7', 'ONE', 'b'), redeem_coupon('guest-7', 'TWICE', 'a'), redeem_coupon('guest-7', 'THRICE'),
@@ -59,13 +75,15 @@ is(ask($ledger), join("\n", 'ONE|42|1|1|f|a', 'TWICE|42|1|2|f|', 'THRICE|42|1|3|
 is(ask(q(SELECT string_agg(status::text || coalesce(use_no::text, ''), ' ' ORDER BY code) FROM unnest('{ONE,TWICE,THRICE,ANY}'::text[]) code, redeem_coupon('42', code))),
 	'redeemed2 already_redeemed1 already_redeemed3 already_redeemed2', 'merging: the customer has what is left');
 is(ask("SELECT status, redemption_id FROM redeem_coupon('42', 'ANY', 'c')"), 'redeemed|9', 'merging: a request id goes along');
+is(ask("SELECT status FROM unnest('{guest-7,42}'::text[]) u, redeem_coupon(u, 'SORRY')"), "reserved\nredeemed", 'merging: what was reserved for the guest is for the customer');
 all_is_well('merging');
 
 shop('erasing', q(
-	INSERT INTO coupon (code, max_redemptions, max_per_user) VALUES ('TWO', 2, 2);
+	INSERT INTO coupon (code, max_redemptions, max_per_user, holder) VALUES ('TWO', 2, 2, NULL), ('SORRY', 1, 1, '42');
 	SELECT redeem_coupon('42', 'TWO', 'a', '{"order": 7}'), redeem_coupon('42', 'TWO');));
 follow('Erasing a customer');
 is(ask("SELECT bool_and(user_id ~ '^erased-.{36}\$' AND request_id IS NULL AND metadata IS NULL) FROM coupon_redemption"), 't', 'erasing: nothing of the customer is left');
+is(ask("SELECT status FROM redeem_coupon('42', 'SORRY')"), 'reserved', 'erasing: nor is the holder of a coupon');
 is(ask("SELECT status FROM redeem_coupon('42', 'TWO', 'a')"), 'sold_out', 'erasing: the redemptions count as before');
 all_is_well('erasing');
 

@@ -26,7 +26,8 @@ sub content
 
 # ---- the page -----------------------------------------------------------------------------------------------------------------
 
-# By section (##) its headings (###); by heading of any level its text, and its tables by what the first of their columns is called.
+# By section (##) its headings (###); by heading of any level its text, and its tables by what the first of their columns is called; each
+# further one of the same name with its number: "argument 2".
 my (%headings, %text, %tables);
 
 {
@@ -44,7 +45,11 @@ my (%headings, %text, %tables);
 		elsif ($line =~ /^\| (.*)\|$/)
 		{
 			my @cells = map { s/^\s+|\s+$//gr } split /\|/, $1;
-			if (!$rows) { $tables{$heading}{ $cells[0] } = $rows = []; }
+			if (!$rows)
+			{
+				my $earlier = grep { /^\Q$cells[0]\E( \d+)?$/ } keys %{ $tables{$heading} // {} };
+				$tables{$heading}{ $cells[0] . ($earlier ? ' ' . ($earlier + 1) : '') } = $rows = [];
+			}
 			elsif ($cells[0] ne '---') { push @$rows, [ map { $_ // '' } @cells[ 0 .. 4 ] ]; }
 		}
 		else
@@ -129,38 +134,55 @@ is_same_set(\@documented, ask("SELECT DISTINCT proname FROM pg_proc WHERE $calla
 is_same_set([ grep { /^coupon_guard/ } quoted($text{'Not for calls'}) ],
 	ask("SELECT proname FROM pg_proc WHERE oid IN ($functions) AND NOT ($callable)"), 'functions that are not for calls');
 
-# Name, types and default, of all functions of the name together; the types in alphabetical order.
-sub arguments_of
+# The forms of a function: of those whose arguments have the same names, which differ in types, name, types and default of each argument,
+# the types in alphabetical order; and what the form answers, and by whom it may be called. A table on the page stands for one form.
+sub forms_of
 {
 	my ($function) = @_;
-	my (@order, %types, %default);
-	foreach my $arguments (@{ ask("SELECT pg_get_function_arguments(oid) FROM pg_proc WHERE $callable AND proname = '$function'") })
+	my (@forms, %form);
+	my $members_of_name = ask(
+		qq(SELECT pg_get_function_arguments(oid) || E'\t' || CASE WHEN proretset THEN 'rows' ELSE format_type(prorettype, NULL) END || ', '
+		  || CASE WHEN has_function_privilege('pg_monitor', oid, 'EXECUTE') THEN 'everybody' ELSE 'granted' END
+		FROM pg_proc WHERE $callable AND proname = '$function' ORDER BY oid));
+	foreach my $member (@$members_of_name)
 	{
-		@order = ();
-		foreach my $argument (split /, /, $arguments)
+		my ($arguments, $result) = split /\t/, $member;
+		my @arguments = map { [ /^(\w+) (.*?)(?: DEFAULT (.*?)(?:::[a-z]+)?)?$/ ] } split /, /, $arguments;
+		my $names = join ' ', map { $_->[0] } @arguments;
+		push @forms, $form{$names} = { order => [ map { $_->[0] } @arguments ] } unless $form{$names};
+		my $one = $form{$names};
+		$one->{results}{$result} = 1;
+		foreach my $argument (@arguments)
 		{
-			my ($name, $type, $default) = $argument =~ /^(\w+) (.*?)(?: DEFAULT (.*)::[a-z]+)?$/ or die $argument;
-			push @order, $name;
-			$types{$name}{$type} = 1;
-			$default{$name} = $default // '';
+			my ($name, $type, $default) = @$argument;
+			$one->{types}{$name}{$type} = 1;
+			$one->{default}{$name} = $default // '';
 		}
 	}
-	return [ map { my $name = $_; join ' | ', $name, join(', ', sort keys %{ $types{$name} }), $default{$name} } @order ];
+	return map {
+		my $one = $_;
+		{   arguments => [ map { join ' | ', $_, join(', ', sort keys %{ $one->{types}{$_} }), $one->{default}{$_} } @{ $one->{order} } ],
+			results => [ sort keys %{ $one->{results} } ] }
+	} @forms;
 }
 
 foreach my $function (@documented)
 {
-	is_deeply(lines_of($function, 'argument', 0, 1, 2), arguments_of($function), "arguments of $function");
+	my @forms = forms_of($function);
+	my $number = 0;
+	foreach my $form (@forms)
+	{
+		$number++;
+		is_deeply(lines_of($function, $number == 1 ? 'argument' : "argument $number", 0, 1, 2), $form->{arguments}, "arguments of $function, form $number");
+	}
 	is_deeply(lines_of($function, 'column', 0, 1),
 		ask(qq(SELECT DISTINCT string_agg(arg || ' | ' || format_type(type, NULL), E'\\n' ORDER BY place)
 			FROM pg_proc, unnest(proargnames, proallargtypes, proargmodes) WITH ORDINALITY AS a (arg, type, mode, place)
 			WHERE $callable AND proname = '$function' AND mode = 't' GROUP BY oid)), "columns of the result of $function");
 
-	my ($result, $callers) = $text{$function} =~ /^- Result: `?(\w+)`?\. Callers: (\w+)\. Since \d+\.\d+\.\d+\.$/m;
-	is_deeply([ "$result, $callers" ],
-		ask(qq(SELECT DISTINCT CASE WHEN proretset THEN 'rows' ELSE format_type(prorettype, NULL) END || ', '
-			  || CASE WHEN has_function_privilege('pg_monitor', oid, 'EXECUTE') THEN 'everybody' ELSE 'granted' END
-			FROM pg_proc WHERE $callable AND proname = '$function')), "result of $function, and by whom it may be called");
+	my @said = $text{$function} =~ /^- Result: `?(\w+`?\. Callers: \w+)\. Since \d+\.\d+\.\d+\.$/mg;
+	is_deeply([ map { [ s/`?\. Callers: /, /r ] } @said ], [ map { $_->{results} } @forms ],
+		"results of $function, and by whom it may be called, form by form");
 }
 
 # ---- settings -----------------------------------------------------------------------------------------------------------------
@@ -207,7 +229,7 @@ is_deeply([ grep { !$line{$_} } sort keys %raised ], [], 'every SQLSTATE that is
 is_deeply([ grep { !$advice{$_} } sort keys %line ], [], 'operations.md has advice on each of them');
 is_deeply([ grep { /^RC/ && !$raised{$_} } sort keys %line ], [], 'every SQLSTATE of class RC in the table of errors is raised');
 is_same_set([ map { join ' ', quoted($_->[0]), quoted($_->[2]) } grep { $_->[2] } @statuses ],
-	[ map { /^sqlstate_(not_found|inactive|not_started|expired|already_redeemed|sold_out|voided)$/ ? "$1 $own{$_}" : () } keys %own ],
+	[ map { /^sqlstate_(not_found|inactive|not_started|expired|already_redeemed|sold_out|voided|insufficient|reserved)$/ ? "$1 $own{$_}" : () } keys %own ],
 	'SQLSTATEs of the refusals');
 
 my (undef, $waits) = CouponGuard::Page->new('docs/operations.md')->next('Monitoring');

@@ -9,15 +9,18 @@ using coupon_guard::status;
 using coupon_guard::to_string;
 
 TEST(Status, EveryStatusIsReadBackFromItsSqlName) {
-    for (const status each : {status::redeemed, status::held, status::not_found, status::inactive,
-                              status::not_started, status::expired, status::already_redeemed,
-                              status::sold_out, status::withheld, status::voided})
+    for (const status each :
+         {status::redeemed, status::held, status::not_found, status::inactive, status::not_started,
+          status::expired, status::already_redeemed, status::sold_out, status::withheld,
+          status::voided, status::insufficient, status::reserved})
         EXPECT_EQ(parse_status(to_string(each)), each) << to_string(each);
 }
 
 TEST(Status, IsSpelledAsInSql) {
     EXPECT_EQ(to_string(status::redeemed), "redeemed");
     EXPECT_EQ(to_string(status::already_redeemed), "already_redeemed");
+    EXPECT_EQ(to_string(status::insufficient), "insufficient");
+    EXPECT_EQ(to_string(status::reserved), "reserved");
 }
 
 TEST(Status, AnUnknownNameIsNoStatus) {
