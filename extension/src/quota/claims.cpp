@@ -159,6 +159,15 @@ outcome take_claim(const installation &guard, const claim &wanted, TimestampTz m
     return result.has_waited ? look_again() : result.end;
 }
 
+// Whether the owner's row has another of the quotas: then a hold that is ended for the units of one
+// has units of the other.
+bool has_sibling(const claim *claims, int count, int which) {
+    for (int i = 0; i < count; i++)
+        if (i != which && claims[i].from.id.owner_id == claims[which].from.id.owner_id)
+            return true;
+    return false;
+}
+
 } // namespace
 
 bool is_known_refusal(const claim *claims, int count, TimestampTz moment, int &refused) {
@@ -179,14 +188,14 @@ bool is_certain_refusal(const installation &guard, const claim &wanted, Timestam
 outcome take_claims(const installation &guard, const claim *claims, int count, TimestampTz moment,
                     bool contended, int &refused) {
     Assert(count > 0 && count <= most_claims);
-    // What is ended for the units of one quota may have units of another.
-    for (int i = 0; i < count && count > 1; i++)
-        prepare_quota(guard, claims[i].from.id);
     for (refused = 1; refused < count; refused++) {
         Assert(is_before(claims[refused - 1].from.id, claims[refused].from.id));
         if (is_certain_refusal(guard, claims[refused], moment))
             return decided(false);
     }
+    for (int i = 0; i < count; i++)
+        if (has_sibling(claims, count, i))
+            prepare_quota(guard, claims[i].from.id);
     for (refused = 0; refused < count; refused++) {
         outcome end = take_claim(guard, claims[refused], moment, contended);
         if (is_yes(end))
