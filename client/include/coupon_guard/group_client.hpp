@@ -122,8 +122,9 @@ class group_client {
 
     /// Fails requests that wait for their turn, and those made from now on, with not_sent, and
     /// returns when every other one has its answer and no caller is left inside. A request that
-    /// waits for another transaction is waited for, up to its time limit. No call may begin once
-    /// the destructor has.
+    /// waits for another transaction on a connection of its own goes on, up to its time limit; one
+    /// that waits for such a connection fails with gave_up_waiting. No call may begin once the
+    /// destructor has.
     void close();
 
   private:
