@@ -51,7 +51,8 @@ struct group_client_options : client_options {
     /// has to wait.
     std::chrono::milliseconds patience{50};
     /// Called in a thread of the group_client after futures have become ready, once for all of a
-    /// group: wakes an event loop. Must not throw, and not wait.
+    /// group: wakes an event loop. Must not throw, and not wait. It may be called until the
+    /// destructor has returned.
     std::function<void()> when_ready;
 };
 
