@@ -18,6 +18,8 @@
 ///
 ///     client.redeem(42, "SAVE10", {"checkout-8f3a"}).replayed
 ///
+/// Where many threads redeem at once, group_client.hpp has them share connections and commits.
+///
 /// No prepared statement and no session state is used, so that a pooler in transaction mode may
 /// stand in between.
 #ifndef COUPON_GUARD_CLIENT_HPP

@@ -51,7 +51,8 @@ struct group_client_options : client_options {
     /// has to wait.
     std::chrono::milliseconds patience{50};
     /// Called in a thread of the group_client after futures have become ready, once for all of a
-    /// group: wakes an event loop. Must not throw, and not wait.
+    /// group: wakes an event loop. Must not throw, and not wait. It may be called until the
+    /// destructor has returned.
     std::function<void()> when_ready;
 };
 
@@ -122,8 +123,9 @@ class group_client {
 
     /// Fails requests that wait for their turn, and those made from now on, with not_sent, and
     /// returns when every other one has its answer and no caller is left inside. A request that
-    /// waits for another transaction is waited for, up to its time limit. No call may begin once
-    /// the destructor has.
+    /// waits for another transaction on a connection of its own goes on, up to its time limit; one
+    /// that waits for such a connection fails with gave_up_waiting. No call may begin once the
+    /// destructor has.
     void close();
 
   private:
