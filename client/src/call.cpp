@@ -94,6 +94,9 @@ function_call::function_call(const char *function, std::string_view schema, std:
     , columns_{std::move(columns)} {
     if (!schema.empty())
         function_ = quote_identifier(schema) + "." + function_;
+    kind_.reserve(columns_.size() + function_.size() + 200);
+    kind_.append(columns_).append(" FROM ").append(function_);
+    arguments_.reserve(6);
 }
 
 function_call &function_call::user(const user_id &value) {
@@ -119,15 +122,10 @@ function_call &function_call::add(const char *name, const char *sql_type, form s
                                   std::vector<std::string> values) {
     for (const std::string &value : values)
         refuse_zero_byte(name, value);
+    kind_.append(" ").append(name).append(" ").append(sql_type);
+    kind_ += shape == form::array ? "[]" : "";
     arguments_.push_back({name, sql_type, shape, std::move(values)});
     return *this;
-}
-
-std::string function_call::kind() const {
-    std::string kind = columns_ + " FROM " + function_;
-    for (const named_value &each : arguments_)
-        kind += std::string{" "} + each.name + " " + each.type();
-    return kind;
 }
 
 bool function_call::fits_in_array() const noexcept {

@@ -42,7 +42,7 @@ class function_call {
                      const std::optional<lock_wait> &wait = {}) const;
 
     /// What calls must have in common to be made in one statement.
-    std::string kind() const;
+    const std::string &kind() const noexcept { return kind_; }
 
     /// False if a value may mean something else inside an array: see call.cpp.
     bool fits_in_array() const noexcept;
@@ -73,6 +73,7 @@ class function_call {
 
     std::string function_;
     std::string columns_;
+    std::string kind_;
     std::vector<named_value> arguments_;
 };
 
