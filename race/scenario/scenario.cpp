@@ -37,11 +37,11 @@ const std::vector<std::unique_ptr<scenario>> &scenarios() {
     return all;
 }
 
-const scenario &scenario_named(const std::string &name) {
+const scenario &scenario_named(std::string_view name) {
     for (const auto &each : scenarios())
         if (each->name == name)
             return *each;
-    throw std::invalid_argument{name};
+    throw std::invalid_argument{std::string{name}};
 }
 
 } // namespace coupon_race

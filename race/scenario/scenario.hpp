@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -119,7 +120,7 @@ std::unique_ptr<scenario> make_checkout();
 /// All of them; the first is raced unless another is named.
 const std::vector<std::unique_ptr<scenario>> &scenarios();
 /// Throws std::invalid_argument.
-const scenario &scenario_named(const std::string &name);
+const scenario &scenario_named(std::string_view name);
 
 /// What is to become of a drop's purchase that gets a unit, for the first time that it does.
 enum class fate {
