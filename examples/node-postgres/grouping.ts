@@ -118,7 +118,7 @@ async function twoEventLoops(): Promise<void> {
   for (const { end } of loops) await end();
 }
 
-/** Once, when the user is redeemed: the statement is executed by a trigger. */
+/** Once, when the user's redemption is to be committed, and the rows of the answer have been sent: a trigger executes the statement. */
 async function accident(user: number, statement: string): Promise<void> {
   const name = `accident_${user}`;
   await owner.query(`
@@ -128,7 +128,7 @@ async function accident(user: number, statement: string): Promise<void> {
       IF nextval('judge.${name}') = 1 THEN ${statement}; END IF;
       RETURN NULL;
     END $$;
-    CREATE TRIGGER ${name} AFTER INSERT ON promo.coupon_redemption
+    CREATE CONSTRAINT TRIGGER ${name} AFTER INSERT ON promo.coupon_redemption DEFERRABLE INITIALLY DEFERRED
       FOR EACH ROW WHEN (NEW.user_id = '${user}') EXECUTE FUNCTION judge.${name}()`);
 }
 
