@@ -4,6 +4,9 @@
 # built, how it is run. $examples is this directory, $made where a build may write.
 
 drivers=(libpqxx dbd-pg psycopg psycopg2 django sqlalchemy node-postgres prisma ruby-pg sequel activerecord php-pdo php-pgsql jdbc lib-pq pgx)
+# Programs of node-postgres that judge themselves, and how many promises each keeps.
+self_judged=(pool grouping)
+declare -rA promises=([pool]=7 [grouping]=27)
 declare -A packages versions builds programs pooled_settings
 
 # Debian's modules are for Debian's interpreters; others may come first in the PATH.
@@ -19,6 +22,8 @@ packages=(
     [django]="python3-django python3-psycopg2"
     [sqlalchemy]="python3-sqlalchemy python3-psycopg2"
     [node-postgres]="node=nodejs npm=npm"
+    [pool]="node=nodejs npm=npm"
+    [grouping]="node=nodejs npm=npm"
     [prisma]="npm=npm"
     [ruby-pg]="ruby-pg"
     [sequel]="ruby-sequel ruby-pg"

@@ -31,13 +31,15 @@ async function placeOrder(db: pg.ClientBase, userId: bigint, code: string, reque
   return status;
 }
 
+const ignore = () => {};
+
 export async function checkout(pool: pg.Pool, userId: bigint, code: string, requestId: string): Promise<string> {
   for (let attempt = 0; ; attempt++) {
     let db: pg.PoolClient | undefined;
     let failure: Error | undefined;
     try {
       db = await pool.connect();
-      db.on("error", () => {}); // a connection lost between two queries would end the process
+      db.on("error", ignore); // a connection lost between two queries would end the process
       return await placeOrder(db, userId, code, requestId);
     } catch (error) {
       failure = error as Error;
@@ -46,6 +48,7 @@ export async function checkout(pool: pg.Pool, userId: bigint, code: string, requ
       // A conflict or a lost connection: the same request again. In the end, throw: the outcome is unknown.
       if (attempt === 4 || !/^(|40001|40P01|57P0.|08...)$/.test(sqlstate)) throw error;
     } finally {
+      db?.off("error", ignore); // the pool has a listener of its own
       db?.release(failure); // with an error: the pool closes the connection, and its transaction is rolled back
     }
     await new Promise((wake) => setTimeout(wake, Math.random() * 100 * 2 ** attempt));

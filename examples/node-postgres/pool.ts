@@ -4,24 +4,13 @@
 import { createHash } from "node:crypto";
 import pg from "pg";
 import { checkout } from "./order.js";
+import { judge, tally } from "./promises.js";
 
 const size = 10;
 const clicks = 30;
 const others = 20;
 
 type Order = (pool: pg.Pool, userId: bigint, code: string, requestId: string) => Promise<string>;
-
-function judge(promise: string, found: string, wanted: string): void {
-  console.log(`${found === wanted ? "ok" : "not ok"} - ${promise}`);
-  if (found !== wanted) console.log(`#   found ${found}, wanted ${wanted}`);
-}
-
-/** "29 already_redeemed, 1 redeemed" */
-async function tally(answers: Promise<string>[]): Promise<string> {
-  const counts = new Map<string, number>();
-  for (const answer of await Promise.all(answers)) counts.set(answer, (counts.get(answer) ?? 0) + 1);
-  return [...counts].map(([answer, count]) => `${count} ${answer}`).sort().join(", ");
-}
 
 /** A transaction in which the customer has redeemed, on a connection outside the pool. */
 async function slowTransaction(customer: bigint, lock = "SELECT 1"): Promise<pg.Client> {
