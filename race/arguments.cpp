@@ -47,8 +47,8 @@ std::string footer() {
     }
     return text +
            R"(Without a CONNECTION, -h, -p, -U or -d the race is run on a throw-away PostgreSQL server, started for
-it and removed after it. With any of them it is run on that server, in a database of its own, which
-is created and dropped; PG* environment variables and service files then apply as in psql.
+it and removed after it. With any of them it is run on that server, in databases of its own, which
+are created and dropped; PG* environment variables and service files then apply as in psql.
 
 Exit status: 0 all as expected (naive may fail, or be lucky), 1 a strategy broke its promise, 2 could
 not tell, 254 bad arguments, 128 + n after signal n.)";

@@ -108,9 +108,10 @@ race_report run(const settings &wanted) {
     const server_facts facts = checked_facts(where.connection(), needed);
     report.server = {facts.version, where.throwaway(), facts.fsync, facts.synchronous_commit};
 
-    const race_database database{where.connection()};
     for (const strategy *each : chosen) {
         throw_if_interrupted();
+        // Each in its own: a database has the extension once, and more than one may need it.
+        const race_database database{where.connection()};
         const turn turn{
             *each, report.settings, database.connection(), report.seed,
             [&](const std::string &how_far) { progress.show(each->name() + ": " + how_far); }};
