@@ -105,7 +105,8 @@ void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
             scenarios(), +[](const std::unique_ptr<scenario> &each) { return each->name; }))))
         ->capture_default_str();
     number("-c,--clients", &race_settings::clients, 2, most_clients, "N",
-           "requests at once, each on its own connection (2 to 1000) [2; drop, checkout: 32]");
+           "requests at once, each on its own connection but for the strategy grouped (2 to 1000)"
+           " [2; drop, checkout: 32]");
     number("-r,--rounds", &race_settings::rounds, std::int64_t{1}, most_rounds, "N",
            "double-click: how often; each round is a user of its own")
         ->capture_default_str();
