@@ -47,8 +47,8 @@ std::string footer() {
     }
     return text +
            R"(Without a CONNECTION, -h, -p, -U or -d the race is run on a throw-away PostgreSQL server, started for
-it and removed after it. With any of them it is run on that server, in a database of its own, which
-is created and dropped; PG* environment variables and service files then apply as in psql.
+it and removed after it. With any of them it is run on that server, in databases of its own, which
+are created and dropped; PG* environment variables and service files then apply as in psql.
 
 Exit status: 0 all as expected (naive may fail, or be lucky), 1 a strategy broke its promise, 2 could
 not tell, 254 bad arguments, 128 + n after signal n.)";
@@ -105,7 +105,8 @@ void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
             scenarios(), +[](const std::unique_ptr<scenario> &each) { return each->name; }))))
         ->capture_default_str();
     number("-c,--clients", &race_settings::clients, 2, most_clients, "N",
-           "requests at once, each on its own connection (2 to 1000) [2; drop, checkout: 32]");
+           "requests at once, each on its own connection but for the strategy grouped (2 to 1000)"
+           " [2; drop, checkout: 32]");
     number("-r,--rounds", &race_settings::rounds, std::int64_t{1}, most_rounds, "N",
            "double-click: how often; each round is a user of its own")
         ->capture_default_str();

@@ -96,11 +96,14 @@ race_report run(const settings &wanted) {
     const scenario &raced = *wanted.raced;
     requirements needed{false, wanted.race.clients + connections_besides +
                                    (wanted.race.cap > 0 ? most_bystanders : 0)};
+    int shared_connections = 0;
     std::vector<const strategy *> chosen;
     for (const std::string &name : wanted.strategies) {
         chosen.push_back(raced.strategy_named(name));
         needed.extension = needed.extension || chosen.back()->needs_extension();
+        shared_connections = std::max(shared_connections, chosen.back()->shared_connections());
     }
+    needed.connections += shared_connections;
     race_report report = blank_report(wanted);
     progress_line progress;
 
@@ -108,9 +111,10 @@ race_report run(const settings &wanted) {
     const server_facts facts = checked_facts(where.connection(), needed);
     report.server = {facts.version, where.throwaway(), facts.fsync, facts.synchronous_commit};
 
-    const race_database database{where.connection()};
     for (const strategy *each : chosen) {
         throw_if_interrupted();
+        // Each in its own: a database has the extension once, and more than one may need it.
+        const race_database database{where.connection()};
         const turn turn{
             *each, report.settings, database.connection(), report.seed,
             [&](const std::string &how_far) { progress.show(each->name() + ": " + how_far); }};

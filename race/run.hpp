@@ -30,9 +30,9 @@ struct settings {
     colour_choice colour = colour_choice::automatic;
 };
 
-/// Finds or starts the server, checks what the race needs, races one strategy after the other in a
-/// database made for it, and leaves the server as it was. Throws setup_error, `interrupted`, or
-/// what the database layer throws.
+/// Finds or starts the server, checks what the race needs, races one strategy after the other, each
+/// in a database made for it, and leaves the server as it was. Throws setup_error, `interrupted`,
+/// or what the database layer throws.
 race_report run(const settings &wanted);
 
 } // namespace coupon_race

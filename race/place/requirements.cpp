@@ -74,7 +74,7 @@ std::vector<std::string> what_is_missing(const server_facts &facts, const requir
     if (wanted.extension && !facts.extension_available)
         missing.push_back(
             "the extension coupon_guard is not installed on this server: make install "
-            "PG_CONFIG=... there, or leave out the strategy redeem_coupon");
+            "PG_CONFIG=... there, or leave out the strategies that use it");
     if (wanted.extension && facts.extension_available && facts.extension_needs_superuser &&
         !facts.superuser)
         missing.push_back(

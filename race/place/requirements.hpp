@@ -28,7 +28,7 @@ server_facts read_server_facts(pqxx::transaction_base &transaction);
 
 /// What the run asks for.
 struct requirements {
-    bool extension = true; ///< the strategy redeem_coupon is among those to be run
+    bool extension = true; ///< a strategy that uses it is among those to be run
     int connections = 0;   ///< at once
 };
 

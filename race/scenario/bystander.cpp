@@ -6,6 +6,7 @@
 #include <pqxx/pqxx>
 
 #include "os/interruption.hpp"
+#include "sql_quoting.hpp"
 
 namespace coupon_race {
 
@@ -55,23 +56,32 @@ void bystander::run() {
 
 backend_killer::backend_killer(const std::string &connection)
     : killing_{connection, std::chrono::hours{1}, [this](auto &transaction) {
-                   std::vector<int> doomed;
+                   std::vector<std::string> doomed;
                    {
                        const std::lock_guard lock{mutex_};
                        doomed.swap(condemned_);
                    }
                    // A number may have passed on to a stranger: only in our own database.
-                   for (const int backend : doomed)
-                       transaction.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                                        " WHERE pid = " +
-                                        std::to_string(backend) +
-                                        " AND datname = current_database()");
+                   for (const std::string &which : doomed)
+                       transaction.exec("SELECT pg_terminate_backend(pid) FROM (SELECT pid"
+                                        " FROM pg_stat_activity"
+                                        " WHERE datname = current_database() AND " +
+                                        which + " LIMIT 1) AS one");
                }} {}
 
 void backend_killer::kill(int backend) {
+    condemn("pid = " + std::to_string(backend));
+}
+
+void backend_killer::kill_one_of(const std::string &application_name) {
+    condemn("application_name = " + coupon_guard::quote_literal(application_name) +
+            " ORDER BY state = 'active' DESC, random()");
+}
+
+void backend_killer::condemn(std::string which) {
     {
         const std::lock_guard lock{mutex_};
-        condemned_.push_back(backend);
+        condemned_.push_back(std::move(which));
     }
     killing_.wake();
 }

@@ -54,10 +54,15 @@ class backend_killer {
     explicit backend_killer(const std::string &connection);
 
     void kill(int backend);
+    /// One of several, by their application_name: one that is at work, if any is.
+    void kill_one_of(const std::string &application_name);
 
   private:
+    /// What comes after WHERE, to pick one from pg_stat_activity.
+    void condemn(std::string which);
+
     std::mutex mutex_;
-    std::vector<int> condemned_;
+    std::vector<std::string> condemned_;
     bystander killing_;
 };
 

@@ -1,4 +1,4 @@
-/// The clients of a race: a thread and a connection each, let go at once.
+/// The clients of a race: a thread each, and a connection if it needs one, let go at once.
 #ifndef COUPON_RACE_SCENARIO_CLIENTS_HPP
 #define COUPON_RACE_SCENARIO_CLIENTS_HPP
 

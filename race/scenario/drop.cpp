@@ -1,5 +1,10 @@
 /// The scenario `drop`: a capped coupon, more buyers than units, all at once; some change their
 /// mind after they have redeemed and before they pay, and some connections break.
+///
+/// Where buyers share connections, a redemption is a transaction of its own. So a buyer who is to
+/// roll back makes one on a connection of its own, opened then, as a shop does whose order and
+/// redemption are one transaction. The others need none: what they do between redemption and commit
+/// elsewhere, they do after it, and what is killed is a connection that they share.
 
 #include <algorithm>
 #include <stdexcept>
@@ -10,8 +15,10 @@
 #include <coupon_guard/errors.hpp>
 #include <fmt/format.h>
 
+#include "os/interruption.hpp"
 #include "scenario/bystander.hpp"
 #include "scenario/sale.hpp"
+#include "strategies/grouped.hpp"
 #include "words.hpp"
 
 namespace coupon_race {
@@ -21,8 +28,10 @@ namespace {
 /// One buyer's purchase.
 class purchase {
   public:
-    purchase(session &client, const turn &of, backend_killer &killer, request asked, fate ahead)
+    purchase(session &client, shared_client *shared, const turn &of, backend_killer &killer,
+             request asked, fate ahead)
         : client_{client}
+        , shared_{shared}
         , of_{of}
         , killer_{killer}
         , asked_{std::move(asked)}
@@ -31,7 +40,12 @@ class purchase {
     attempt make() {
         made_.user = asked_.user;
         made_.started = race_clock::now();
-        client_.until_told(made_, [this] { try_to(); });
+        client_.until_told(made_, [this] {
+            if (shared_ && fate_ != fate::roll_back)
+                try_together();
+            else
+                try_to();
+        });
         made_.ended = race_clock::now();
         return made_;
     }
@@ -57,6 +71,25 @@ class purchase {
             made_.redemption_id = unit;
     }
 
+    /// When COMMIT is sent nobody tells: not before it was asked for, and a buyer who is told "sold
+    /// out" in between has the benefit of the doubt. What is killed is whatever is under way then,
+    /// of others who redeem together.
+    void try_together() {
+        const fate met = std::exchange(fate_, fate::commit);
+        if (!made_.commit_sent)
+            made_.commit_sent = race_clock::now();
+        const std::optional<std::int64_t> unit = shared_->take(asked_, made_);
+        if (unit) {
+            if (met != fate::commit)
+                killer_.kill_one_of(shared_client::application_name);
+            std::this_thread::sleep_for(of_.settings.hold_time);
+            if (met == fate::killed_after_commit)
+                throw coupon_guard::outcome_unknown{"the answer was lost on its way to the buyer"};
+        }
+        made_.outcome = unit ? outcome::redeemed : outcome::refused;
+        made_.redemption_id = unit;
+    }
+
     /// `redeemed` if the transaction is to be committed. A fate is met once.
     outcome meet_fate(pqxx::transaction_base &transaction) {
         const fate met = std::exchange(fate_, fate::commit);
@@ -73,6 +106,7 @@ class purchase {
     }
 
     session &client_;
+    shared_client *const shared_; ///< null: the client has its own connection
     const turn &of_;
     backend_killer &killer_;
     const request asked_;
@@ -96,6 +130,7 @@ class drop : public sale {
         strategies.push_back(std::make_unique<guarded_strategy>(
             "redeem_coupon(user, code, request_id); killed ones asked again under the same id",
             false));
+        strategies.push_back(std::make_unique<grouped_strategy>());
     }
 
     void check(const race_settings &of) const override {
@@ -148,6 +183,10 @@ class drop : public sale {
     /// milliseconds: an estimate whose mean is the truth.
     void race(const turn &of, race_result &result) const override {
         backend_killer killer{of.connection};
+        const std::unique_ptr<shared_client> shared = [&] {
+            const signals_blocked none_for_threads;
+            return of.raced.share(of.connection);
+        }();
         auto looked = race_clock::now();
         bystander watch{of.connection, std::chrono::milliseconds{5}, [&](auto &transaction) {
                             const auto waiting = transaction
@@ -163,9 +202,11 @@ class drop : public sale {
             of, conduct{true, false},
             [&](session &client, const starting_gate &, std::int64_t user,
                 const std::string &code) {
-                const fate ahead = user < 0 ? fate::roll_back : fate_of(of.settings, of.seed, user);
-                return purchase{
-                    client, of, killer, {user, code, "buyer-" + std::to_string(user)}, ahead}
+                const fate ahead = user > 0 ? fate_of(of.settings, of.seed, user)
+                                   : shared ? fate::commit
+                                            : fate::roll_back;
+                const std::string request_id = "buyer-" + std::to_string(user);
+                return purchase{client, shared.get(), of, killer, {user, code, request_id}, ahead}
                     .make();
             });
         watch.stop();

@@ -28,7 +28,7 @@ inline constexpr char warm_up_code[] = "WARM-UP";
 
 /// What can be said about a race beforehand; each scenario has some of it.
 struct race_settings {
-    int clients = 32;                          ///< at once, each on a connection of its own
+    int clients = 32;                          ///< at once
     std::int64_t rounds = 200;                 ///< each with a user of its own, numbered from 1
     std::int64_t buyers = 0;                   ///< each comes once, numbered from 1
     std::int64_t cap = 0;                      ///< 0: none

@@ -21,15 +21,9 @@ bool is_of_a_name(char each) {
     return std::isalnum(static_cast<unsigned char>(each)) || each == '_';
 }
 
-/// Nothing if it is sold out; whatever else keeps from redeeming should not happen in a race.
-template <typename Answer>
-std::optional<std::int64_t> id_if(bool granted, const Answer &got, bool alone) {
-    if (granted)
-        return got.redemption_id;
-    if (got.status == coupon_guard::status::sold_out || alone)
-        return std::nullopt;
-    throw coupon_guard::unexpected_answer{"coupon_guard answered " +
-                                          std::string{to_string(got.status)}};
+/// Where the same user may come more than once, alone, no refusal is unexpected.
+std::optional<std::int64_t> id_if(bool granted, const coupon_guard::redemption &got, bool alone) {
+    return alone && !granted ? std::nullopt : id_unless_sold_out(granted, got);
 }
 
 } // namespace
@@ -195,6 +189,15 @@ std::int64_t strategy::figure(const std::string &connection, const std::string &
     pqxx::work transaction{database};
     transaction.exec(greeting());
     return transaction.exec(part(section).statements.front().text)[0][0].as<std::int64_t>();
+}
+
+std::optional<std::int64_t> id_unless_sold_out(bool granted, const coupon_guard::redemption &got) {
+    if (granted)
+        return got.redemption_id;
+    if (got.status == coupon_guard::status::sold_out)
+        return std::nullopt;
+    throw coupon_guard::unexpected_answer{"coupon_guard answered " +
+                                          std::string{to_string(got.status)}};
 }
 
 guarded_strategy::guarded_strategy(std::string method, bool alone)

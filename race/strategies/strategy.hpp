@@ -9,10 +9,12 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <coupon_guard/redemption.hpp>
 #include <pqxx/transaction_base>
 
 #include "race_log.hpp"
@@ -35,6 +37,21 @@ struct request {
     std::function<void()> think = [] {};
 };
 
+/// Redeems for all clients of a race, who have no connections of their own for it. Any number of
+/// threads may use it.
+class shared_client {
+  public:
+    /// Of its backends.
+    static constexpr char application_name[] = "coupon-race: shared";
+
+    virtual ~shared_client() = default;
+
+    /// Redeems, in a transaction that is committed when this returns: the redemption's id, or
+    /// nothing if it is refused. Adds to `made` what had to be repeated on the way. Throws
+    /// coupon_guard's errors.
+    virtual std::optional<std::int64_t> take(const request &asked, attempt &made) = 0;
+};
+
 class strategy {
   public:
     /// `file` is one of rivals/ without ".sql": "drop/textbook"; its last part is the name. Throws
@@ -53,6 +70,10 @@ class strategy {
     bool serializable() const { return part("redeem").serializable; }
     /// True if a request whose outcome is unknown may be repeated, under its id, to learn it.
     virtual bool repeatable() const { return false; }
+    /// How many connections clients share at the most; 0 if each has one of its own.
+    virtual int shared_connections() const { return 0; }
+    /// What clients share in one race, to the database of `connection`; null if they share nothing.
+    virtual std::unique_ptr<shared_client> share(const std::string &) const { return nullptr; }
 
     /// Creates schema, tables and coupons, in a transaction of its own.
     void set_up(const std::string &connection, const std::vector<new_coupon> &coupons) const;
@@ -102,6 +123,10 @@ class strategy {
     bool promises_once_per_user_;
     std::map<std::string, script> parts_;
 };
+
+/// Nothing if it is sold out. Throws unexpected_answer for whatever else keeps from redeeming,
+/// which should not happen where everyone comes once.
+std::optional<std::int64_t> id_unless_sold_out(bool granted, const coupon_guard::redemption &got);
 
 /// redeem_coupon(), through the client library as anyone would use it.
 class guarded_strategy : public strategy {

@@ -59,11 +59,12 @@ TEST_F(Program, ADropSellsEveryUnitOnce) {
     const json got = result();
     EXPECT_EQ(got["settings"]["cap"], 50);
     for (const char *name :
-         {"textbook", "counter", "for-update", "serializable", "redeem_coupon"}) {
+         {"textbook", "counter", "for-update", "serializable", "redeem_coupon", "grouped"}) {
         EXPECT_EQ(strategy_in(got, name)["verdict"], "pass") << name;
         EXPECT_EQ(strategy_in(got, name)["redeemed"], 50) << name;
     }
-    EXPECT_EQ(strategy_in(got, "redeem_coupon")["unknown_outcomes"], 0);
+    for (const char *name : {"redeem_coupon", "grouped"})
+        EXPECT_EQ(strategy_in(got, name)["unknown_outcomes"], 0) << name;
     EXPECT_NE(output().find("false sold-outs"), std::string::npos) << output();
     expect_nothing_left();
 }
@@ -236,7 +237,8 @@ TEST_F(ProgramElsewhere, ADropKillsItsOwnBackendsOnly) {
                              "100", "--kill-rate", "0.5", "--json", "result.json"})),
               0)
         << output() << errors();
-    EXPECT_GT(strategy_in(result(), "redeem_coupon")["connections_lost"], 0);
+    for (const char *name : {"redeem_coupon", "grouped"})
+        EXPECT_GT(strategy_in(result(), name)["connections_lost"], 0) << name;
     EXPECT_NO_THROW(pqxx::nontransaction{stranger}.exec("SELECT 1"));
     expect_as_before();
 }
@@ -265,6 +267,9 @@ TEST_F(ProgramElsewhere, WhatIsMissingIsSaidAtOnceAndNothingIsStarted) {
     EXPECT_EQ(run(as_runner({"--clients", "100"})), 2);
     EXPECT_NE(errors().find("ALTER ROLE \"runner\" CREATEDB"), std::string::npos) << errors();
     EXPECT_NE(errors().find("102 connections are needed at once"), std::string::npos) << errors();
+    EXPECT_EQ(run(as_runner({"--scenario", "drop", "--clients", "100"})), 2);
+    EXPECT_NE(errors().find("110 connections are needed at once"), std::string::npos)
+        << "those of a group_client, besides: " << errors();
     expect_as_before();
 }
 

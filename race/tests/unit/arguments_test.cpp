@@ -98,8 +98,9 @@ TEST(Arguments, ADropHasItsOwnDefaultsAndStrategies) {
     EXPECT_EQ(wanted.race.buyers, 2000);
     EXPECT_EQ(wanted.race.cap, 500);
     EXPECT_EQ(wanted.race.hold_time, microseconds{2000});
-    EXPECT_EQ(wanted.strategies, (std::vector<std::string>{"textbook", "counter", "for-update",
-                                                           "serializable", "redeem_coupon"}));
+    EXPECT_EQ(wanted.strategies,
+              (std::vector<std::string>{"textbook", "counter", "for-update", "serializable",
+                                        "redeem_coupon", "grouped"}));
 }
 
 TEST(Arguments, OfADropAreTaken) {
@@ -163,6 +164,8 @@ TEST(Arguments, HelpAndVersionExitWithZeroOnStdout) {
     const parsed_arguments help = parse_arguments({"--help"});
     EXPECT_EQ(help.exit, 0);
     EXPECT_NE(help.output.find("redeem_coupon"), std::string::npos);
+    EXPECT_NE(help.output.find("redeem_coupon, grouped: all buyers share one group_client"),
+              std::string::npos);
     EXPECT_EQ(help.error, "");
     const parsed_arguments version = parse_arguments({"--version"});
     EXPECT_EQ(version.exit, 0);

@@ -141,7 +141,7 @@ race_report drop_report() {
     result.log[0].connections_lost = 2;
     result.blocked = 8ms;
     report.strategies = {
-        report_on(*report.raced, report.settings, *report.raced->strategies.back(), result)};
+        report_on(*report.raced, report.settings, strategy_of("drop", "redeem_coupon"), result)};
     return report;
 }
 
@@ -178,6 +178,28 @@ TEST(DropReport, HasTheSameFiguresInJson) {
     EXPECT_EQ(strategy["over_the_cap"], 0);
     EXPECT_EQ(strategy["false_sold_outs"], 0);
     EXPECT_EQ(strategy["verdict"], "pass");
+}
+
+TEST(DropReport, SaysGroupedOfBuyersWhoShareConnections) {
+    race_report report = drop_report();
+    const strategy &grouped = strategy_of("drop", "grouped");
+    race_result result = left_behind({between(0ms, 10ms, acknowledged(1, 1))}, {{1, 1}});
+    result.log[0].connections_lost = 3;
+    report.strategies.push_back(report_on(*report.raced, report.settings, grouped, result));
+    const auto json = nlohmann::json::parse(as_json(report));
+    EXPECT_EQ(json["strategies"][1]["name"], "grouped");
+    EXPECT_EQ(json["strategies"][1]["connections_lost"], 3);
+    for (const std::string &text : {as_text(report, charset::ascii, false), as_html(report)}) {
+        EXPECT_NE(text.find("grouped"), std::string::npos) << text;
+    }
+    EXPECT_NE(as_text(report, charset::ascii, false)
+                  .find("redeem_coupon and grouped: never a unit too many, nobody twice,"),
+              std::string::npos);
+}
+
+TEST(DropStrategies, OnlyGroupedSharesConnections) {
+    for (const auto &each : scenario_named("drop").strategies)
+        EXPECT_EQ(each->shared_connections() > 0, each->name() == "grouped") << each->name();
 }
 
 } // namespace
