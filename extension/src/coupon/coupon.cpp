@@ -130,13 +130,6 @@ bool lock_coupon_at_once(const installation &guard, int64 id, LockTupleMode mode
     return until_decided([&] { return try_to_lock(guard, id, mode, LockWaitSkip); });
 }
 
-static bool is_same_text(Datum one, Datum other) {
-    text *left = DatumGetTextPP(one);
-    text *right = DatumGetTextPP(other);
-    return VARSIZE_ANY_EXHDR(left) == VARSIZE_ANY_EXHDR(right) &&
-           memcmp(VARDATA_ANY(left), VARDATA_ANY(right), VARSIZE_ANY_EXHDR(left)) == 0;
-}
-
 coupon_status judge_coupon(const coupon_row &coupon, Datum user, TimestampTz moment) {
     if (!coupon.active)
         return coupon_status::inactive;

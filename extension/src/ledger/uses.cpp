@@ -30,9 +30,7 @@ bool may_use_hold(const ledger_columns &columns, const index_scan &scan,
                   const request_id *request) {
     if (request == nullptr || is_null(scan, columns.request_id))
         return true;
-    text *given = DatumGetTextPP(column_of(scan, columns.request_id));
-    return VARSIZE_ANY_EXHDR(given) == request->length() &&
-           memcmp(VARDATA_ANY(given), request->bytes, request->length()) == 0;
+    return is_same_text(column_of(scan, columns.request_id), request->datum());
 }
 
 // The user's rows, read from the highest use number down. A row that is being updated is seen in

@@ -9,4 +9,11 @@ const char *clip_for_message(Datum value) {
     return psprintf("%.*s%s", clipped, VARDATA_ANY(given), clipped < length ? "..." : "");
 }
 
+bool is_same_text(Datum one, Datum other) {
+    text *left = DatumGetTextPP(one);
+    text *right = DatumGetTextPP(other);
+    return VARSIZE_ANY_EXHDR(left) == VARSIZE_ANY_EXHDR(right) &&
+           memcmp(VARDATA_ANY(left), VARDATA_ANY(right), VARSIZE_ANY_EXHDR(left)) == 0;
+}
+
 } // namespace coupon_guard

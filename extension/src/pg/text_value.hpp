@@ -27,4 +27,7 @@ static_assert(offsetof(text_value<1>, bytes) == VARHDRSZ);
 // A text datum as a string for an error message, at most 64 bytes of it.
 const char *clip_for_message(Datum text);
 
+// Whether two values of type text have the same bytes.
+bool is_same_text(Datum one, Datum other);
+
 } // namespace coupon_guard
