@@ -56,7 +56,7 @@ DECLARE
 BEGIN
   SELECT i.indexrelid::regclass AS index, c.conname INTO STRICT arbiter
     FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.conrelid = i.indrelid
-   WHERE i.indrelid = 'coupon_redemption'::regclass AND i.indnkeyatts = 3;
+   WHERE i.indrelid = 'coupon_redemption'::regclass AND i.indnkeyatts = 3 AND i.indkey[0] = (SELECT attnum FROM pg_attribute WHERE attrelid = i.indrelid AND attname = 'coupon_id');
   IF arbiter.conname IS NULL THEN
     EXECUTE format('DROP INDEX %s', arbiter.index);
   ELSE

@@ -12,8 +12,8 @@ CREATE EXTENSION coupon_guard;
 -- Our columns. All that hangs on them - view, check, triggers, constraints - goes, so that they can be altered.
 CREATE TEMP VIEW ours AS
 SELECT attrelid::regclass AS of_table, attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS is_not_null, attidentity <> '' AS is_identity
-  FROM pg_attribute WHERE attrelid IN ('coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND attnum > 0 AND NOT attisdropped
-   AND (attrelid, attname) <> ('coupon'::regclass, 'created_at'); -- which is the shop's alone
+  FROM pg_attribute WHERE attrelid IN ('campaign'::regclass, 'coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND attnum > 0 AND NOT attisdropped
+   AND NOT (attrelid IN ('coupon'::regclass, 'campaign'::regclass) AND attname = 'created_at'); -- which is the shop's alone
 \set ECHO none
 CREATE PROCEDURE pg_temp.unbind() LANGUAGE plpgsql AS $$
 DECLARE
@@ -22,14 +22,14 @@ BEGIN
   CREATE OR REPLACE FUNCTION coupon_guard_verify() RETURNS TABLE (invariant text, coupon_id bigint, user_id text, detail text)
     LANGUAGE sql AS 'SELECT NULL, NULL::bigint, NULL, NULL WHERE false';
   FOR command IN
-    SELECT 'CREATE OR REPLACE VIEW coupon_usage AS SELECT ' || string_agg(format('NULL::%s AS %I', format_type(atttypid, atttypmod), attname), ', ' ORDER BY attnum)
-      FROM pg_attribute WHERE attrelid = 'coupon_usage'::regclass
+    SELECT format('CREATE OR REPLACE VIEW %s AS SELECT ', attrelid::regclass) || string_agg(format('NULL::%s AS %I', format_type(atttypid, atttypmod), attname), ', ' ORDER BY attnum)
+      FROM pg_attribute WHERE attrelid IN ('coupon_usage'::regclass, 'campaign_usage'::regclass) GROUP BY attrelid
     UNION ALL
     SELECT format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass) FROM pg_trigger
-     WHERE tgrelid IN ('coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND NOT tgisinternal
+     WHERE tgrelid IN ('campaign'::regclass, 'coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND NOT tgisinternal
     UNION ALL
     SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint
-     WHERE conrelid IN ('coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND contype = 'c'
+     WHERE conrelid IN ('campaign'::regclass, 'coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND contype IN ('c', 'f')
   LOOP
     EXECUTE command;
   END LOOP;
@@ -70,18 +70,18 @@ SELECT of_table, outcome, string_agg(DISTINCT name, ', ') AS columns FROM (
       WHEN 'integer' THEN '{d_integer, numeric, bigint, text}'
       WHEN 'boolean' THEN '{d_boolean, text, int USING 1}'
       WHEN 'jsonb' THEN '{d_jsonb, json, text}'
-      WHEN '"char"' THEN '{d_char, char, varchar(1), text, int USING 1}'
+      WHEN '"char"' THEN '{d_char, char, varchar(1), text, int USING ascii(kind)}'
       ELSE '{d_timestamptz, timestamp, timestamptz(0), date, text}' END::text[] ||
       CASE WHEN name IN ('user_id', 'request_id') THEN ARRAY['text COLLATE "POSIX"'] END) AS new_type
-   WHERE NOT is_identity AND name NOT IN ('code', 'code_key')) AS made
+   WHERE NOT is_identity AND name NOT IN ('code', 'code_key', 'name', 'name_key')) AS made
  GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- Generated: what the guard would write is not what would be there. Gone
 SELECT of_table, generated, gone, string_agg(name, ', ' ORDER BY name) AS columns FROM (
-  SELECT *, CASE WHEN of_table <> 'coupon'::regclass THEN pg_temp.redeemed_after(format('CALL pg_temp.remake(%L, %L, %L)', of_table, name,
+  SELECT *, CASE WHEN of_table NOT IN ('coupon', 'campaign') THEN pg_temp.redeemed_after(format('CALL pg_temp.remake(%L, %L, %L)', of_table, name,
               type || CASE WHEN type = 'text' THEN ' COLLATE "C"' ELSE '' END || ' GENERATED ALWAYS AS (NULL) STORED')) END AS generated,
          pg_temp.redeemed_after(format('ALTER TABLE %s DROP COLUMN %I CASCADE', of_table, name)) AS gone
-    FROM ours WHERE NOT is_identity AND name <> 'code') AS made
+    FROM ours WHERE NOT is_identity AND name NOT IN ('code', 'name')) AS made
  GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 -- What it only reads may be generated; if it cannot be read (a virtual column), it is refused.
 SELECT bool_and(pg_temp.after(format('CALL pg_temp.remake(''coupon'', ''starts_at'', ''timestamptz GENERATED ALWAYS AS (NULL) %s'')', kind),
@@ -120,7 +120,7 @@ SELECT of_table, name, what, outcome FROM ours, (VALUES
 -- NOT NULL on a column that the guard leaves empty
 SELECT name, pg_temp.after(format('ALTER TABLE coupon_redemption ALTER %I SET NOT NULL', name), $$SELECT status FROM redeem_coupon(1, 'TOUR')$$) AS outcome
   FROM ours WHERE of_table = 'coupon_redemption'::regclass AND NOT is_not_null ORDER BY name;
-SELECT pg_temp.after($$UPDATE coupon SET terms = '{"off": 10}', starts_at = '2001-01-01', expires_at = '2999-01-01';
+SELECT pg_temp.after($$UPDATE coupon SET terms = '{"off": 5}' WHERE code = 'TOUR-ONE'; UPDATE coupon SET terms = coalesce(terms, '{"off": 10}'), starts_at = '2001-01-01', expires_at = '2999-01-01';
   ALTER TABLE coupon ALTER terms SET NOT NULL, ALTER starts_at SET NOT NULL, ALTER expires_at SET NOT NULL$$);
 
 -- Defaults are for who says nothing: the guard says what it writes.
@@ -131,7 +131,7 @@ SELECT default_value, string_agg(name, ', ' ORDER BY name) AS columns, outcome F
                FROM coupon_redemption$$) AS outcome
     FROM ours JOIN (VALUES ('text', '''x'''), ('jsonb', '''{"a": 1}'''), ('timestamp with time zone', '''2001-01-01'''), ('integer', '7'), ('bigint', '7'),
       ('timestamp with time zone', 'NULL')) AS d (type, default_value) USING (type)
-   WHERE of_table <> 'coupon'::regclass AND NOT is_identity AND name <> 'void_reason') AS made
+   WHERE of_table NOT IN ('coupon', 'campaign') AND NOT is_identity AND name <> 'void_reason') AS made
  GROUP BY 1, 3 ORDER BY 1, 3;
 
 -- Ids come from the identity's sequence, as it is now.
@@ -172,7 +172,7 @@ SELECT command, pg_temp.refusal(command) AS outcome FROM unnest(ARRAY[
 CREATE PROCEDURE pg_temp.drop_checks() LANGUAGE plpgsql AS $$
 BEGIN
   EXECUTE (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname), '; ') FROM pg_constraint
-            WHERE conrelid IN ('coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND contype = 'c');
+            WHERE conrelid IN ('campaign'::regclass, 'coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND contype = 'c');
 END $$;
 SELECT change, string_agg(DISTINCT pg_temp.after('CALL pg_temp.drop_checks()', format('UPDATE coupon SET %s WHERE code = ''TOUR'' RETURNING ''changed''', change), question), '; ') AS outcome
   FROM unnest('{max_redemptions = 0, max_redemptions = -1, max_redemptions = -9223372036854775808, max_per_user = 0, max_per_user = -5}'::text[]) AS change,
@@ -249,7 +249,7 @@ SELECT pg_temp.after(change, $$SELECT status FROM redeem_coupon(1, 'TOUR', metad
 SELECT pg_temp.tour();
 SELECT * FROM coupon_guard_verify();
 DROP VIEW ours;
-TRUNCATE coupon_redemption, coupon;
+TRUNCATE coupon_redemption, coupon, campaign;
 DROP EXTENSION coupon_guard;
 DROP FUNCTION elsewhere.coupon_key;
 DROP SCHEMA elsewhere;

@@ -31,6 +31,7 @@ SET search_path = marketing, public;
 \set ECHO none
 DELETE FROM coupon_redemption;
 DELETE FROM coupon;
+DELETE FROM campaign;
 \i :tour
 \set ECHO all
 SELECT pg_temp.after('SELECT');
@@ -62,7 +63,7 @@ SELECT kind, string_agg(DISTINCT pg_temp.moved('ALTER ' || kind || ' %I RENAME T
        string_agg(DISTINCT pg_temp.moved('ALTER ' || kind || ' %I.' || relname || ' SET SCHEMA %I', 'marketing', 'elsewhere'), ', ') AS moved
   FROM member JOIN pg_class ON oid = objid AND classid = 'pg_class'::regclass, LATERAL (SELECT CASE relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' END) k (kind)
  WHERE relname ~ '^coupon(|_redemption|_quota|_usage)($|_id_seq$)' GROUP BY kind ORDER BY kind;
-CREATE TEMP TABLE ours AS SELECT unnest('{coupon, coupon_redemption, coupon_quota}'::regclass[]) AS name;
+CREATE TEMP TABLE ours AS SELECT unnest('{campaign, coupon, coupon_redemption, coupon_quota}'::regclass[]) AS name;
 SELECT string_agg(DISTINCT pg_temp.moved('ALTER INDEX %I RENAME TO %I', relname, 'other'), ', ') AS indexes
   FROM pg_index JOIN pg_class ON oid = indexrelid JOIN ours ON ours.name = indrelid;
 SELECT string_agg(DISTINCT pg_temp.moved(format('ALTER TABLE %s RENAME CONSTRAINT %%I TO %%I', ours.name), conname, 'other'), ', ') AS constraints
@@ -133,6 +134,6 @@ SELECT * FROM coupon_guard_verify();
 
 DROP VIEW member;
 RESET search_path;
-TRUNCATE marketing.coupon_redemption, marketing.coupon;
+TRUNCATE marketing.coupon_redemption, marketing.coupon, marketing.campaign;
 DROP EXTENSION coupon_guard;
 DROP SCHEMA marketing;

@@ -94,6 +94,6 @@ SELECT pg_temp.after(pg_temp.attach('coupon_quota', 'DEFAULT'), 'SELECT void_red
 
 SELECT pg_temp.after('SELECT');
 SELECT * FROM coupon_guard_verify();
-TRUNCATE coupon_redemption, coupon;
+TRUNCATE coupon_redemption, coupon, campaign;
 DROP EXTENSION coupon_guard;
 DROP TABLE offer, thing, entry, units;

@@ -83,7 +83,7 @@ BEGIN;
 DO $$
 BEGIN
   EXECUTE format('CREATE TRIGGER boom BEFORE DELETE ON coupon FOR EACH ROW EXECUTE FUNCTION %s()',
-    (SELECT tgfoid::regproc FROM pg_trigger WHERE tgrelid = 'coupon'::regclass AND tgtype & 8 = 0 ORDER BY oid LIMIT 1));
+    (SELECT tgfoid::regproc FROM pg_trigger WHERE tgrelid = 'coupon'::regclass AND tgtype & 8 = 0 AND NOT tgisinternal ORDER BY oid LIMIT 1));
 END $$;
 DELETE FROM coupon WHERE code = 'SPARE';
 ROLLBACK;

@@ -54,10 +54,10 @@ my @statements = (
 	[ 'that the trigger is always in force', 'ALTER TABLE @extschema@.coupon_note ENABLE ALWAYS TRIGGER coupon_note_same', 'a trigger' ],
 	[ 'a type', 'CREATE TYPE @extschema@.coupon_kind AS ENUM (\'gift\')' ],
 	[ q(the type's label), q(ALTER TYPE @extschema@.coupon_kind ADD VALUE 'prize' BEFORE 'gift'), 'a type' ],
-	[ q(an old table's new column), 'ALTER TABLE @extschema@.coupon ADD COLUMN campaign_id pg_catalog.int8 NOT NULL DEFAULT 0' ],
-	[ q(the column's constraint), 'ALTER TABLE @extschema@.coupon ADD CONSTRAINT coupon_campaign CHECK (campaign_id OPERATOR(pg_catalog.>=) 0)',
+	[ q(an old table's new column), 'ALTER TABLE @extschema@.coupon ADD COLUMN season_id pg_catalog.int8 NOT NULL DEFAULT 0' ],
+	[ q(the column's constraint), 'ALTER TABLE @extschema@.coupon ADD CONSTRAINT coupon_season CHECK (season_id OPERATOR(pg_catalog.>=) 0)',
 		q(an old table's new column) ],
-	[ q(the column's comment), q(COMMENT ON COLUMN @extschema@.coupon.campaign_id IS 'of a campaign'), q(an old table's new column) ],
+	[ q(the column's comment), q(COMMENT ON COLUMN @extschema@.coupon.season_id IS 'of a season'), q(an old table's new column) ],
 	[ q(an old table's new comment), q(COMMENT ON TABLE @extschema@.coupon IS 'coupons') ],
 	[ q(an old function's new volatility), 'ALTER FUNCTION @extschema@.coupon_guard_version() STABLE' ],
 	[ q(an old function's new body), 'CREATE OR REPLACE FUNCTION @extschema@.coupon_guard_version() RETURNS pg_catalog.text LANGUAGE sql STABLE STRICT PARALLEL SAFE

@@ -44,6 +44,43 @@ ALTER TABLE @extschema@.coupon
   ENABLE ALWAYS TRIGGER coupon_follow_truncate,
   ENABLE ALWAYS TRIGGER coupon_follow_new_cap;
 
+-- The same of campaigns.
+CREATE FUNCTION @extschema@.coupon_guard_follow_campaign()
+RETURNS pg_catalog.trigger
+AS 'MODULE_PATHNAME', 'coupon_guard_follow_campaign'
+LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.coupon_guard_follow_campaign() IS
+  'trigger on campaign: one that has redemptions cannot be deleted, truncated away or renumbered; the quotas follow cap and budget; backends are told of changes';
+
+CREATE TRIGGER campaign_lock_ledger
+BEFORE DELETE OR UPDATE OF id ON @extschema@.campaign
+FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.coupon_guard_follow_campaign();
+
+CREATE TRIGGER campaign_follow_before_change
+BEFORE UPDATE OR DELETE ON @extschema@.campaign
+FOR EACH ROW EXECUTE FUNCTION @extschema@.coupon_guard_follow_campaign();
+
+CREATE TRIGGER campaign_follow_change
+AFTER UPDATE OR DELETE ON @extschema@.campaign
+FOR EACH ROW EXECUTE FUNCTION @extschema@.coupon_guard_follow_campaign();
+
+CREATE TRIGGER campaign_follow_truncate
+AFTER TRUNCATE ON @extschema@.campaign
+FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.coupon_guard_follow_campaign();
+
+-- For the sake of the first buyers only.
+CREATE TRIGGER campaign_follow_new_limits
+AFTER INSERT ON @extschema@.campaign
+FOR EACH ROW WHEN (NEW.max_redemptions IS NOT NULL OR NEW.budget IS NOT NULL)
+EXECUTE FUNCTION @extschema@.coupon_guard_follow_campaign();
+
+ALTER TABLE @extschema@.campaign
+  ENABLE ALWAYS TRIGGER campaign_lock_ledger,
+  ENABLE ALWAYS TRIGGER campaign_follow_before_change,
+  ENABLE ALWAYS TRIGGER campaign_follow_change,
+  ENABLE ALWAYS TRIGGER campaign_follow_truncate,
+  ENABLE ALWAYS TRIGGER campaign_follow_new_limits;
+
 -- The quota follows ledger rows that plain SQL writes: imports, restores, clean-ups.
 CREATE FUNCTION @extschema@.coupon_guard_follow_ledger()
 RETURNS pg_catalog.trigger

@@ -27,7 +27,8 @@ CREATE TYPE @extschema@.coupon_redeem_answer AS (
   redeemed_at pg_catalog.timestamptz,
   terms pg_catalog.jsonb,
   replayed pg_catalog.bool,
-  amount pg_catalog.int8
+  amount pg_catalog.int8,
+  limited_by pg_catalog.text
 );
 COMMENT ON TYPE @extschema@.coupon_redeem_answer IS 'what redeem_coupon() and confirm_hold() answer';
 
@@ -39,7 +40,8 @@ CREATE TYPE @extschema@.coupon_hold_answer AS (
   hold_expires_at pg_catalog.timestamptz,
   terms pg_catalog.jsonb,
   replayed pg_catalog.bool,
-  amount pg_catalog.int8
+  amount pg_catalog.int8,
+  limited_by pg_catalog.text
 );
 COMMENT ON TYPE @extschema@.coupon_hold_answer IS 'what hold_coupon() answers';
 
@@ -48,7 +50,8 @@ CREATE TYPE @extschema@.coupon_check_answer AS (
   coupon_id pg_catalog.int8,
   remaining_uses pg_catalog.int4,
   remaining_units pg_catalog.int8,
-  remaining_budget pg_catalog.int8
+  remaining_budget pg_catalog.int8,
+  limited_by pg_catalog.text
 );
 COMMENT ON TYPE @extschema@.coupon_check_answer IS
   'what check_coupon() answers; what is left is NULL where there is no limit';

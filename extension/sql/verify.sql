@@ -13,22 +13,38 @@ CREATE FUNCTION @extschema@.coupon_guard_verify()
 RETURNS TABLE (invariant text, coupon_id int8, user_id text, detail text)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-  WITH ledger AS MATERIALIZED (
-    SELECT r.coupon_id, r.user_id, count(*) AS row_count,
+  WITH part AS MATERIALIZED (
+    SELECT r.coupon_id, r.campaign_id, r.user_id, count(*) AS row_count,
            count(*) FILTER (WHERE r.voided_at IS NULL) AS uses, sum(r.amount) FILTER (WHERE r.voided_at IS NULL) AS amount,
            count(*) FILTER (WHERE r.amount <= 0) AS worthless,
            count(*) FILTER (WHERE r.use_no < 1) AS misnumbered,
+           count(*) FILTER (WHERE r.campaign_use_no < 1) AS campaign_misnumbered,
            count(*) FILTER (WHERE NOT isfinite(r.hold_expires_at)) AS endless
     FROM @extschema@.coupon_redemption AS r
-    GROUP BY r.coupon_id, r.user_id
+    GROUP BY r.coupon_id, r.campaign_id, r.user_id
+  ), ledger AS MATERIALIZED (
+    SELECT p.coupon_id, p.user_id, sum(p.row_count)::int8 AS row_count, sum(p.uses)::int8 AS uses, sum(p.amount) AS amount,
+           sum(p.worthless)::int8 AS worthless, sum(p.misnumbered)::int8 AS misnumbered, sum(p.endless)::int8 AS endless
+    FROM part AS p
+    GROUP BY p.coupon_id, p.user_id
+  ), campaign_ledger AS MATERIALIZED (
+    SELECT p.campaign_id, p.user_id, sum(p.row_count)::int8 AS row_count, sum(p.uses)::int8 AS uses, sum(p.amount) AS amount,
+           sum(p.campaign_misnumbered)::int8 AS misnumbered
+    FROM part AS p
+    WHERE p.campaign_id IS NOT NULL
+    GROUP BY p.campaign_id, p.user_id
   ), total AS MATERIALIZED (
     SELECT l.coupon_id, sum(l.row_count)::int8 AS row_count, sum(l.uses)::int8 AS uses, sum(l.amount) AS amount
     FROM ledger AS l
     GROUP BY l.coupon_id
+  ), campaign_total AS MATERIALIZED (
+    SELECT l.campaign_id, sum(l.row_count)::int8 AS row_count, sum(l.uses)::int8 AS uses, sum(l.amount) AS amount
+    FROM campaign_ledger AS l
+    GROUP BY l.campaign_id
   ), quota AS MATERIALIZED (
     -- What was set up before triggers or tables were tampered with is void: nobody takes units from it.
     -- Without its anchor (stripe 0) it is not set up.
-    SELECT q.owner_id AS coupon_id, q.kind, sum(q.remaining)::int8 AS remaining
+    SELECT q.owner_id, q.kind, sum(q.remaining)::int8 AS remaining
     FROM @extschema@.coupon_quota AS q
     WHERE q.generation = @extschema@.coupon_guard_generation()
     GROUP BY q.owner_id, q.kind
@@ -43,7 +59,7 @@ BEGIN ATOMIC
          format('%s units left + %s live redemptions and holds <> cap %s',
                 q.remaining, coalesce(t.uses, 0), c.max_redemptions)
   FROM @extschema@.coupon AS c
-  JOIN quota AS q ON q.coupon_id = c.id AND q.kind = 'c'
+  JOIN quota AS q ON q.owner_id = c.id AND q.kind = 'c'
   LEFT JOIN total AS t ON t.coupon_id = c.id
   WHERE q.remaining + coalesce(t.uses, 0) IS DISTINCT FROM c.max_redemptions
   UNION ALL
@@ -56,7 +72,7 @@ BEGIN ATOMIC
          format('%s left + amounts of %s in live redemptions and holds <> budget %s',
                 q.remaining, coalesce(t.amount, 0), c.budget)
   FROM @extschema@.coupon AS c
-  JOIN quota AS q ON q.coupon_id = c.id AND q.kind = 'b'
+  JOIN quota AS q ON q.owner_id = c.id AND q.kind = 'b'
   LEFT JOIN total AS t ON t.coupon_id = c.id
   WHERE q.remaining + coalesce(t.amount, 0) IS DISTINCT FROM c.budget
   UNION ALL
@@ -86,14 +102,61 @@ BEGIN ATOMIC
   FROM @extschema@.coupon AS c
   WHERE @extschema@.coupon_guard_user_id_fault(c.holder) IS NOT NULL
   UNION ALL
+  SELECT 'campaign cap', NULL, NULL, format('campaign %s: %s live redemptions and holds, cap %s', g.id, t.uses, g.max_redemptions)
+  FROM @extschema@.campaign AS g JOIN campaign_total AS t ON t.campaign_id = g.id
+  WHERE t.uses > g.max_redemptions
+  UNION ALL
+  SELECT 'campaign quota', NULL, NULL,
+         format('campaign %s: %s units left + %s live redemptions and holds <> cap %s',
+                g.id, q.remaining, coalesce(t.uses, 0), g.max_redemptions)
+  FROM @extschema@.campaign AS g
+  JOIN quota AS q ON q.owner_id = g.id AND q.kind = 'C'
+  LEFT JOIN campaign_total AS t ON t.campaign_id = g.id
+  WHERE q.remaining + coalesce(t.uses, 0) IS DISTINCT FROM g.max_redemptions
+  UNION ALL
+  SELECT 'campaign budget', NULL, NULL, format('campaign %s: amounts of %s in live redemptions and holds, budget %s', g.id, t.amount, g.budget)
+  FROM @extschema@.campaign AS g JOIN campaign_total AS t ON t.campaign_id = g.id
+  WHERE t.amount > g.budget
+  UNION ALL
+  SELECT 'campaign quota', NULL, NULL,
+         format('campaign %s: %s left + amounts of %s in live redemptions and holds <> budget %s',
+                g.id, q.remaining, coalesce(t.amount, 0), g.budget)
+  FROM @extschema@.campaign AS g
+  JOIN quota AS q ON q.owner_id = g.id AND q.kind = 'B'
+  LEFT JOIN campaign_total AS t ON t.campaign_id = g.id
+  WHERE q.remaining + coalesce(t.amount, 0) IS DISTINCT FROM g.budget
+  UNION ALL
+  SELECT 'campaign limit per user', NULL, l.user_id,
+         format('campaign %s: %s live redemptions and holds, limit %s', g.id, l.uses, g.max_per_user)
+  FROM @extschema@.campaign AS g JOIN campaign_ledger AS l ON l.campaign_id = g.id
+  WHERE l.uses > g.max_per_user
+  UNION ALL
+  SELECT 'campaign use number', NULL, l.user_id, format('campaign %s: %s rows with a campaign_use_no below 1', l.campaign_id, l.misnumbered)
+  FROM campaign_ledger AS l
+  WHERE l.misnumbered > 0
+  UNION ALL
   SELECT 'orphaned redemptions', t.coupon_id, NULL, format('%s rows without their coupon', t.row_count)
   FROM total AS t
   WHERE NOT EXISTS (SELECT FROM @extschema@.coupon AS c WHERE c.id = t.coupon_id)
   UNION ALL
-  SELECT 'orphaned quota', q.coupon_id, NULL, CASE WHEN q.kind = 'b' THEN 'stripes without a coupon that has a budget' ELSE 'stripes without a capped coupon' END
+  SELECT 'orphaned redemptions', NULL, NULL, format('%s rows without their campaign %s', t.row_count, t.campaign_id)
+  FROM campaign_total AS t
+  WHERE NOT EXISTS (SELECT FROM @extschema@.campaign AS g WHERE g.id = t.campaign_id)
+  UNION ALL
+  SELECT 'orphaned coupon', c.id, NULL, format('there is no campaign %s', c.campaign_id)
+  FROM @extschema@.coupon AS c
+  WHERE c.campaign_id IS NOT NULL AND NOT EXISTS (SELECT FROM @extschema@.campaign AS g WHERE g.id = c.campaign_id)
+  UNION ALL
+  SELECT 'orphaned quota', CASE WHEN q.kind IN ('c', 'b') THEN q.owner_id END, NULL,
+         CASE q.kind WHEN 'b' THEN 'stripes without a coupon that has a budget' WHEN 'c' THEN 'stripes without a capped coupon'
+           WHEN 'B' THEN format('campaign %s: stripes without a campaign that has a budget', q.owner_id)
+           WHEN 'C' THEN format('campaign %s: stripes without a capped campaign', q.owner_id)
+           ELSE format('owner %s: stripes of an unknown kind "%s"', q.owner_id, q.kind) END
   FROM quota AS q
   WHERE NOT EXISTS (SELECT FROM @extschema@.coupon AS c
-                    WHERE c.id = q.coupon_id AND CASE q.kind WHEN 'c' THEN c.max_redemptions WHEN 'b' THEN c.budget END IS NOT NULL);
+                    WHERE c.id = q.owner_id AND CASE q.kind WHEN 'c' THEN c.max_redemptions WHEN 'b' THEN c.budget END IS NOT NULL)
+    AND NOT EXISTS (SELECT FROM @extschema@.campaign AS g
+                    WHERE g.id = q.owner_id AND CASE q.kind WHEN 'C' THEN g.max_redemptions WHEN 'B' THEN g.budget END IS NOT NULL);
 END;
 COMMENT ON FUNCTION @extschema@.coupon_guard_verify() IS
   'one row for every invariant that is broken; none when all is well';

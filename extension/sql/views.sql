@@ -35,3 +35,38 @@ CROSS JOIN LATERAL (
 ) AS money;
 COMMENT ON VIEW @extschema@.coupon_usage IS
   'per coupon: redeemed, held, voided, and what remains of the cap and of the budget (NULL: none)';
+
+-- The same of campaigns: three looks into indexes that hold rows with a campaign and nothing else.
+CREATE VIEW @extschema@.campaign_usage AS
+SELECT g.id AS campaign_id, g.name, code.coupons, code.claimed, g.max_redemptions, live.uses - hold.uses AS redeemed, hold.held, void.voided,
+  g.max_redemptions - (live.uses - hold.uses) - hold.held AS remaining_units,
+  g.budget, money.redeemed_amount, money.held_amount, g.budget - money.redeemed_amount - money.held_amount AS remaining_budget
+FROM @extschema@.campaign AS g
+CROSS JOIN LATERAL (
+  SELECT count(*) AS coupons, count(c.holder) AS claimed
+  FROM @extschema@.coupon AS c
+  WHERE c.campaign_id BETWEEN g.id AND g.id
+) AS code
+CROSS JOIN LATERAL (
+  SELECT count(*) AS uses
+  FROM @extschema@.coupon_redemption AS r
+  WHERE r.campaign_id BETWEEN g.id AND g.id AND r.voided_at IS NULL
+) AS live
+CROSS JOIN LATERAL (
+  SELECT count(*) AS uses, count(*) FILTER (WHERE r.hold_expires_at > clock_timestamp()) AS held
+  FROM @extschema@.coupon_redemption AS r
+  WHERE r.campaign_id BETWEEN g.id AND g.id AND r.voided_at IS NULL AND r.hold_expires_at IS NOT NULL
+) AS hold
+CROSS JOIN LATERAL (
+  SELECT count(*) AS voided
+  FROM @extschema@.coupon_redemption AS r
+  WHERE r.campaign_id BETWEEN g.id AND g.id AND r.voided_at IS NOT NULL
+) AS void
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN g.budget IS NOT NULL THEN coalesce(sum(r.amount) FILTER (WHERE r.hold_expires_at IS NULL), 0)::int8 END AS redeemed_amount,
+    CASE WHEN g.budget IS NOT NULL THEN coalesce(sum(r.amount) FILTER (WHERE r.hold_expires_at > clock_timestamp()), 0)::int8 END AS held_amount
+  FROM @extschema@.coupon_redemption AS r
+  WHERE g.budget IS NOT NULL AND r.campaign_id BETWEEN g.id AND g.id AND r.voided_at IS NULL
+) AS money;
+COMMENT ON VIEW @extschema@.campaign_usage IS
+  'per campaign: its coupons and how many of them somebody holds; redeemed, held, voided, and what remains of cap and budget (NULL: none)';

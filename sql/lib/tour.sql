@@ -7,9 +7,11 @@
 -- once the extension is there.
 
 -- A loop that does not end is an error that after() does not catch.
-SET statement_timeout = '60s';
+SET statement_timeout = '300s';
 
 INSERT INTO coupon (code, max_redemptions, max_per_user, terms) VALUES ('TOUR', 4, 2, '{"off": 10}'), ('TOUR-ANY', NULL, 1, NULL);
+INSERT INTO campaign (name, max_redemptions, max_per_user, budget, terms) VALUES ('Tour', 3, 2, 100, '{"off": 5}');
+INSERT INTO coupon (code, max_per_user, terms, campaign_id) SELECT code, 2, CASE code WHEN 'TOUR-TWO' THEN '{"off": 7}'::jsonb END, id FROM campaign, unnest('{TOUR-ONE,TOUR-TWO}'::text[]) AS code;
 
 CREATE FUNCTION pg_temp.sqlstate_of(command text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -54,6 +56,22 @@ INSERT INTO tour (command, answer) VALUES
   ('UPDATE coupon SET active = false WHERE code = ''TOUR'' RETURNING active', 'false'),
   ('SELECT status FROM redeem_coupon(11, ''TOUR'')', 'inactive'),
   ('SELECT pg_temp.sqlstate_of($$DELETE FROM coupon WHERE code = ''TOUR''$$)', '23001'),
+  ('SELECT concat_ws('' '', status, terms, amount) FROM redeem_coupon(1, ''TOUR-ONE'', 60)', 'redeemed {"off": 5} 60'),
+  ('SELECT concat_ws('' '', status, amount, limited_by) FROM redeem_coupon(2, ''TOUR-TWO'', 50)', 'insufficient 40 campaign'),
+  ('SELECT concat_ws('' '', status, amount, limited_by) FROM redeem_coupon(2, ''TOUR-TWO'', 50, up_to => true)', 'redeemed 40'),
+  ('SELECT concat_ws('' '', status, limited_by) FROM redeem_coupon(1, ''TOUR-TWO'', 1)', 'sold_out campaign'),
+  ('SELECT void_redemption(id, 10) FROM coupon_redemption WHERE amount = 60', 'true'),
+  ('SELECT concat_ws('' '', status, amount) FROM hold_coupon(1, ''TOUR-TWO'', ''1 hour'', 10)', 'held 10'),
+  ('SELECT concat_ws('' '', status, limited_by) FROM redeem_coupon(1, ''TOUR-ONE'', 1)', 'already_redeemed campaign'),
+  ('SELECT concat_ws('' '', status, remaining_uses, remaining_units, remaining_budget, limited_by) FROM check_coupon(3, ''TOUR-ONE'')', 'sold_out 2 0 0 campaign'),
+  ('UPDATE campaign SET max_redemptions = 4, budget = 110 RETURNING max_redemptions', '4'),
+  ('SELECT concat_ws('' '', status, amount) FROM redeem_coupon(3, ''TOUR-ONE'', 10)', 'redeemed 10'),
+  ('SELECT pg_temp.sqlstate_of($$UPDATE campaign SET max_redemptions = 3$$)', '23514'),
+  ('SELECT pg_temp.sqlstate_of($$DELETE FROM campaign$$) IN (''23001'', ''23503'')', 'true'), -- the foreign key may be gone
+  ('SELECT string_agg(concat_ws(''/'', user_id, use_no, campaign_use_no, amount, hold_expires_at IS NOT NULL), '', '' ORDER BY redeemed_at)
+      FROM coupon_redemption WHERE campaign_id IS NOT NULL', '1/1/1/50/f, 2/1/1/40/f, 1/1/2/10/t, 3/1/1/10/f'),
+  ('UPDATE campaign SET active = false RETURNING active', 'false'),
+  ('SELECT concat_ws('' '', status, limited_by) FROM redeem_coupon(4, ''TOUR-ONE'', 1)', 'inactive campaign'),
   ('SELECT string_agg(concat_ws(''/'', user_id, use_no, request_id, metadata, void_reason), '', '' ORDER BY user_id::int, use_no)
       FROM coupon_redemption WHERE coupon_id = (SELECT id FROM coupon WHERE code = ''TOUR'')',
    '1/1/r-1/{"n": 1}, 1/2, 2/1, 3/1/returned, 4/1, 6/1/hold expired, 7/1, 9/1, 10/1');

@@ -38,6 +38,20 @@ constexpr column_rule<coupon_columns> coupon_rules[] = {
     {&coupon_columns::terms, {"terms", JSONBOID, false, '\0'}},
     {&coupon_columns::holder, {"holder", TEXTOID, true, '\0'}, true},
     {&coupon_columns::budget, {"budget", INT8OID, false, '\0'}, true},
+    {&coupon_columns::campaign_id, {"campaign_id", INT8OID, false, '\0'}, true},
+};
+
+constexpr column_rule<campaign_columns> campaign_rules[] = {
+    {&campaign_columns::id, {"id", INT8OID, false, '\0'}, true},
+    {&campaign_columns::name, {"name", TEXTOID, false, '\0'}, true},
+    {&campaign_columns::name_key, {"name_key", TEXTOID, true, ATTRIBUTE_GENERATED_STORED}, true},
+    {&campaign_columns::active, {"active", BOOLOID, false, '\0'}, true},
+    {&campaign_columns::starts_at, {"starts_at", TIMESTAMPTZOID, false, '\0'}, true},
+    {&campaign_columns::expires_at, {"expires_at", TIMESTAMPTZOID, false, '\0'}, true},
+    {&campaign_columns::max_redemptions, {"max_redemptions", INT8OID, false, '\0'}, true},
+    {&campaign_columns::max_per_user, {"max_per_user", INT4OID, false, '\0'}, true},
+    {&campaign_columns::budget, {"budget", INT8OID, false, '\0'}, true},
+    {&campaign_columns::terms, {"terms", JSONBOID, false, '\0'}, true},
 };
 
 constexpr column_rule<ledger_columns> ledger_rules[] = {
@@ -52,8 +66,11 @@ constexpr column_rule<ledger_columns> ledger_rules[] = {
     {&ledger_columns::request_id, {"request_id", TEXTOID, true, '\0'}},
     {&ledger_columns::metadata, {"metadata", JSONBOID, false, '\0'}},
     {&ledger_columns::amount, {"amount", INT8OID, false, '\0'}, true},
+    {&ledger_columns::campaign_id, {"campaign_id", INT8OID, false, '\0'}, true},
+    {&ledger_columns::campaign_use_no, {"campaign_use_no", INT4OID, false, '\0'}, true},
 };
 constexpr int ledger_never_null = 5; // the first ones
+constexpr int ledger_new_columns = 3;
 
 constexpr column_rule<quota_columns> quota_rules[] = {
     {&quota_columns::owner_id, {"owner_id", INT8OID, false, '\0'}},
@@ -105,24 +122,38 @@ Oid find_key_function(Oid namespace_id) {
 // ---- proving ----------------------------------------------------------------------------------
 
 index_shape use_index_shape(const ledger_columns &ledger) {
-    return {true, {ledger.coupon_id, ledger.user_id, ledger.use_no}, 3, {ledger.voided_at, 0}};
+    return {true, {ledger.coupon_id, ledger.user_id, ledger.use_no}, 3, {ledger.voided_at, {0, 0}}};
 }
 
 index_shape request_index_shape(const ledger_columns &ledger) {
-    return {true, {ledger.user_id, ledger.request_id}, 2, {0, ledger.request_id}};
+    return {true, {ledger.user_id, ledger.request_id}, 2, {0, {ledger.request_id, 0}}};
 }
 
-// Codes are found by their key, so it must be what the code says.
-void check_code_key(Relation table, const catalog &found) {
+index_shape campaign_use_index_shape(const ledger_columns &ledger) {
+    return {true,
+            {ledger.campaign_id, ledger.user_id, ledger.campaign_use_no},
+            3,
+            {ledger.voided_at, {ledger.campaign_id, 0}}};
+}
+
+// Of rows that have a value in this column; of those with a campaign, if there is another.
+index_shape partial_index_shape(null_tests tests, AttrNumber column, AttrNumber second = 0) {
+    sort(tests);
+    return {false, {column, second}, second == 0 ? 1 : 2, tests};
+}
+
+// Codes and names are found by their key, so it must be what they say.
+void check_key(Relation table, const catalog &found, AttrNumber key, AttrNumber of) {
     const TupleConstr *constraints = RelationGetDescr(table)->constr;
     for (int i = 0; constraints != nullptr && i < constraints->num_defval; i++) {
         const AttrDefault &value = constraints->defval[i];
-        if (value.adnum == found.coupon.code_key &&
-            applies_to_column(static_cast<Node *>(stringToNode(value.adbin)), found.coupon.code,
-                              find_key_function(found.namespace_id)))
+        if (value.adnum == key && applies_to_column(static_cast<Node *>(stringToNode(value.adbin)),
+                                                    of, find_key_function(found.namespace_id)))
             return;
     }
-    report_altered_table(table, "Column \"code_key\" is generated in another way.");
+    report_altered_table(
+        table, psprintf("Column \"%s\" is generated in another way.",
+                        NameStr(TupleDescAttr(RelationGetDescr(table), key - 1)->attname)));
 }
 
 constexpr int16 changes_of_rows =
@@ -138,37 +169,73 @@ bool is_followed(Relation table, Oid function, const int16 *types, int count, ui
     return OidIsValid(function) && all;
 }
 
-bool prove_coupon(catalog &found, uint32 &state) {
-    Relation table = open_ordinary_table(found.coupon_table);
-    found.coupon = find_columns(table, coupon_rules, found);
-    found.coupon_key_index = find_index(table, {true, {found.coupon.code_key}, 1, {0, 0}});
-    found.coupon_id_index = find_index(table, {true, {found.coupon.id}, 1, {0, 0}});
-    check_code_key(table, found);
+// Whether the triggers are in force that follow a table whose rows have limits.
+bool is_owner_followed(Relation table, const catalog &found, const char *name, uint32 &state) {
     const int16 types[] = {
         TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE,
         TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE,
         TRIGGER_TYPE_TRUNCATE,
     };
-    Oid function = find_trigger_function(found.namespace_id, "coupon_guard_follow_coupon");
-    bool followed = is_followed(table, function, types, lengthof(types), state);
+    Oid function = find_trigger_function(found.namespace_id, name);
+    return is_followed(table, function, types, lengthof(types), state);
+}
+
+bool prove_coupon(catalog &found, uint32 &state) {
+    Relation table = open_ordinary_table(found.coupon_table);
+    found.coupon = find_columns(table, coupon_rules, found);
+    found.coupon_key_index = find_index(table, {true, {found.coupon.code_key}, 1, {}});
+    found.coupon_id_index = find_index(table, {true, {found.coupon.id}, 1, {}});
+    if (found.is_updated)
+        found.coupon_holder_index =
+            find_index(table, {true,
+                               {found.coupon.campaign_id, found.coupon.holder},
+                               2,
+                               {0, {found.coupon.campaign_id, 0}}});
+    check_key(table, found, found.coupon.code_key, found.coupon.code);
+    bool followed = is_owner_followed(table, found, "coupon_guard_follow_coupon", state);
     table_close(table, NoLock);
     return followed;
+}
+
+bool prove_campaign(catalog &found, uint32 &state) {
+    if (!found.is_updated)
+        return true;
+    Relation table = open_ordinary_table(found.campaign_table);
+    found.campaign = find_columns(table, campaign_rules, found);
+    found.campaign_name_index = find_index(table, {true, {found.campaign.name_key}, 1, {}});
+    found.campaign_id_index = find_index(table, {true, {found.campaign.id}, 1, {}});
+    check_key(table, found, found.campaign.name_key, found.campaign.name);
+    bool followed = is_owner_followed(table, found, "coupon_guard_follow_campaign", state);
+    table_close(table, NoLock);
+    return followed;
+}
+
+void find_ledger_indexes(Relation table, catalog &found) {
+    const ledger_columns &ledger = found.ledger;
+    found.ledger_use_index = find_index(table, use_index_shape(ledger));
+    found.ledger_request_index = find_index(table, request_index_shape(ledger));
+    found.ledger_id_index = find_index(table, {true, {ledger.id}, 1, {}});
+    found.ledger_hold_index =
+        find_index(table, partial_index_shape({ledger.voided_at, {ledger.hold_expires_at, 0}},
+                                              ledger.coupon_id, ledger.hold_expires_at));
+    found.ledger_voided_index =
+        find_index(table, partial_index_shape({0, {ledger.voided_at, 0}}, ledger.coupon_id));
+    if (!found.is_updated)
+        return;
+    found.ledger_campaign_use_index = find_index(table, campaign_use_index_shape(ledger));
+    found.ledger_campaign_hold_index = find_index(
+        table, partial_index_shape({ledger.voided_at, {ledger.campaign_id, ledger.hold_expires_at}},
+                                   ledger.campaign_id, ledger.hold_expires_at));
+    found.ledger_campaign_voided_index =
+        find_index(table, partial_index_shape({0, {ledger.campaign_id, ledger.voided_at}},
+                                              ledger.campaign_id));
 }
 
 bool prove_ledger(catalog &found, uint32 &state) {
     Relation table = open_ordinary_table(found.ledger_table);
     found.ledger = find_columns(table, ledger_rules, found);
+    find_ledger_indexes(table, found);
     const ledger_columns &ledger = found.ledger;
-    const index_shape arbiters[] = {use_index_shape(ledger), request_index_shape(ledger)};
-    found.ledger_use_index = find_index(table, arbiters[0]);
-    found.ledger_request_index = find_index(table, arbiters[1]);
-    found.ledger_id_index = find_index(table, {true, {ledger.id}, 1, {0, 0}});
-    found.ledger_hold_index = find_index(table, {false,
-                                                 {ledger.coupon_id, ledger.hold_expires_at},
-                                                 2,
-                                                 {ledger.voided_at, ledger.hold_expires_at}});
-    found.ledger_voided_index =
-        find_index(table, {false, {ledger.coupon_id}, 1, {0, ledger.voided_at}});
     found.ledger_id_sequence = identity_sequence_of(table, ledger.id);
     if (!OidIsValid(found.ledger_id_sequence))
         report_altered_table(table, "Column \"id\" has lost its identity sequence.");
@@ -181,11 +248,16 @@ bool prove_ledger(catalog &found, uint32 &state) {
         {ledger.use_no, F_INT4GT, true},
         {ledger.hold_expires_at, F_ISFINITE_TIMESTAMPTZ, false},
         {ledger.amount, F_INT84GT, true},
+        {ledger.campaign_use_no, F_INT4GT, true},
     };
-    const int new_ones = found.is_updated ? 0 : 1; // the last of each
+    const index_shape arbiters[] = {use_index_shape(ledger), request_index_shape(ledger),
+                                    campaign_use_index_shape(ledger)};
+    const bool is_new = found.is_updated; // else without the last ones of each
     make_write_plan(table,
-                    {function, given, ledger_never_null, int{lengthof(given)} - new_ones, arbiters,
-                     lengthof(arbiters), checks, int{lengthof(checks)} - new_ones},
+                    {function, given, ledger_never_null,
+                     int{lengthof(given)} - (is_new ? 0 : ledger_new_columns), arbiters,
+                     int{lengthof(arbiters)} - (is_new ? 0 : 1), checks,
+                     int{lengthof(checks)} - (is_new ? 0 : 2)},
                     found.ledger_plan);
     const int16 types[] = {changes_of_rows, TRIGGER_TYPE_TRUNCATE};
     bool followed = is_followed(table, function, types, lengthof(types), state);
@@ -197,7 +269,7 @@ bool prove_quota(catalog &found, uint32 &state) {
     Relation table = open_ordinary_table(found.quota_table);
     found.quota = find_columns(table, quota_rules, found);
     const quota_columns &quota = found.quota;
-    const index_shape arbiter = {true, {quota.owner_id, quota.kind, quota.stripe}, 3, {0, 0}};
+    const index_shape arbiter = {true, {quota.owner_id, quota.kind, quota.stripe}, 3, {}};
     found.quota_index = find_index(table, arbiter);
     Oid function = find_trigger_function(found.namespace_id, "coupon_guard_follow_quota");
     AttrNumber given[lengthof(quota_rules)];
@@ -242,20 +314,24 @@ void find_tables(catalog &found) {
     found.ledger_table = find_table(found.namespace_id, "coupon_redemption");
     found.coupon_table = find_table(found.namespace_id, "coupon");
     found.quota_table = find_table(found.namespace_id, "coupon_quota");
+    found.is_updated = has_newest_status(found.namespace_id);
+    if (found.is_updated)
+        found.campaign_table = find_table(found.namespace_id, "campaign");
 }
 
 bool has_same_tables(const catalog &one, const catalog &other) {
     return one.coupon_table == other.coupon_table && one.ledger_table == other.ledger_table &&
-           one.quota_table == other.quota_table;
+           one.quota_table == other.quota_table && one.campaign_table == other.campaign_table;
 }
 
 void prove(catalog &found) {
     uint32 state = 0;
-    found.is_updated = has_newest_status(found.namespace_id);
     bool ledger_followed = prove_ledger(found, state);
     bool coupon_followed = prove_coupon(found, state);
+    bool campaign_followed = prove_campaign(found, state);
     bool quota_followed = prove_quota(found, state);
-    found.follows_changes = ledger_followed && coupon_followed && quota_followed;
+    found.follows_changes =
+        ledger_followed && coupon_followed && campaign_followed && quota_followed;
     found.generation = static_cast<int32>(state);
     if (found.generation == void_generation)
         found.generation = 1;
@@ -269,16 +345,19 @@ bool find_and_prove(Oid namespace_id) {
     is_proof_outdated = false;
     in_proof.namespace_id = namespace_id;
     find_tables(in_proof);
-    const Oid locked[] = {in_proof.ledger_table, in_proof.coupon_table, in_proof.quota_table};
+    const Oid locked[] = {in_proof.ledger_table, in_proof.coupon_table, in_proof.campaign_table,
+                          in_proof.quota_table};
     for (Oid table : locked)
-        LockRelationOid(table, AccessShareLock);
+        if (OidIsValid(table))
+            LockRelationOid(table, AccessShareLock);
     catalog again = in_proof; // by their names, which are theirs as long as they are locked
     find_tables(again);
     bool is_same = has_same_tables(in_proof, again);
     if (is_same)
         prove(in_proof);
     for (Oid table : locked)
-        UnlockRelationOid(table, AccessShareLock);
+        if (OidIsValid(table))
+            UnlockRelationOid(table, AccessShareLock);
     return is_same && !is_proof_outdated;
 }
 
@@ -321,7 +400,8 @@ installation describe(Oid function) {
 
 bool concerns(const catalog &tables, Oid relation) {
     return relation == InvalidOid || relation == tables.coupon_table ||
-           relation == tables.ledger_table || relation == tables.quota_table;
+           relation == tables.campaign_table || relation == tables.ledger_table ||
+           relation == tables.quota_table;
 }
 
 void note_relation_change(Datum, Oid relation) {

@@ -16,18 +16,26 @@ namespace coupon_guard {
 struct coupon_columns {
     AttrNumber id, code, code_key, active, starts_at, expires_at, max_redemptions, max_per_user,
         stripes, terms;
-    AttrNumber holder, budget; // 0 in objects of 0.1.0
+    AttrNumber holder, budget, campaign_id; // 0 in objects of 0.1.0
+};
+
+struct campaign_columns {
+    AttrNumber id, name, name_key, active, starts_at, expires_at, max_redemptions, max_per_user,
+        budget, terms;
 };
 
 struct ledger_columns {
     AttrNumber id, coupon_id, user_id, use_no, redeemed_at, hold_expires_at, voided_at, void_reason,
         request_id, metadata;
-    AttrNumber amount; // 0 in objects of 0.1.0
+    AttrNumber amount, campaign_id, campaign_use_no; // 0 in objects of 0.1.0
 };
 
 struct quota_columns {
     AttrNumber owner_id, kind, stripe, generation, remaining;
 };
+
+// What has a limit: a coupon, or the campaign that it belongs to.
+enum class limit_owner : unsigned char { none, coupon, campaign };
 
 // Of a quota that is never valid.
 inline constexpr int32 void_generation = 0;
@@ -36,9 +44,15 @@ struct catalog {
     Oid namespace_id;
 
     Oid coupon_table;
-    Oid coupon_key_index; // unique (code_key)
-    Oid coupon_id_index;  // unique (id)
+    Oid coupon_key_index;    // unique (code_key)
+    Oid coupon_id_index;     // unique (id)
+    Oid coupon_holder_index; // unique (campaign_id, holder) where there is a campaign
     coupon_columns coupon;
+
+    Oid campaign_table;      // this and its indexes: none in objects of 0.1.0
+    Oid campaign_name_index; // unique (name_key)
+    Oid campaign_id_index;   // unique (id)
+    campaign_columns campaign;
 
     Oid ledger_table;
     Oid ledger_id_index;      // unique (id)
@@ -46,6 +60,11 @@ struct catalog {
     Oid ledger_request_index; // unique (user_id, request_id) where there is a request id
     Oid ledger_hold_index;    // (coupon_id, hold_expires_at) of the holds
     Oid ledger_voided_index;  // (coupon_id) of what was voided
+    // The same of campaigns, where there is one; none in objects of 0.1.0.
+    Oid ledger_campaign_use_index; // unique (campaign_id, user_id, campaign_use_no): arbitrates,
+                                   // too
+    Oid ledger_campaign_hold_index;
+    Oid ledger_campaign_voided_index;
     Oid ledger_id_sequence;
     ledger_columns ledger;
     write_plan ledger_plan;

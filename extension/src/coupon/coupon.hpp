@@ -1,49 +1,24 @@
 // Coupons: finding a coupon, and judging whether it may be redeemed at a given moment.
 #pragma once
 
-#include "catalog/catalog.hpp"
 #include "core/code_key.hpp"
+#include "coupon/limited_row.hpp"
 
 namespace coupon_guard {
 
-inline constexpr int32 no_limit = PG_INT32_MAX;
-inline constexpr int64 no_cap = -1;
-inline constexpr int64 no_budget = -1;
-
-struct coupon_row {
-    int64 id;
-    bool active;
-    TimestampTz starts_at;  // -infinity if NULL
-    TimestampTz expires_at; // infinity if NULL
-    int64 max_redemptions;  // no_cap if NULL
-    int64 budget;           // no_budget if NULL
-    int32 max_per_user;     // no_limit if NULL
-    int32 stripes;          // 0 if NULL
-    Datum terms;            // jsonb, the caller's copy; see has_terms
-    bool has_terms;
+struct coupon_row : limited_row {
     Datum holder; // text, the caller's copy; see has_holder
     bool has_holder;
+    bool has_campaign;
+    int64 campaign_id;
 };
 static_assert(std::is_trivially_copyable_v<coupon_row>);
-
-inline bool is_capped(const coupon_row &coupon) {
-    return coupon.max_redemptions != no_cap;
-}
-
-inline bool has_budget(const coupon_row &coupon) {
-    return coupon.budget != no_budget;
-}
 
 // The coupon with this key or id in the newest committed state (and what the transaction itself
 // did), whatever snapshot the caller's statement uses. False if there is none.
 // Errors: 23514 for a cap, budget or limit below 1, which the table's constraints do not allow.
 bool find_coupon(const installation &guard, const code_key &key, coupon_row &found);
 bool find_coupon(const installation &guard, int64 id, coupon_row &found);
-
-// Locks the coupon's row until the end of the transaction. False if there is none.
-bool lock_coupon(const installation &guard, int64 id, LockTupleMode mode);
-// The same without waiting: false also if another transaction has it.
-bool lock_coupon_at_once(const installation &guard, int64 id, LockTupleMode mode);
 
 // redeemed if the user (text, as in the ledger) may redeem the coupon at this moment, else the
 // reason why not.

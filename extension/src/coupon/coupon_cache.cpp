@@ -14,6 +14,8 @@
 // been settled; so the message was sent after the reading. If it was taken in between the reading
 // and the keeping, the count of changes has moved, and the coupon is not kept.
 //
+// All this holds of campaigns, too, whose changes are told in the same way, as changes of coupons.
+//
 // This is stricter than the invalidation that comes with a commit: that is sent after the commit
 // has become visible, so leaves a moment in which others see the change and a cache does not know.
 //
@@ -40,23 +42,33 @@ extern "C" {
 namespace coupon_guard {
 namespace {
 
-constexpr int slot_count = 2048; // a power of two
+constexpr int slot_count = 2048;        // a power of two
+constexpr int campaign_slot_count = 64; // likewise
 constexpr Size max_cached_terms = 1024;
 
 struct cached_coupon {
     coupon_row coupon; // terms in cache_memory
     int key_length;
-    char key[FLEXIBLE_ARRAY_MEMBER];
 };
 
-MemoryContext cache_memory; // all of the cache
-cached_coupon **slots;      // by hash of the key; one slot, one coupon or none
-uint64 cached_changes;      // what was noted when the slots were last emptied
+// The key stands behind.
+char *key_of(cached_coupon *kept) {
+    return reinterpret_cast<char *>(kept + 1);
+}
+
+MemoryContext cache_memory;    // all of the cache
+cached_coupon **slots;         // by hash of the key; one slot, one coupon or none
+campaign_row **campaign_slots; // by id, likewise
+uint64 cached_changes;         // what was noted when the slots were last emptied
 Oid cached_table;
 
 cached_coupon *&slot_of(const code_key &key) {
     uint32 hash = hash_bytes(reinterpret_cast<const unsigned char *>(key.bytes), key.length);
     return slots[hash & (slot_count - 1)];
+}
+
+campaign_row *&slot_of(int64 campaign_id) {
+    return campaign_slots[static_cast<uint64>(campaign_id) & (campaign_slot_count - 1)];
 }
 
 void empty_cache(Oid table) {
@@ -66,14 +78,16 @@ void empty_cache(Oid table) {
     slots = nullptr;
     MemoryContextReset(cache_memory);
     slots = static_cast<cached_coupon **>(
-        MemoryContextAllocZero(cache_memory, slot_count * sizeof(cached_coupon *)));
+        MemoryContextAllocZero(cache_memory, slot_count * sizeof(cached_coupon *) +
+                                                 campaign_slot_count * sizeof(campaign_row *)));
+    campaign_slots = reinterpret_cast<campaign_row **>(slots + slot_count);
     cached_changes = coupon_changes();
     cached_table = table;
 }
 
-Datum copy_terms(const coupon_row &coupon, MemoryContext where) {
+Datum copy_terms(const limited_row &row, MemoryContext where) {
     MemoryContext caller = MemoryContextSwitchTo(where);
-    Datum copy = datumCopy(coupon.terms, false, -1);
+    Datum copy = datumCopy(row.terms, false, -1);
     MemoryContextSwitchTo(caller);
     return copy;
 }
@@ -93,17 +107,34 @@ bool is_usable(const catalog &tables) {
            !RecoveryInProgress();
 }
 
+// Whether what is cached is certainly as it is in the tables.
+bool is_current(const installation &guard) {
+    AcceptInvalidationMessages();
+    const catalog &tables = catalog_of(guard);
+    return slots != nullptr && cached_changes == coupon_changes() &&
+           cached_table == tables.coupon_table && is_usable(tables);
+}
+
+// Whether a row that was read when so many changes had been noted can be kept.
+bool may_keep(const installation &guard, const limited_row &row, uint64 changes) {
+    const catalog &tables = catalog_of(guard);
+    if (!is_usable(tables) ||
+        (row.has_terms && VARSIZE_ANY(DatumGetPointer(row.terms)) > max_cached_terms))
+        return false;
+    if (slots == nullptr || cached_changes != coupon_changes() ||
+        cached_table != tables.coupon_table)
+        empty_cache(tables.coupon_table);
+    return changes == cached_changes;
+}
+
 } // namespace
 
 bool find_cached_coupon(const installation &guard, const code_key &key, coupon_row &found) {
-    AcceptInvalidationMessages();
-    const catalog &tables = catalog_of(guard);
-    if (slots == nullptr || cached_changes != coupon_changes() ||
-        cached_table != tables.coupon_table || !is_usable(tables))
+    if (!is_current(guard))
         return false;
-    const cached_coupon *kept = slot_of(key);
+    cached_coupon *kept = slot_of(key);
     if (kept == nullptr || kept->key_length != key.length ||
-        memcmp(kept->key, key.bytes, key.length) != 0)
+        memcmp(key_of(kept), key.bytes, key.length) != 0)
         return false;
     found = kept->coupon;
     if (found.has_terms) // the cache may be emptied while the caller still needs them
@@ -113,24 +144,47 @@ bool find_cached_coupon(const installation &guard, const code_key &key, coupon_r
 
 void cache_coupon(const installation &guard, const code_key &key, const coupon_row &coupon,
                   uint64 changes) {
-    const catalog &tables = catalog_of(guard);
-    if (!is_usable(tables) ||
-        (coupon.has_terms && VARSIZE_ANY(DatumGetPointer(coupon.terms)) > max_cached_terms))
-        return;
-    if (slots == nullptr || cached_changes != coupon_changes() ||
-        cached_table != tables.coupon_table)
-        empty_cache(tables.coupon_table);
-    if (changes != cached_changes)
+    if (!may_keep(guard, coupon, changes))
         return;
     cached_coupon *&slot = slot_of(key);
     drop(slot);
-    Size size = offsetof(cached_coupon, key) + key.length;
+    Size size = sizeof(cached_coupon) + key.length;
     cached_coupon *kept = static_cast<cached_coupon *>(MemoryContextAllocZero(cache_memory, size));
     kept->key_length = key.length;
-    memcpy(kept->key, key.bytes, key.length);
+    memcpy(key_of(kept), key.bytes, key.length);
     kept->coupon = coupon;
     if (coupon.has_terms)
         kept->coupon.terms = copy_terms(coupon, cache_memory);
+    slot = kept; // only now: an error on the way leaves an empty slot
+}
+
+bool find_cached_campaign(const installation &guard, int64 id, campaign_row &found) {
+    if (!is_current(guard))
+        return false;
+    const campaign_row *kept = slot_of(id);
+    if (kept == nullptr || kept->id != id)
+        return false;
+    found = *kept;
+    if (found.has_terms)
+        found.terms = copy_terms(found, CurrentMemoryContext);
+    return true;
+}
+
+void cache_campaign(const installation &guard, const campaign_row &campaign, uint64 changes) {
+    if (!may_keep(guard, campaign, changes))
+        return;
+    campaign_row *&slot = slot_of(campaign.id);
+    campaign_row *old = slot;
+    slot = nullptr;
+    if (old != nullptr && old->has_terms)
+        pfree(DatumGetPointer(old->terms));
+    campaign_row *kept =
+        old != nullptr
+            ? old
+            : static_cast<campaign_row *>(MemoryContextAlloc(cache_memory, sizeof(campaign_row)));
+    *kept = campaign;
+    if (campaign.has_terms)
+        kept->terms = copy_terms(campaign, cache_memory);
     slot = kept; // only now: an error on the way leaves an empty slot
 }
 

@@ -1,6 +1,7 @@
-// Coupons this backend has read, kept as long as they are certainly unchanged.
+// Coupons and campaigns this backend has read, kept as long as they are certainly unchanged.
 #pragma once
 
+#include "coupon/campaign.hpp"
 #include "coupon/coupon.hpp"
 
 namespace coupon_guard {
@@ -12,5 +13,9 @@ bool find_cached_coupon(const installation &guard, const code_key &key, coupon_r
 // coupon_changes() said before the reading.
 void cache_coupon(const installation &guard, const code_key &key, const coupon_row &coupon,
                   uint64 changes);
+
+// The same of campaigns, by id.
+bool find_cached_campaign(const installation &guard, int64 id, campaign_row &found);
+void cache_campaign(const installation &guard, const campaign_row &campaign, uint64 changes);
 
 } // namespace coupon_guard

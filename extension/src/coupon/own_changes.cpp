@@ -12,15 +12,16 @@ bool is_of(const command_of_transaction &noted, CommandId command) {
     return noted.transaction == transaction_number() && noted.command == command;
 }
 
-struct coupon_change {
+struct own_change {
     command_of_transaction by;
     SubTransactionId owner;
-    int64 coupon_id;
-    bool is_of_several; // coupons: which of them have been followed is not kept
+    limit_owner of;
+    int64 id;
+    bool is_of_several; // rows: which of them have been followed is not kept
     int64 pending;      // rows noted and not followed
 };
 
-coupon_change changed;
+own_change changed;
 command_of_transaction told;
 // A change belongs to the subtransaction that makes it, then to its parent; or is rolled back.
 void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
@@ -43,16 +44,18 @@ struct limit_key {
 
 } // namespace
 
-void note_coupon_change(int64 coupon_id) {
+void note_own_change(limit_owner owner, int64 id) {
     bool is_first = !has_changed_coupons() || changed.pending == 0;
     changed.by = {transaction_number(), GetCurrentCommandId(false)};
     changed.owner = GetCurrentSubTransactionId();
-    changed.is_of_several = !is_first && (changed.is_of_several || changed.coupon_id != coupon_id);
-    changed.coupon_id = coupon_id;
+    changed.is_of_several =
+        !is_first && (changed.is_of_several || changed.of != owner || changed.id != id);
+    changed.of = owner;
+    changed.id = id;
     changed.pending = is_first ? 1 : changed.pending + 1;
 }
 
-void note_coupon_change_followed() {
+void note_own_change_followed() {
     if (has_changed_coupons() && changed.pending > 0)
         changed.pending--;
 }
@@ -61,10 +64,10 @@ bool has_changed_coupons() {
     return changed.by.transaction == transaction_number();
 }
 
-bool is_coupon_change_pending(int64 coupon_id, CommandId &command) {
+bool is_own_change_pending(limit_owner owner, int64 id, CommandId &command) {
     command = changed.by.command;
     return has_changed_coupons() && changed.pending > 0 &&
-           (changed.is_of_several || changed.coupon_id == coupon_id);
+           (changed.is_of_several || (changed.of == owner && changed.id == id));
 }
 
 bool claim_news_of(CommandId command) {

@@ -5,21 +5,21 @@
 // changed when the first of its AFTER ROW triggers fires.
 #pragma once
 
-#include "pg/backend.hpp"
+#include "catalog/catalog.hpp"
 
 namespace coupon_guard {
 
-// To be called before a coupon's row is changed, and once the change has been followed.
-void note_coupon_change(int64 coupon_id);
-void note_coupon_change_followed();
+// To be called before a coupon's or a campaign's row is changed, and once the change has been
+// followed.
+void note_own_change(limit_owner owner, int64 id);
+void note_own_change_followed();
 
-// Whether the transaction has changed coupons: then it does without what is cached of them until it
-// ends.
+// Whether the transaction has changed coupons or campaigns: then it does without what is cached of
+// them until it ends.
 bool has_changed_coupons();
 
-// Whether a change of the coupon may not have been followed yet; and the last command that made
-// one.
-bool is_coupon_change_pending(int64 coupon_id, CommandId &command);
+// Whether a change of the row may not have been followed yet; and the last command that made one.
+bool is_own_change_pending(limit_owner owner, int64 id, CommandId &command);
 
 // True once for each command: the caller tells of the command's changes of coupons.
 bool claim_news_of(CommandId command);

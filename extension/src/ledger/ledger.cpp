@@ -12,6 +12,12 @@ redemption read_redemption(const ledger_columns &columns, const index_scan &scan
     found.use_no = DatumGetInt32(column_of(scan, columns.use_no));
     found.amount =
         columns.amount == 0 ? 0 : DatumGetInt64(column_or(scan, columns.amount, Int64GetDatum(0)));
+    found.has_campaign = columns.campaign_id != 0 && !is_null(scan, columns.campaign_id);
+    if (found.has_campaign) {
+        found.campaign_id = DatumGetInt64(column_of(scan, columns.campaign_id));
+        found.campaign_use_no =
+            DatumGetInt32(column_or(scan, columns.campaign_use_no, Int32GetDatum(PG_INT32_MAX)));
+    }
     found.redeemed_at = DatumGetTimestampTz(column_of(scan, columns.redeemed_at));
     found.hold_expires_at = DatumGetTimestampTz(
         column_or(scan, columns.hold_expires_at, TimestampTzGetDatum(no_deadline)));
@@ -38,6 +44,9 @@ bool is_as_read(const ledger_columns &columns, TupleTableSlot *row, const redemp
         bool has_none;
         int64 amount = DatumGetInt64(slot_getattr(row, columns.amount, &has_none));
         if ((has_none ? 0 : amount) != read.amount)
+            return false;
+        int64 campaign_id = DatumGetInt64(slot_getattr(row, columns.campaign_id, &has_none));
+        if (has_none == read.has_campaign || (!has_none && campaign_id != read.campaign_id))
             return false;
     }
     return !is_null[0] && id == read.id && !is_null[1] && coupon_id == read.coupon_id &&
@@ -127,6 +136,9 @@ bool append_redemption(const installation &guard, const new_redemption &wanted,
     written.coupon_id = wanted.coupon_id;
     written.use_no = wanted.use_no;
     written.amount = wanted.amount;
+    written.has_campaign = wanted.has_campaign;
+    written.campaign_id = wanted.campaign_id;
+    written.campaign_use_no = wanted.campaign_use_no;
     written.redeemed_at = wanted.moment;
     written.hold_expires_at = wanted.hold_expires_at;
     written.is_voided = false;
@@ -147,8 +159,12 @@ bool append_redemption(const installation &guard, const new_redemption &wanted,
         {ledger.request_id, has_request ? wanted.request->datum() : Datum{0}, !has_request, true},
         {ledger.metadata, wanted.metadata, !wanted.has_metadata, false},
         {ledger.amount, Int64GetDatum(wanted.amount), wanted.amount == 0, true},
+        {ledger.campaign_id, Int64GetDatum(wanted.campaign_id), !wanted.has_campaign, true},
+        {ledger.campaign_use_no, Int32GetDatum(wanted.campaign_use_no), !wanted.has_campaign, true},
     };
-    return insert_row(tables.ledger_plan, values, lengthof(values) - (ledger.amount == 0 ? 1 : 0));
+    const int new_columns = 3; // since 0.2.0
+    return insert_row(tables.ledger_plan, values,
+                      lengthof(values) - (tables.is_updated ? 0 : new_columns));
 }
 
 outcome confirm_hold_row(const installation &guard, const redemption &hold, TimestampTz moment,

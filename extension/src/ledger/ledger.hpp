@@ -1,5 +1,5 @@
 // The ledger: its rows, found by id or request, written and changed. What they say of a user is in
-// uses.hpp, what of a coupon in coupon_use.hpp.
+// uses.hpp, what of a coupon or a campaign in limit_use.hpp.
 #pragma once
 
 #include "coupon/coupon.hpp"
@@ -23,6 +23,9 @@ struct redemption {
     int64 coupon_id;
     int32 use_no;
     int64 amount; // 0: none
+    bool has_campaign;
+    int64 campaign_id;
+    int32 campaign_use_no; // beyond any limit if nobody has numbered it (an import)
     TimestampTz redeemed_at;
     TimestampTz hold_expires_at; // no_deadline unless it is a hold
     bool is_voided;
@@ -50,6 +53,9 @@ struct new_redemption {
     const user_id *user;
     int32 use_no;
     int64 amount; // 0: none
+    bool has_campaign;
+    int64 campaign_id;
+    int32 campaign_use_no;
     TimestampTz moment;
     TimestampTz hold_expires_at; // no_deadline: no hold
     const request_id *request;   // or null
@@ -58,7 +64,7 @@ struct new_redemption {
 };
 
 // Writes the redemption and makes it visible to the caller's next statement. False, with nothing
-// written, if a rival has taken the use number or the request id since they were looked up.
+// written, if a rival has taken a use number or the request id since they were looked up.
 bool append_redemption(const installation &guard, const new_redemption &wanted,
                        redemption &written);
 

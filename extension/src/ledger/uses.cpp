@@ -1,5 +1,6 @@
 // Why the use numbers make every limit exact: a redemption takes a use number from 1 to the limit
-// that no live row has, and the unique index lets only one row have it. What read_uses() saw may
+// that no live row has, and the unique index lets only one row have it. Of a campaign with a limit
+// it takes a second one, likewise, and the row has both or is not written. What read_uses() saw may
 // be out of date when the row is written; then the index refuses the row, and the flow starts
 // over. Rows of transactions in progress count as taken while other numbers are free, so that
 // nobody waits who need not: only when the limit hangs on how a rival ends is it waited for.
@@ -15,28 +16,56 @@ namespace {
 // Of a user's uses of a coupon, when a free use number is known; a hold is among the latest.
 constexpr int most_rows_read = 32;
 
-index_scan begin_user_scan(const catalog &tables, ScanKeyData (&keys)[2], const coupon_row &coupon,
-                           const user_id &user, SnapshotData *dirty) {
-    keys[0] = equals_bigint(1, coupon.id);
-    keys[1] = equals_text(2, user.datum());
+// Whose uses, of what, and how many are allowed.
+struct limited_uses {
+    Oid catalog::*index;
+    int64 owner_id; // of the coupon, or the campaign
+    const user_id &user;
+    int32 redemption::*number;
+    int32 limit;
+    bool may_use_holds;
+    const request_id *request; // that may
+};
+
+limited_uses uses_of(const coupon_row &coupon, const user_id &user, const request_id *request) {
+    return {&catalog::ledger_use_index, coupon.id, user,   &redemption::use_no,
+            coupon.max_per_user,        true,      request};
+}
+
+limited_uses uses_of(const campaign_row &campaign, const user_id &user) {
+    return {&catalog::ledger_campaign_use_index,
+            campaign.id,
+            user,
+            &redemption::campaign_use_no,
+            campaign.max_per_user,
+            false,
+            nullptr};
+}
+
+index_scan begin_user_scan(const catalog &tables, ScanKeyData (&keys)[2], const limited_uses &of,
+                           SnapshotData *dirty) {
+    keys[0] = equals_bigint(1, of.owner_id);
+    keys[1] = equals_text(2, of.user.datum());
     return dirty == nullptr
-               ? begin_scan(tables.ledger_table, tables.ledger_use_index, keys, lengthof(keys))
-               : begin_dirty_scan(tables.ledger_table, tables.ledger_use_index, *dirty, keys,
+               ? begin_scan(tables.ledger_table, tables.*of.index, keys, lengthof(keys))
+               : begin_dirty_scan(tables.ledger_table, tables.*of.index, *dirty, keys,
                                   lengthof(keys));
 }
 
 // Whether the hold at hand is the request's to use.
-bool may_use_hold(const ledger_columns &columns, const index_scan &scan,
-                  const request_id *request) {
-    if (request == nullptr || is_null(scan, columns.request_id))
+bool may_use_hold(const ledger_columns &columns, const index_scan &scan, const limited_uses &of) {
+    if (!of.may_use_holds)
+        return false;
+    if (of.request == nullptr || is_null(scan, columns.request_id))
         return true;
-    return is_same_text(column_of(scan, columns.request_id), request->datum());
+    return is_same_text(column_of(scan, columns.request_id), of.request->datum());
 }
 
 // The user's rows, read from the highest use number down. A row that is being updated is seen in
 // two versions, and counts once.
 uses_of_user judge_uses(const ledger_columns &columns, const SnapshotData &dirty, index_scan &scan,
-                        int32 limit, const request_id *request, TimestampTz moment) {
+                        const limited_uses &of, TimestampTz moment) {
+    const int32 limit = of.limit;
     uses_of_user seen = {};
     int32 in_progress = 0;
     rival_transaction first_rival = {};
@@ -52,16 +81,17 @@ uses_of_user judge_uses(const ledger_columns &columns, const SnapshotData &dirty
     seen.free_use_no = 1;
     while (above > 1 && next_row(scan, BackwardScanDirection)) {
         redemption found = read_redemption(columns, scan);
-        Assert(rows_read == 0 || found.use_no <= above); // the index is read from its end
+        const int32 number = found.*of.number;
+        Assert(rows_read == 0 || number <= above); // the index is read from its end
         rival_transaction other;
         if (find_rival(scan, dirty, other)) {
             if (in_progress == 0)
                 first_rival = other;
-            in_progress += found.use_no != last_rival ? 1 : 0;
-            last_rival = found.use_no;
+            in_progress += number != last_rival ? 1 : 0;
+            last_rival = number;
         } else {
             depend_on_row(scan);
-            bool is_usable = is_hold(found) && may_use_hold(columns, scan, request);
+            bool is_usable = is_hold(found) && may_use_hold(columns, scan, of);
             if (is_usable && (found.hold_expires_at > moment || !seen.has_hold)) {
                 hold = found;
                 seen.has_hold = true;
@@ -75,12 +105,12 @@ uses_of_user judge_uses(const ledger_columns &columns, const SnapshotData &dirty
             if (seen.count++ == 0 || found.redeemed_at > seen.latest.redeemed_at)
                 seen.latest = found;
         }
-        if (found.use_no < above - 1) {
-            seen.free_use_no = found.use_no + 1;
+        if (number < above - 1) {
+            seen.free_use_no = number + 1;
             has_free = !is_beyond;
         }
-        above = found.use_no;
-        is_beyond |= found.use_no > limit;
+        above = number;
+        is_beyond |= number > limit;
         if (++rows_read >= most_rows_read && has_free)
             break; // fewer than limit, then; somebody who redeems any number of times
     }
@@ -99,25 +129,21 @@ uses_of_user judge_uses(const ledger_columns &columns, const SnapshotData &dirty
     return seen;
 }
 
-} // namespace
-
-uses_of_user read_uses(const installation &guard, const coupon_row &coupon, const user_id &user,
-                       const request_id *request, TimestampTz moment) {
+uses_of_user read_uses(const installation &guard, const limited_uses &of, TimestampTz moment) {
     const catalog &tables = catalog_of(guard);
     ScanKeyData keys[2];
     SnapshotData dirty;
-    index_scan scan = begin_user_scan(tables, keys, coupon, user, &dirty);
-    uses_of_user seen =
-        judge_uses(tables.ledger, dirty, scan, coupon.max_per_user, request, moment);
+    index_scan scan = begin_user_scan(tables, keys, of, &dirty);
+    uses_of_user seen = judge_uses(tables.ledger, dirty, scan, of, moment);
     end_scan(scan);
     return seen;
 }
 
-committed_uses read_committed_uses(const installation &guard, const coupon_row &coupon,
-                                   const user_id &user, TimestampTz moment) {
+committed_uses read_committed_uses(const installation &guard, const limited_uses &of,
+                                   TimestampTz moment) {
     const catalog &tables = catalog_of(guard);
     ScanKeyData keys[2];
-    index_scan scan = begin_user_scan(tables, keys, coupon, user, nullptr);
+    index_scan scan = begin_user_scan(tables, keys, of, nullptr);
     committed_uses seen = {};
     while (next_row(scan)) {
         redemption found = read_redemption(tables.ledger, scan);
@@ -128,6 +154,28 @@ committed_uses read_committed_uses(const installation &guard, const coupon_row &
     }
     end_scan(scan);
     return seen;
+}
+
+} // namespace
+
+uses_of_user read_uses(const installation &guard, const coupon_row &coupon, const user_id &user,
+                       const request_id *request, TimestampTz moment) {
+    return read_uses(guard, uses_of(coupon, user, request), moment);
+}
+
+uses_of_user read_uses(const installation &guard, const campaign_row &campaign, const user_id &user,
+                       TimestampTz moment) {
+    return read_uses(guard, uses_of(campaign, user), moment);
+}
+
+committed_uses read_committed_uses(const installation &guard, const coupon_row &coupon,
+                                   const user_id &user, TimestampTz moment) {
+    return read_committed_uses(guard, uses_of(coupon, user, nullptr), moment);
+}
+
+committed_uses read_committed_uses(const installation &guard, const campaign_row &campaign,
+                                   const user_id &user, TimestampTz moment) {
+    return read_committed_uses(guard, uses_of(campaign, user), moment);
 }
 
 } // namespace coupon_guard

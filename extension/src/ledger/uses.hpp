@@ -1,11 +1,12 @@
-// What the ledger says of a user and a coupon.
+// What the ledger says of a user and a coupon, or a campaign.
 #pragma once
 
+#include "coupon/campaign.hpp"
 #include "ledger/ledger.hpp"
 
 namespace coupon_guard {
 
-// A user's uses of a coupon, and whether another one is allowed.
+// A user's uses of a coupon or of a campaign's coupons, and whether another one is allowed.
 struct uses_of_user {
     outcome is_allowed;   // no: the limit is reached; latest is the latest redemption, or hold
     int32 free_use_no;    // if it is allowed
@@ -22,6 +23,11 @@ static_assert(std::is_trivially_destructible_v<uses_of_user>);
 uses_of_user read_uses(const installation &guard, const coupon_row &coupon, const user_id &user,
                        const request_id *request, TimestampTz moment);
 
+// The same of the campaign and its limit. A hold is nobody's to use here: that is read with the
+// coupon.
+uses_of_user read_uses(const installation &guard, const campaign_row &campaign, const user_id &user,
+                       TimestampTz moment);
+
 // The same in the newest committed state, for those who only look.
 struct committed_uses {
     int32 count; // redemptions and live holds
@@ -29,6 +35,8 @@ struct committed_uses {
     bool has_live_hold;
 };
 committed_uses read_committed_uses(const installation &guard, const coupon_row &coupon,
+                                   const user_id &user, TimestampTz moment);
+committed_uses read_committed_uses(const installation &guard, const campaign_row &campaign,
                                    const user_id &user, TimestampTz moment);
 
 } // namespace coupon_guard

@@ -14,8 +14,12 @@ namespace {
 
 bool has_entry(const plain_index &index, const bool *nulls) {
     const null_tests &tests = index.tests;
-    return (tests.null_column == 0 || nulls[tests.null_column - 1]) &&
-           (tests.not_null_column == 0 || !nulls[tests.not_null_column - 1]);
+    if (tests.null_column != 0 && !nulls[tests.null_column - 1])
+        return false;
+    for (AttrNumber column : tests.not_null_columns)
+        if (column != 0 && nulls[column - 1])
+            return false;
+    return true;
 }
 
 // The entry of the row at tid in one index. False if the index arbitrates and has a row of the same

@@ -66,8 +66,17 @@ AttrNumber find_column(Relation table, const column_shape &shape) {
     return number;
 }
 
+void sort(null_tests &tests) {
+    AttrNumber(&columns)[2] = tests.not_null_columns;
+    if (columns[1] != 0 && columns[0] > columns[1]) {
+        AttrNumber larger = columns[0];
+        columns[0] = columns[1];
+        columns[1] = larger;
+    }
+}
+
 bool read_null_tests(List *clauses, null_tests &tests) {
-    tests = {0, 0};
+    tests = {};
     ListCell *cell;
     foreach (cell, clauses) {
         Node *clause = static_cast<Node *>(lfirst(cell));
@@ -76,12 +85,15 @@ bool read_null_tests(List *clauses, null_tests &tests) {
         NullTest *test = reinterpret_cast<NullTest *>(clause);
         if (!IsA(test->arg, Var) || test->argisrow)
             return false;
-        AttrNumber &column =
-            test->nulltesttype == IS_NULL ? tests.null_column : tests.not_null_column;
+        AttrNumber(&places)[2] = tests.not_null_columns;
+        AttrNumber &column = test->nulltesttype == IS_NULL ? tests.null_column
+                             : places[0] == 0              ? places[0]
+                                                           : places[1];
         if (column != 0)
             return false;
         column = reinterpret_cast<Var *>(test->arg)->varattno;
     }
+    sort(tests);
     return true;
 }
 
@@ -99,7 +111,8 @@ bool has_shape(Relation table, Relation index, const index_shape &shape) {
     null_tests tests;
     return read_null_tests(RelationGetIndexPredicate(index), tests) &&
            tests.null_column == shape.tests.null_column &&
-           tests.not_null_column == shape.tests.not_null_column;
+           tests.not_null_columns[0] == shape.tests.not_null_columns[0] &&
+           tests.not_null_columns[1] == shape.tests.not_null_columns[1];
 }
 
 Oid find_index(Relation table, const index_shape &shape) {

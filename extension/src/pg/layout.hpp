@@ -27,11 +27,13 @@ struct column_shape {
 // The number of the column. Errors: 42703; 55000 if it is of another make.
 AttrNumber find_column(Relation table, const column_shape &shape);
 
-// A predicate that asks of at most one column whether it is null, and of one whether it is not.
+// A predicate that asks of at most one column whether it is null, and of two whether they are not.
 struct null_tests {
-    AttrNumber null_column; // 0: no such condition
-    AttrNumber not_null_column;
+    AttrNumber null_column;         // 0: no such condition
+    AttrNumber not_null_columns[2]; // in the order of the table's columns
 };
+
+void sort(null_tests &tests);
 
 // Reads a predicate, given as a flat list of clauses. False if it is none of these.
 bool read_null_tests(List *clauses, null_tests &tests);

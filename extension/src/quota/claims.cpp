@@ -53,30 +53,33 @@
 namespace coupon_guard {
 namespace {
 
+// A campaign's before a coupon's, a cap before a budget.
+int order_of(quota_kind kind) {
+    return (owner_of(kind) == limit_owner::coupon ? 2 : 0) + (is_budget(kind) ? 1 : 0);
+}
+
 // Whether a quota is claimed before another.
 [[maybe_unused]] bool is_before(const quota_id &one, const quota_id &other) {
-    if (one.kind != other.kind)
-        return one.kind == quota_kind::coupon_cap; // cap before budget
-    return one.owner_id < other.owner_id;
+    return one.kind != other.kind ? order_of(one.kind) < order_of(other.kind)
+                                  : one.owner_id < other.owner_id;
 }
 
 // Where quotas are not in use: what is in use is counted. The owner's row, once locked, keeps
 // rivals away until this transaction ends; if it has to be waited for, that is all for this time.
 taking take_by_counting(const installation &guard, const request_for_units &asked,
                         bool &is_beyond) {
-    const int64 owner_id = asked.from.id.owner_id;
-    const limit_rules &limit = rules_of(asked.from.id);
-    if (!limit.lock_owner(guard, owner_id, LockTupleNoKeyExclusive, false)) {
-        limit.lock_owner(guard, owner_id, LockTupleNoKeyExclusive, true);
+    const quota_id &id = asked.from.id;
+    if (!lock_owner(guard, id, LockTupleNoKeyExclusive, false)) {
+        lock_owner(guard, id, LockTupleNoKeyExclusive, true);
         return without_units(look_again());
     }
     quota newest;
-    if (!limit.find(guard, owner_id, newest))
+    if (!find_quota(guard, id, newest))
         return without_units(look_again());
-    outcome in_progress = limit.find_use_in_progress(guard, owner_id);
+    outcome in_progress = find_use_in_progress(guard, id);
     if (is_undecided(in_progress))
         return without_units(in_progress);
-    int64 used = limit.count_committed_use(guard, owner_id);
+    int64 used = count_committed_use(guard, id);
     is_beyond = used > newest.granted;
     bool has_enough = !is_beyond && newest.granted - used >= asked.least;
     return has_enough ? taken(asked.least) : without_units(decided(false));
@@ -89,8 +92,7 @@ taking take_from_expired_hold(const installation &guard, const request_for_units
     const quota_id &id = asked.from.id;
     int64 freed = 0;
     bool has_waited = false;
-    outcome end = rules_of(id).take_over_expired_hold(guard, id.owner_id, asked.moment, true, freed,
-                                                      has_waited);
+    outcome end = end_expired_hold(guard, id, asked.moment, true, freed, has_waited);
     if (!is_yes(end))
         return without_units(end);
     if (is_beyond || freed < asked.least) // beyond what was granted it frees no unit: counted anew
@@ -130,7 +132,7 @@ taking take_units(const installation &guard, const request_for_units &asked) {
 // ended and counted anew, and the trigger that follows the change leaves it at that.
 void catch_up_with_own_change(const installation &guard, const quota_id &id) {
     CommandId command;
-    if (!rules_of(id).is_change_pending(id.owner_id, command) || !lock_quotas(guard) ||
+    if (!is_change_pending(id, command) || !lock_quotas(guard) ||
         is_quota_newer_than(guard, id, command))
         return;
     end_quota(guard, id);
@@ -149,23 +151,13 @@ outcome take_claim(const installation &guard, const claim &wanted, TimestampTz m
     taking result = take_units(
         guard, {wanted.from, missing, units_to_take(guard, id, missing), moment, contended});
     if (is_no(result.end) && may_remember_sold_out(guard))
-        remember_too_few(id, wanted.amount, rules_of(id).first_hold_deadline(guard, id.owner_id),
-                         returns);
+        remember_too_few(id, wanted.amount, first_hold_deadline(guard, id), returns);
     if (!is_yes(result.end))
         return result.end;
     // After a wait the coupon must be judged anew: then the units are at hand.
     remember_units_taken(guard, id, result.amount, result.has_waited ? 0 : wanted.amount);
     CommandCounterIncrement(); // a trigger may redeem the same coupon before we have finished
     return result.has_waited ? look_again() : result.end;
-}
-
-// Whether the owner's row has another of the quotas: then a hold that is ended for the units of one
-// has units of the other.
-bool has_sibling(const claim *claims, int count, int which) {
-    for (int i = 0; i < count; i++)
-        if (i != which && claims[i].from.id.owner_id == claims[which].from.id.owner_id)
-            return true;
-    return false;
 }
 
 } // namespace
@@ -193,9 +185,9 @@ outcome take_claims(const installation &guard, const claim *claims, int count, T
         if (is_certain_refusal(guard, claims[refused], moment))
             return decided(false);
     }
-    for (int i = 0; i < count; i++)
-        if (has_sibling(claims, count, i))
-            prepare_quota(guard, claims[i].from.id);
+    // A hold that is ended for the units that it has of one may have units of the others.
+    for (int i = 0; count > 1 && i < count; i++)
+        prepare_quota(guard, claims[i].from.id);
     for (refused = 0; refused < count; refused++) {
         outcome end = take_claim(guard, claims[refused], moment, contended);
         if (is_yes(end))
@@ -237,19 +229,18 @@ int64 count_left(const installation &guard, const quota &from, TimestampTz momen
     if (!lock_quotas(guard))
         return count_remaining_units(guard, from, moment);
     return count_stripe_units(guard, from.id) + units_to_spare(guard, from.id) +
-           rules_of(from.id).most_expired_use(guard, from.id.owner_id, moment, from.granted);
+           most_expired_use(guard, from.id, moment, from.granted);
 }
 
 int64 count_remaining_units(const installation &guard, const quota &from, TimestampTz moment) {
-    const limit_rules &limit = rules_of(from.id);
     int64 remaining;
     CommandId command;
-    bool is_outdated = limit.is_change_pending(from.id.owner_id, command);
+    bool is_outdated = is_change_pending(from.id, command);
     if (!is_outdated && read_quota(guard, from.id, remaining))
         remaining += units_to_spare(guard, from.id);
     else
-        remaining = from.granted - limit.count_committed_use(guard, from.id.owner_id);
-    return Max(remaining + limit.count_expired_use(guard, from.id.owner_id, moment), 0);
+        remaining = from.granted - count_committed_use(guard, from.id);
+    return Max(remaining + count_expired_use(guard, from.id, moment), 0);
 }
 
 } // namespace coupon_guard

@@ -10,12 +10,23 @@ namespace coupon_guard {
 
 // Which limit it is, as column kind says; in the order in which a redemption claims them.
 enum class quota_kind : char {
+    campaign_cap = 'C',
+    campaign_budget = 'B',
     coupon_cap = 'c',
     coupon_budget = 'b',
 };
 
+inline bool is_budget(quota_kind kind) {
+    return kind == quota_kind::coupon_budget || kind == quota_kind::campaign_budget;
+}
+inline limit_owner owner_of(quota_kind kind) {
+    return kind == quota_kind::campaign_cap || kind == quota_kind::campaign_budget
+               ? limit_owner::campaign
+               : limit_owner::coupon;
+}
+
 struct quota_id {
-    int64 owner_id; // of the row that has the limit: the coupon
+    int64 owner_id; // of the row that has the limit: the coupon, or its campaign
     quota_kind kind;
 };
 
@@ -25,7 +36,7 @@ inline bool is_same(const quota_id &one, const quota_id &other) {
 
 struct quota {
     quota_id id;
-    int64 granted; // units that may be given in all: the cap
+    int64 granted; // units that may be given in all: the cap, the budget
     int32 stripes; // the most that it is divided over; 0: as the setting says
 };
 static_assert(std::is_trivially_copyable_v<quota>);

@@ -117,10 +117,9 @@ bool is_quota_set_up(const installation &guard, const quota_id &id) {
         return false;
     if (wait_for_anchor(guard, id))
         return true;
-    const limit_rules &limit = rules_of(id);
     quota limited; // without a limit it gets none before we end: its first one waits for the ledger
-    return limit.find(guard, id.owner_id, limited) &&
-           limit.lock_owner(guard, id.owner_id, LockTupleShare, true) && wait_for_anchor(guard, id);
+    return find_quota(guard, id, limited) && lock_owner(guard, id, LockTupleShare, true) &&
+           wait_for_anchor(guard, id);
 }
 
 bool is_quota_newer_than(const installation &guard, const quota_id &id, CommandId command) {
@@ -139,15 +138,13 @@ bool is_quota_newer_than(const installation &guard, const quota_id &id, CommandI
 void check_grant_covers_use(const installation &guard, const quota &limited) {
     int64 used = count_settled_use(guard, limited.id);
     if (used > limited.granted)
-        rules_of(limited.id).report_below_use(limited, used);
+        report_below_use(limited, used);
 }
 
 bool set_up_quota(const installation &guard, const quota_id &id) {
-    const limit_rules &limit = rules_of(id);
     quota limited; // as it is once its owner's row is locked
-    if (!limit.lock_owner(guard, id.owner_id, LockTupleNoKeyExclusive, true) ||
-        (lock_quotas(guard) && wait_for_anchor(guard, id)) ||
-        !limit.find(guard, id.owner_id, limited))
+    if (!lock_owner(guard, id, LockTupleNoKeyExclusive, true) ||
+        (lock_quotas(guard) && wait_for_anchor(guard, id)) || !find_quota(guard, id, limited))
         return true;
     bool has_quotas = lock_quotas(guard);
     if (has_quotas) {
@@ -171,7 +168,7 @@ bool set_up_quota(const installation &guard, const quota_id &id) {
 
 void prepare_quota(const installation &guard, const quota_id &id) {
     if (!lock_quotas(guard))
-        rules_of(id).lock_owner(guard, id.owner_id, LockTupleNoKeyExclusive, true);
+        lock_owner(guard, id, LockTupleNoKeyExclusive, true);
     else if (!wait_for_anchor(guard, id))
         set_up_quota(guard, id);
 }
@@ -179,8 +176,7 @@ void prepare_quota(const installation &guard, const quota_id &id) {
 void set_up_new_quota(const installation &guard, const quota &created) {
     if (!lock_quotas(guard))
         return;
-    if (!write_quota(guard, created, created.granted) ||
-        rules_of(created.id).has_use(guard, created.id.owner_id))
+    if (!write_quota(guard, created, created.granted) || has_use(guard, created.id))
         end_quota(guard, created.id);
 }
 
@@ -195,7 +191,7 @@ void settle_new_use(const installation &guard, const quota_id &id, CommandId sin
     bool is_counted_anew = end_quota_newer_than(guard, id, since);
     bool has_quotas = catalog_of(guard).follows_changes;
     if ((is_counted_anew || !has_quotas) && !set_up_quota(guard, id))
-        rules_of(id).report_used_up(id.owner_id);
+        report_used_up(id);
 }
 
 void end_quota(const installation &guard, const quota_id &id) {
@@ -232,7 +228,7 @@ void change_grant(const installation &guard, const quota &before, const quota &a
     for (int64 less = -more; less > 0;) {
         int64 amount = wait_for_units(guard, before, less);
         if (amount == 0)
-            rules_of(after.id).report_below_use(after, after.granted + less);
+            report_below_use(after, after.granted + less);
         less -= amount;
     }
 }

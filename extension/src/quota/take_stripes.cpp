@@ -198,8 +198,7 @@ stripe_scan scan_all(const installation &guard, const want &wanted, TimestampTz 
         int64 missing = wanted.least - most_units(seen);
         if (seen.taken > 0 || !seen.has_anchor || missing <= 0)
             break;
-        int64 expired =
-            rules_of(wanted.id).most_expired_use(guard, wanted.id.owner_id, moment, missing);
+        int64 expired = most_expired_use(guard, wanted.id, moment, missing);
         if (expired >= missing) {
             reason = shortage::needs_holds;
             break;
@@ -275,11 +274,10 @@ taking gather_units(const installation &guard, const want &wanted) {
     return without_units(look_again());
 }
 
-outcome take_over_expired_hold(const installation &guard, const want &wanted, TimestampTz moment,
-                               bool may_wait, int64 &freed) {
+outcome end_expired_hold(const installation &guard, const want &wanted, TimestampTz moment,
+                         bool may_wait, int64 &freed) {
     bool has_waited = false;
-    return rules_of(wanted.id).take_over_expired_hold(guard, wanted.id.owner_id, moment, may_wait,
-                                                      freed, has_waited);
+    return end_expired_hold(guard, wanted.id, moment, may_wait, freed, has_waited);
 }
 
 // Ends as many expired holds as are needed besides the free units, and gathers these. False if they
@@ -289,7 +287,7 @@ bool gather_with_holds(const installation &guard, const want &wanted, TimestampT
     int64 freed = 0;
     while (freed < wanted.least && freed + free < wanted.least) {
         int64 more = 0;
-        stopped = take_over_expired_hold(guard, wanted, moment, false, more);
+        stopped = end_expired_hold(guard, wanted, moment, false, more);
         if (!is_yes(stopped))
             return false;
         freed += more;
@@ -315,7 +313,7 @@ taking gather_units_with_holds(const installation &guard, const want &wanted, Ti
     if (is_undecided(stopped) && !TransactionIdIsValid(stopped.rival.transaction))
         in_subtransaction([&] { // only the lock of a hold is waited for
             int64 freed;
-            take_over_expired_hold(guard, wanted, moment, true, freed);
+            end_expired_hold(guard, wanted, moment, true, freed);
             return false;
         });
     return without_units(is_undecided(stopped) ? stopped : look_again());

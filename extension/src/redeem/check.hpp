@@ -13,10 +13,14 @@ struct coupon_check {
     coupon_status status;
     bool has_coupon;
     coupon_row coupon;
-    int32 remaining_uses;   // of this user; meaningful if the coupon has a limit per user
-    int64 remaining_units;  // meaningful if the coupon is capped
-    int64 remaining_budget; // meaningful if it has one
+    limit_owner limited_by; // who refuses, if the coupon has a campaign
+    // What the coupon and its campaign leave: the lesser of the two, or any number.
+    int32 remaining_uses; // of this user; no_limit
+    int64 remaining_units;
+    int64 remaining_budget;
 };
+inline constexpr int64 any_number = PG_INT64_MAX;
+
 coupon_check check_coupon(const installation &guard, const user_id &user, const code_key &key);
 
 } // namespace coupon_guard

@@ -15,8 +15,9 @@ redeem_answer confirm_hold(const installation &guard, int64 id, int64 amount) {
         if (!find_redemption(guard, id, found))
             report_unknown_redemption(id);
         memset(&answer, 0, sizeof answer);
-        answer.has_coupon = find_coupon(guard, found.coupon_id, answer.coupon);
-        const redeem_round at = {guard, no_request, nullptr, answer, GetCurrentTimestamp(), false};
+        answer.has_coupon = find_coupon_and_terms(guard, found.coupon_id, answer.coupon);
+        const redeem_round at = {guard, no_request, nullptr, answer, GetCurrentTimestamp(),
+                                 false, nullptr};
         if (found.has_lapsed || (!found.is_voided && found.hold_expires_at <= at.now))
             return end_with(answer, coupon_status::expired);
         if (found.is_voided)

@@ -4,10 +4,13 @@
 //      Whoever must wait for the redemptions in flight (delete of the coupon, first cap) takes a
 //      stronger lock on the ledger: once it has it, none is still acting on the coupon's old row.
 //   2. Request id given and used before: answer with what was done then.
-//   3. Judge the coupon: active, within its window. A live hold of the user outlasts that.
+//   3. Judge the coupon, then its campaign: active, within its window. A live hold of the user
+//      outlasts that.
 //   4. Look at what the user has redeemed of it, transactions in progress included. A hold is
 //      confirmed. At the limit: answer, nothing written. Undecided: wait for the rival, start over.
-//   5. Capped: claim a unit (claims.cpp). None left: answer. Undecided: wait, start over.
+//      Of the campaign likewise.
+//   5. Where there are caps and budgets: claim of all of them (claims.cpp), the campaign's first.
+//      Too little left: answer. Undecided: wait, start over.
 //   6. Insert, with the unique indexes as the only arbiters. Refused: a rival was faster; keep the
 //      unit for the next round, start over.
 //
@@ -16,9 +19,10 @@
 // transaction, in an order of their own, or one for many users, and the server's detector ends it
 // (40P01).
 //
-// Every round begins with the coupon's newest state and the clock, for after a wait both may have
-// changed. A round that does not end has seen a rival win, or waited for one: so the loop ends when
-// rivals do. One that goes round with no rival in sight is a fault, and becomes an error.
+// Every round begins with the newest state of coupon and campaign and the clock, for after a wait
+// both may have changed. A round that does not end has seen a rival win, or waited for one: so the
+// loop ends when rivals do. One that goes round with no rival in sight is a fault, and becomes an
+// error.
 //
 // What runs inside a command that is itself changing coupons or ledger rows (a data-modifying CTE,
 // a shop's row trigger) sees what that command has done so far.
@@ -28,8 +32,10 @@
 #include "coupon/own_changes.hpp"
 #include "ledger/uses.hpp"
 #include "quota/claims.hpp"
-#include "quota/coupon_limits.hpp"
+#include "quota/limit.hpp"
+#include "quota/quota_ahead.hpp"
 #include "quota/quota_setup.hpp"
+#include "quota/shares.hpp"
 #include "redeem/refusal.hpp"
 #include "redeem/round.hpp"
 
@@ -88,17 +94,16 @@ outcome use_hold(const redeem_round &at, redemption hold) {
 
 // Another request's hold has lapsed: its unit is there for this one.
 outcome end_lapsed_hold(const redeem_round &at, const redemption &hold) {
-    claim claims[most_claims];
-    int count = claims_of(at.answer.coupon, Max(hold.amount, 1), claims);
-    if (hold.amount == 0 && has_budget(at.answer.coupon))
-        count--; // it was placed before there was a budget, and has nothing of it
-    bool have_quotas = count > 0;
-    for (int i = 0; i < count; i++) {
-        prepare_quota(at.guard, claims[i].from.id);
-        have_quotas &= is_quota_set_up(at.guard, claims[i].from.id);
+    const shares all = shares_of(hold);
+    for (int i = 0; i < all.count; i++) {
+        quota limited;
+        if (find_quota(at.guard, all.of[i].id, limited))
+            prepare_quota(at.guard, all.of[i].id);
     }
-    if (is_yes(void_expired_hold(at.guard, hold, at.now, LockWaitBlock)) && have_quotas)
-        keep_unused_claims(at.guard, claims, count);
+    const shares had = set_up_among(at.guard, all);
+    if (is_yes(void_expired_hold(at.guard, hold, at.now, LockWaitBlock)))
+        for (int i = 0; i < had.count; i++)
+            keep_units_ahead(at.guard, had.of[i].id, had.of[i].units);
     return look_again();
 }
 
@@ -107,7 +112,8 @@ outcome replay(const redeem_round &at, const redemption &made) {
     redeem_answer &answer = at.answer;
     if (answer.has_coupon && answer.coupon.id != made.coupon_id)
         report_reused_request(at.request.request);
-    answer.has_coupon = answer.has_coupon || find_coupon(at.guard, made.coupon_id, answer.coupon);
+    if (!answer.has_coupon)
+        answer.has_coupon = find_coupon_and_terms(at.guard, made.coupon_id, answer.coupon);
     bool is_over = is_hold(made) && !made.is_voided && made.hold_expires_at <= at.now;
     if (is_hold(made) && !made.is_voided && !is_over && !wants_hold(at))
         return confirm(at, made);
@@ -133,12 +139,20 @@ bool is_free(const uses_of_user &seen) {
     return !seen.has_hold && !seen.has_lapsed_hold && is_yes(seen.is_allowed);
 }
 
+// What the user has used of the campaign. One without a limit counts nothing, but numbers the uses.
+uses_of_user read_campaign_uses(const redeem_round &at) {
+    return read_uses(at.guard, *at.campaign, at.request.user, at.now);
+}
+
+bool may_still_redeem(const redeem_round &at) {
+    return is_free(read_uses(at)) && (at.campaign == nullptr || is_free(read_campaign_uses(at)));
+}
+
 // Triggers of the shop have run meanwhile.
 void settle_new_row(const redeem_round &at, const redemption &made, CommandId before) {
-    coupon_share shares[most_shares];
-    int count = shares_of(made.coupon_id, made.amount, shares);
-    for (int i = 0; i < count; i++)
-        settle_new_use(at.guard, shares[i].id, before);
+    const shares has = shares_of(made);
+    for (int i = 0; i < has.count; i++)
+        settle_new_use(at.guard, has.of[i].id, before);
 }
 
 outcome take_claims_for(const redeem_round &at, const claim *claims, int count, int &refused) {
@@ -146,7 +160,7 @@ outcome take_claims_for(const redeem_round &at, const claim *claims, int count, 
         return decided(false);
     outcome end = take_claims(at.guard, claims, count, at.now, at.contended, refused);
     // The user's other call may have had the last unit meanwhile.
-    if (is_no(end) && !is_free(read_uses(at)))
+    if (is_no(end) && !may_still_redeem(at))
         return look_again();
     return end;
 }
@@ -170,7 +184,9 @@ outcome refuse_with_nothing_left(const redeem_round &at, const quota &budget) {
 // A claim is refused: what the quota has left says how. With up_to what is left is claimed next.
 outcome refuse_claim(const redeem_round &at, claim &refused, bool &is_reduced) {
     at.answer.limit = refused.from.id.kind;
-    if (refused.from.id.kind == quota_kind::coupon_cap)
+    at.answer.limited_by = owner_of(refused.from.id.kind);
+    at.answer.bound = refused.from.granted;
+    if (!is_budget(refused.from.id.kind))
         return end_with(at.answer, coupon_status::sold_out);
     int64 left = count_left(at.guard, refused.from, at.now);
     if (left >= refused.amount)
@@ -184,11 +200,18 @@ outcome refuse_claim(const redeem_round &at, claim &refused, bool &is_reduced) {
     return is_reduced ? look_again() : end_with(at.answer, coupon_status::insufficient);
 }
 
-outcome redeem_new(const redeem_round &at, int32 use_no) {
+// The amount that is claimed of budgets is one.
+void set_amount(claim *claims, int count, int64 amount) {
+    for (int i = 0; i < count; i++)
+        if (is_budget(claims[i].from.id.kind))
+            claims[i].amount = amount;
+}
+
+outcome redeem_new(const redeem_round &at, int32 use_no, int32 campaign_use_no) {
     const coupon_row &coupon = at.answer.coupon;
     int64 amount = at.request.amount;
     claim claims[most_claims];
-    int count = claims_of(coupon, amount, claims);
+    int count = claims_of(coupon, at.campaign, amount, claims);
     while (count > 0) {
         int refused;
         bool is_reduced = false;
@@ -200,12 +223,16 @@ outcome redeem_new(const redeem_round &at, int32 use_no) {
         if (!is_reduced)
             return end;
         amount = claims[refused].amount;
+        set_amount(claims, count, amount);
     }
     const new_redemption wanted = {
         coupon.id,
         &at.request.user,
         use_no,
         amount,
+        at.campaign != nullptr,
+        coupon.campaign_id,
+        campaign_use_no,
         at.now,
         wants_hold(at) ? deadline_after(at.now, at.request.hold_for) : no_deadline,
         at.id,
@@ -233,15 +260,54 @@ outcome redeem_judged(const redeem_round &at) {
         return end_lapsed_hold(at, seen.latest);
     if (is_undecided(seen.is_allowed))
         return seen.is_allowed;
-    if (!is_yes(seen.is_allowed))
+    if (!is_yes(seen.is_allowed)) {
+        at.answer.limited_by = limit_owner::coupon;
+        at.answer.bound = at.answer.coupon.max_per_user;
         return end_with(at.answer, coupon_status::already_redeemed, seen.latest);
-    return redeem_new(at, seen.free_use_no);
+    }
+    if (at.campaign == nullptr)
+        return redeem_new(at, seen.free_use_no, 0);
+    uses_of_user in_campaign = read_campaign_uses(at);
+    if (is_undecided(in_campaign.is_allowed))
+        return in_campaign.is_allowed;
+    if (in_campaign.has_lapsed_hold)
+        return end_lapsed_hold(at, in_campaign.latest);
+    if (!is_yes(in_campaign.is_allowed)) {
+        at.answer.limited_by = limit_owner::campaign;
+        at.answer.bound = at.campaign->max_per_user;
+        return end_with(at.answer, coupon_status::already_redeemed, in_campaign.latest);
+    }
+    return redeem_new(at, seen.free_use_no, in_campaign.free_use_no);
+}
+
+// Whether coupon and campaign can be redeemed now: redeemed, or whose answer it is that not.
+coupon_status judge(const redeem_round &at) {
+    const coupon_row &coupon = at.answer.coupon;
+    coupon_status judged = judge_coupon(coupon, at.request.user.datum(), at.now);
+    if (judged != coupon_status::redeemed) {
+        at.answer.limited_by = limit_owner::coupon;
+        at.answer.bound =
+            judged == coupon_status::not_started ? coupon.starts_at : coupon.expires_at;
+        return judged;
+    }
+    if (at.campaign == nullptr)
+        return judged;
+    judged = judge_window(*at.campaign, at.now);
+    if (judged != coupon_status::redeemed)
+        at.answer.limited_by = limit_owner::campaign;
+    at.answer.bound =
+        judged == coupon_status::not_started ? at.campaign->starts_at : at.campaign->expires_at;
+    return judged;
 }
 
 outcome play_round(const installation &guard, const redeem_request &request, bool contended,
                    redeem_answer &answer) {
     memset(&answer, 0, sizeof answer);
     answer.has_coupon = find_coupon(guard, request.key, answer.coupon);
+    campaign_row campaign;
+    const bool has_campaign = answer.has_coupon && answer.coupon.has_campaign;
+    if (has_campaign)
+        find_campaign_of(guard, answer.coupon, campaign);
     request_id full_id;
     const bool is_named = request.part == 0 || answer.has_coupon;
     const redeem_round at = {
@@ -251,6 +317,7 @@ outcome play_round(const installation &guard, const redeem_request &request, boo
         answer,
         GetCurrentTimestamp(),
         contended,
+        has_campaign ? &campaign : nullptr,
     };
     if (at.id != nullptr) {
         redemption made;
@@ -262,7 +329,7 @@ outcome play_round(const installation &guard, const redeem_request &request, boo
     }
     if (!answer.has_coupon)
         return end_with(answer, coupon_status::not_found);
-    coupon_status judged = judge_coupon(answer.coupon, request.user.datum(), at.now);
+    coupon_status judged = judge(at);
     return judged == coupon_status::redeemed ? redeem_judged(at) : refuse(at, judged);
 }
 

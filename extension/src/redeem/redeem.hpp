@@ -28,7 +28,9 @@ struct redeem_answer {
     coupon_row coupon;
     bool has_redemption; // if redeemed, held, already_redeemed or voided
     redemption made;
-    quota_kind limit; // which refused it, if sold_out or insufficient
+    limit_owner limited_by; // whose limit or window refused it; none if it was no such reason
+    quota_kind limit;       // which refused it, if sold_out or insufficient
+    int64 bound;      // how much that is: granted in all, or to one user; or from or until when
     int64 left;       // of the budget, if insufficient
     bool is_replayed; // it had been done by an earlier call
 };

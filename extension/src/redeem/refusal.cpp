@@ -5,6 +5,14 @@
 
 namespace coupon_guard {
 
+namespace {
+
+bool is_by_campaign(const redeem_answer &answer) {
+    return answer.limited_by == limit_owner::campaign;
+}
+
+} // namespace
+
 void report_refusal(const redeem_request &request, const redeem_answer &answer, Datum code) {
     const char *typed = clip_for_message(code);
     switch (answer.status) {
@@ -15,50 +23,58 @@ void report_refusal(const redeem_request &request, const redeem_answer &answer, 
                  errhint("Function coupon_key() shows the form by which codes are compared.")));
         break;
     case coupon_status::inactive:
-        ereport(ERROR, (errcode(sqlstate_inactive), errmsg("coupon \"%s\" is not active", typed),
-                        errdetail("Coupon " INT64_FORMAT " has active = false.", answer.coupon.id),
-                        errhint("Set active = true to let it be redeemed.")));
+        ereport(ERROR,
+                (errcode(sqlstate_inactive), errmsg("coupon \"%s\" is not active", typed),
+                 is_by_campaign(answer)
+                     ? errdetail("Its campaign " INT64_FORMAT " has active = false.",
+                                 answer.coupon.campaign_id)
+                     : errdetail("Coupon " INT64_FORMAT " has active = false.", answer.coupon.id),
+                 errhint("Set active = true to let it be redeemed.")));
         break;
     case coupon_status::not_started:
-        ereport(
-            ERROR,
-            (errcode(sqlstate_not_started), errmsg("coupon \"%s\" has not started", typed),
-             errdetail("It can be redeemed from %s.", timestamptz_to_str(answer.coupon.starts_at)),
-             errhint("Column starts_at of the coupon says when it starts.")));
+        ereport(ERROR,
+                (errcode(sqlstate_not_started), errmsg("coupon \"%s\" has not started", typed),
+                 errdetail("It can be redeemed from %s.", timestamptz_to_str(answer.bound)),
+                 errhint("Column starts_at of the %s says when it starts.",
+                         is_by_campaign(answer) ? "campaign" : "coupon")));
         break;
     case coupon_status::expired:
-        ereport(ERROR, (errcode(sqlstate_expired), errmsg("coupon \"%s\" has expired", typed),
-                        errdetail("It could be redeemed until %s.",
-                                  timestamptz_to_str(answer.coupon.expires_at)),
-                        errhint("Column expires_at of the coupon says when it ends.")));
+        ereport(ERROR,
+                (errcode(sqlstate_expired), errmsg("coupon \"%s\" has expired", typed),
+                 errdetail("It could be redeemed until %s.", timestamptz_to_str(answer.bound)),
+                 errhint("Column expires_at of the %s says when it ends.",
+                         is_by_campaign(answer) ? "campaign" : "coupon")));
         break;
     case coupon_status::already_redeemed:
-        ereport(
-            ERROR,
-            (errcode(sqlstate_already_redeemed),
-             errmsg("coupon \"%s\" has already been redeemed by user \"%s\"", typed,
-                    clip_for_message(request.user.datum())),
-             errdetail("The limit per user is %d; the latest redemption has ID " INT64_FORMAT ".",
-                       answer.coupon.max_per_user, answer.made.id),
-             errhint("Function redeem_coupon() answers with a status instead of an error.")));
+        ereport(ERROR,
+                (errcode(sqlstate_already_redeemed),
+                 errmsg("coupon \"%s\" has already been redeemed by user \"%s\"", typed,
+                        clip_for_message(request.user.datum())),
+                 errdetail("The limit per user%s is " INT64_FORMAT
+                           "; the latest redemption has ID " INT64_FORMAT ".",
+                           is_by_campaign(answer) ? " of its campaign" : "", answer.bound,
+                           answer.made.id),
+                 errhint("Function redeem_coupon() answers with a status instead of an error.")));
         break;
     case coupon_status::sold_out:
-        if (answer.limit == quota_kind::coupon_budget)
-            ereport(ERROR, (errcode(sqlstate_sold_out), errmsg("coupon \"%s\" is sold out", typed),
-                            errdetail("All of its budget of " INT64_FORMAT " is redeemed or held.",
-                                      answer.coupon.budget),
-                            errhint("Raise the budget to let more be redeemed.")));
+        if (is_budget(answer.limit))
+            ereport(ERROR,
+                    (errcode(sqlstate_sold_out), errmsg("coupon \"%s\" is sold out", typed),
+                     errdetail("All of %s budget of " INT64_FORMAT " is redeemed or held.",
+                               is_by_campaign(answer) ? "its campaign's" : "its", answer.bound),
+                     errhint("Raise the budget to let more be redeemed.")));
         ereport(ERROR, (errcode(sqlstate_sold_out), errmsg("coupon \"%s\" is sold out", typed),
-                        errdetail("All " INT64_FORMAT " units are redeemed or held.",
-                                  answer.coupon.max_redemptions),
+                        errdetail("All " INT64_FORMAT " units%s are redeemed or held.",
+                                  answer.bound, is_by_campaign(answer) ? " of its campaign" : ""),
                         errhint("Raise max_redemptions to let more be redeemed.")));
         break;
     case coupon_status::insufficient:
         ereport(ERROR, (errcode(sqlstate_insufficient),
                         errmsg("the budget of coupon \"%s\" is insufficient", typed),
-                        errdetail(INT64_FORMAT " of " INT64_FORMAT
+                        errdetail(INT64_FORMAT " of %s" INT64_FORMAT
                                                " is left; the amount is " INT64_FORMAT ".",
-                                  answer.left, answer.coupon.budget, request.amount),
+                                  answer.left, is_by_campaign(answer) ? "its campaign's " : "",
+                                  answer.bound, request.amount),
                         errhint("With up_to => true what is left is taken.")));
         break;
     case coupon_status::reserved:
@@ -111,6 +127,14 @@ void report_more_than_redeemed(const redemption &found, int64 amount) {
                     errmsg("amount exceeds that of redemption " INT64_FORMAT, found.id),
                     errdetail("It has " INT64_FORMAT "; the amount is " INT64_FORMAT ".",
                               found.amount, amount)));
+    pg_unreachable();
+}
+
+void report_missing_campaign(const coupon_row &coupon) {
+    ereport(ERROR, (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+                    errmsg("campaign " INT64_FORMAT " of coupon " INT64_FORMAT " does not exist",
+                           coupon.campaign_id, coupon.id),
+                    errdetail("Table \"campaign\" has no row with this ID.")));
     pg_unreachable();
 }
 

@@ -5,8 +5,8 @@
 
 namespace coupon_guard {
 
-// Raises the error of a refusal (RC001 to RC006, RC012), as redeem_coupon_strict() does. code is
-// what the customer typed.
+// Raises the error of a refusal (RC001 to RC006, RC009, RC010, RC012), as redeem_coupon_strict()
+// does. code is what the customer typed.
 [[noreturn]] void report_refusal(const redeem_request &request, const redeem_answer &answer,
                                  Datum code);
 
@@ -19,6 +19,9 @@ namespace coupon_guard {
 // 22023: the hold, the redemption has less than this amount.
 [[noreturn]] void report_more_than_held(const redemption &hold, int64 amount);
 [[noreturn]] void report_more_than_redeemed(const redemption &found, int64 amount);
+
+// 23503: the coupon's campaign does not exist.
+[[noreturn]] void report_missing_campaign(const coupon_row &coupon);
 
 // RC008: there is no redemption with this id.
 [[noreturn]] void report_unknown_redemption(int64 id);

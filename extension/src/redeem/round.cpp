@@ -16,11 +16,29 @@ outcome end_with(redeem_answer &answer, coupon_status what, const redemption &ma
     return end_with(answer, what);
 }
 
+void find_campaign_of(const installation &guard, coupon_row &coupon, campaign_row &found) {
+    if (!find_campaign(guard, coupon.campaign_id, found))
+        report_missing_campaign(coupon);
+    if (!coupon.has_terms && found.has_terms) {
+        coupon.terms = found.terms;
+        coupon.has_terms = true;
+    }
+}
+
+bool find_coupon_and_terms(const installation &guard, int64 id, coupon_row &found) {
+    if (!find_coupon(guard, id, found))
+        return false;
+    campaign_row campaign;
+    if (found.has_campaign)
+        find_campaign_of(guard, found, campaign);
+    return true;
+}
+
 outcome confirm(const redeem_round &at, redemption hold) {
     int64 amount = at.request.amount == 0 ? hold.amount : at.request.amount;
     if (amount > hold.amount)
         report_more_than_held(hold, amount);
-    returned_shares rest = {};
+    shares rest = {};
     if (amount < hold.amount)
         rest = rest_of(at.guard, hold, amount);
     CommandId before = GetCurrentCommandId(false);
@@ -28,7 +46,7 @@ outcome confirm(const redeem_round &at, redemption hold) {
                                  at.request.has_metadata, before_returning(rest))))
         return look_again();
     if (amount < hold.amount)
-        settle_returned(at.guard, hold.coupon_id, before);
+        settle_returned(at.guard, hold, before);
     hold.amount = amount;
     hold.hold_expires_at = no_deadline;
     hold.redeemed_at = at.now;

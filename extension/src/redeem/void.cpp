@@ -16,7 +16,7 @@ bool void_redemption(const installation &guard, int64 id, Datum reason, bool has
         if (amount > found.amount)
             report_more_than_redeemed(found, amount);
         bool is_part = amount != 0 && amount < found.amount;
-        const returned_shares returned =
+        const shares returned =
             is_part ? rest_of(guard, found, found.amount - amount) : all_of(guard, found);
         CommandId before = GetCurrentCommandId(false);
         outcome end =
@@ -25,7 +25,7 @@ bool void_redemption(const installation &guard, int64 id, Datum reason, bool has
                                before_returning(returned));
         if (!is_yes(end))
             return look_again();
-        settle_returned(guard, found.coupon_id, before);
+        settle_returned(guard, found, before);
         return end;
     });
 }

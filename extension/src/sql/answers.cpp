@@ -92,18 +92,26 @@ Datum form_row(const catalog &tables, Oid type, answer_shape<count> &shape, int 
                                              const_cast<bool *>(nulls)));
 }
 
-constexpr int answer_column_count = 8;
+constexpr int answer_column_count = 9;
 constexpr int first_answer_column_count = 7; // of 0.1.0
-constexpr int check_column_count = 5;
+constexpr int check_column_count = 6;
 constexpr int first_check_column_count = 4;
 answer_shape<answer_column_count> redeem_answer_shape = {
-    {InvalidOid, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, BOOLOID, INT8OID}, 0};
+    {InvalidOid, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, BOOLOID, INT8OID, TEXTOID},
+    0};
 answer_shape<answer_column_count> hold_answer_shape = redeem_answer_shape;
 answer_shape<check_column_count> check_answer_shape = {
-    {InvalidOid, INT8OID, INT4OID, INT8OID, INT8OID}, 0};
+    {InvalidOid, INT8OID, INT4OID, INT8OID, INT8OID, TEXTOID}, 0};
 
 Datum value_of(const catalog &tables, coupon_status what) {
     return ObjectIdGetDatum(tables.status_values[static_cast<int>(what)]);
+}
+
+// Which of the two refused it, where a coupon has a campaign.
+Datum limited_by(const coupon_row &coupon, coupon_status what, limit_owner owner, bool &is_null) {
+    is_null = !coupon.has_campaign || is_success(what) || owner == limit_owner::none;
+    return is_null ? Datum{0}
+                   : CStringGetTextDatum(owner == limit_owner::campaign ? "campaign" : "coupon");
 }
 
 // The columns of an answer; a hold shows its deadline where a redemption shows its time.
@@ -126,6 +134,7 @@ void fill_answer(const catalog &tables, const redeem_answer &answer, bool of_hol
     nulls[4] = !answer.has_redemption || (of_hold && !is_hold(answer.made));
     nulls[5] = !has_terms;
     nulls[7] = !is_short && (!answer.has_redemption || answer.made.amount == 0);
+    values[8] = limited_by(answer.coupon, answer.status, answer.limited_by, nulls[8]);
 }
 
 } // namespace
@@ -144,17 +153,20 @@ Datum answer_row(called function, const installation &guard, const redeem_answer
 Datum answer_row(const installation &guard, const coupon_check &answer) {
     leave(called::check_coupon, answer.status);
     const catalog &tables = catalog_of(guard);
+    bool is_unlimited;
+    const Datum limited = limited_by(answer.coupon, answer.status, answer.limited_by, is_unlimited);
     const Datum values[] = {
         value_of(tables, answer.status),        Int64GetDatum(answer.coupon.id),
         Int32GetDatum(answer.remaining_uses),   Int64GetDatum(answer.remaining_units),
-        Int64GetDatum(answer.remaining_budget),
+        Int64GetDatum(answer.remaining_budget), limited,
     };
     const bool nulls[] = {
         false,
         !answer.has_coupon,
-        !answer.has_coupon || answer.coupon.max_per_user == no_limit,
-        !answer.has_coupon || !is_capped(answer.coupon),
-        !answer.has_coupon || !has_budget(answer.coupon),
+        answer.remaining_uses == no_limit,
+        answer.remaining_units == any_number,
+        answer.remaining_budget == any_number,
+        is_unlimited,
     };
     return form_row(tables, guard.result_type, check_answer_shape, first_check_column_count, values,
                     nulls);

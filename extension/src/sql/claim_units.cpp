@@ -4,7 +4,7 @@
 
 #include "ledger/ledger.hpp"
 #include "quota/claims.hpp"
-#include "quota/coupon_limits.hpp"
+#include "quota/shares.hpp"
 #include "redeem/redeem.hpp"
 #include "sql/arguments.hpp"
 
@@ -38,7 +38,7 @@ int read_claims(const installation &guard, const Datum *codes, const Datum *amou
         if (!find_coupon(guard, read_code(codes[i]), coupon) || !is_capped(coupon))
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                             errmsg("a code that has no capped coupon")));
-        claims[i] = {cap_of(coupon), DatumGetInt64(amounts[i])};
+        claims[i] = {cap_of(limit_owner::coupon, coupon), DatumGetInt64(amounts[i])};
     }
     qsort(claims, count, sizeof(claim), compare_claims);
     return count;
@@ -50,15 +50,9 @@ void append_rows(const installation &guard, const claim &taken, const char *user
     for (int64 i = 0; i < taken.amount; i++) {
         user_id own_user;
         read_text_user(CStringGetTextDatum(psprintf("%s-%d", user, number++)), own_user);
-        const new_redemption wanted = {taken.from.id.owner_id,
-                                       &own_user,
-                                       1,
-                                       0,
-                                       GetCurrentTimestamp(),
-                                       no_deadline,
-                                       nullptr,
-                                       Datum{0},
-                                       false};
+        const new_redemption wanted = {
+            taken.from.id.owner_id, &own_user,   1,       0,        false, 0, 0,
+            GetCurrentTimestamp(),  no_deadline, nullptr, Datum{0}, false};
         redemption made;
         if (!append_redemption(guard, wanted, made))
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -4,9 +4,10 @@
 #include "catalog/invalidation.hpp"
 #include "coupon/own_changes.hpp"
 #include "quota/claims.hpp"
-#include "quota/coupon_limits.hpp"
+#include "quota/limit.hpp"
 #include "quota/quota_setup.hpp"
 #include "quota/quota_stripes.hpp"
+#include "quota/shares.hpp"
 #include "sql/trigger_call.hpp"
 
 namespace coupon_guard {
@@ -14,7 +15,7 @@ namespace {
 
 void report_if_beyond(bool is_within, const quota_id &id) {
     if (!is_within)
-        rules_of(id).report_used_up(id.owner_id);
+        report_used_up(id);
 }
 
 // Counts what is in use instead of following it row by row.
@@ -37,7 +38,7 @@ void follow_use(const installation &guard, const quota_id &id, int64 more, Comma
         quota limited;
         if (more < 0)
             return_units(guard, id, -more);
-        else if (rules_of(id).find(guard, id.owner_id, limited))
+        else if (find_quota(guard, id, limited))
             report_if_beyond(wait_for_claim(guard, {limited, more}), id);
         return;
     }
@@ -48,51 +49,60 @@ void follow_use(const installation &guard, const quota_id &id, int64 more, Comma
 }
 
 struct row_use {
+    redemption row; // as far as shares and deadline go
     bool is_live;
-    int64 coupon_id;
-    int64 amount; // 0: none
-    bool has_deadline;
-    TimestampTz deadline;
 };
+
+bool read_bigint(HeapTuple row, AttrNumber column, const TriggerData &trigger, int64 &value) {
+    bool is_null = true;
+    Datum found = column == 0 ? Datum{0} : value_of(row, column, trigger, is_null);
+    value = is_null ? 0 : DatumGetInt64(found);
+    return !is_null;
+}
 
 row_use use_of(HeapTuple row, const installation &guard, const TriggerData &trigger) {
     const ledger_columns &columns = catalog_of(guard).ledger;
-    row_use use;
+    row_use use = {};
     value_of(row, columns.voided_at, trigger, use.is_live);
-    use.coupon_id = bigint_of(row, columns.coupon_id, trigger);
-    bool has_none = columns.amount == 0;
-    Datum amount = has_none ? Datum{0} : value_of(row, columns.amount, trigger, has_none);
-    use.amount = has_none ? 0 : Max(DatumGetInt64(amount), 0);
-    use.deadline = DatumGetTimestampTz(value_of(row, columns.hold_expires_at, trigger, has_none));
-    use.has_deadline = !has_none;
+    use.row.coupon_id = bigint_of(row, columns.coupon_id, trigger);
+    read_bigint(row, columns.amount, trigger, use.row.amount);
+    use.row.amount = Max(use.row.amount, 0);
+    use.row.has_campaign = read_bigint(row, columns.campaign_id, trigger, use.row.campaign_id);
+    if (!read_bigint(row, columns.hold_expires_at, trigger, use.row.hold_expires_at))
+        use.row.hold_expires_at = no_deadline;
     return use;
+}
+
+shares shares_of(const row_use &use) {
+    return use.is_live ? shares_of(use.row) : shares{};
+}
+
+int64 units_of(const shares &had, const quota_id &id) {
+    for (int i = 0; i < had.count; i++)
+        if (is_same(had.of[i].id, id))
+            return had.of[i].units;
+    return 0;
 }
 
 // From what the row had to what it has, either of which may be nothing.
 void follow_row(const installation &guard, const row_use &before, const row_use &after,
                 CommandId command) {
-    const quota_id ids[] = {cap_of(before.coupon_id), budget_of(before.coupon_id)};
-    const int64 had[] = {before.is_live ? 1 : 0, before.is_live ? before.amount : 0};
-    const quota_id new_ids[] = {cap_of(after.coupon_id), budget_of(after.coupon_id)};
-    const int64 has[] = {after.is_live ? 1 : 0, after.is_live ? after.amount : 0};
-    for (int i = 0; i < static_cast<int>(lengthof(ids)); i++) {
-        if (is_same(ids[i], new_ids[i])) {
-            if (has[i] != had[i])
-                follow_use(guard, ids[i], has[i] - had[i], command);
-            continue;
-        }
-        if (had[i] > 0)
-            follow_use(guard, ids[i], -had[i], command);
-        if (has[i] > 0)
-            follow_use(guard, new_ids[i], has[i], command);
+    const shares had = shares_of(before);
+    const shares has = shares_of(after);
+    for (int i = 0; i < had.count; i++) {
+        int64 more = units_of(has, had.of[i].id) - had.of[i].units;
+        if (more != 0)
+            follow_use(guard, had.of[i].id, more, command);
     }
+    for (int i = 0; i < has.count; i++)
+        if (units_of(had, has.of[i].id) == 0)
+            follow_use(guard, has.of[i].id, has.of[i].units, command);
 }
 
 void follow_changed_row(const installation &guard, const row_use &before, const row_use &after,
                         CommandId command) {
     follow_row(guard, before, after, command);
-    if (before.has_deadline != after.has_deadline ||
-        (before.has_deadline && before.deadline != after.deadline))
+    if (before.row.hold_expires_at != after.row.hold_expires_at)
         send_unit_return(guard); // a hold ends at another time
 }
 

@@ -1,0 +1,260 @@
+// The trigger functions on coupon and on campaign: what has redemptions stays, quotas follow the
+// limits, and backends are told of changes.
+
+#include "catalog/invalidation.hpp"
+#include "coupon/own_changes.hpp"
+#include "ledger/limit_use.hpp"
+#include "pg/text_value.hpp"
+#include "quota/quota_setup.hpp"
+#include "quota/shares.hpp"
+#include "sql/trigger_call.hpp"
+
+namespace coupon_guard {
+namespace {
+
+// A table whose rows have limits.
+struct limited_table {
+    limit_owner owner;
+    trigger_protocol protocol;
+    const char *kind;   // of its rows, in messages
+    const char *plural; // likewise
+};
+
+struct limit_columns {
+    AttrNumber id, name, max_redemptions, budget;
+    AttrNumber stripes; // 0: it has none
+};
+
+limit_columns columns_of(const catalog &tables, limit_owner owner) {
+    const coupon_columns &coupon = tables.coupon;
+    const campaign_columns &campaign = tables.campaign;
+    return owner == limit_owner::campaign
+               ? limit_columns{campaign.id, campaign.name, campaign.max_redemptions,
+                               campaign.budget, 0}
+               : limit_columns{coupon.id, coupon.code, coupon.max_redemptions, coupon.budget,
+                               coupon.stripes};
+}
+
+// A change of a row, or of all.
+struct change {
+    const installation &guard;
+    const TriggerData &trigger;
+    const limited_table &table;
+    const limit_columns columns;
+};
+
+// ---- what has redemptions stays ---------------------------------------------------------------
+//
+// The SHARE ROW EXCLUSIVE lock on the ledger waits for every redemption in flight and keeps new
+// ones out until this transaction ends. What is then in the ledger is all there is, but for what
+// this transaction itself redeems before the row is gone: so the ledger is looked at afterwards.
+// And whoever redeems later reads the row after this transaction's end, so finds it gone. The lock
+// is taken before any such row is locked (BEFORE STATEMENT), for a first redemption takes them in
+// this order too.
+
+void lock_out_redemptions(const installation &guard) {
+    if (!is_replica())
+        lock_table(guard, &catalog::ledger_table, ShareRowExclusiveLock);
+}
+
+int64 id_of(const change &at, HeapTuple row) {
+    return bigint_of(row, at.columns.id, at.trigger);
+}
+
+HeapTuple before_change(const change &at) {
+    const TriggerData &trigger = at.trigger;
+    int64 id = id_of(at, trigger.tg_trigtuple);
+    note_own_change(at.table.owner, id);
+    bool is_update = TRIGGER_FIRED_BY_UPDATE(trigger.tg_event);
+    if (!is_update || id_of(at, trigger.tg_newtuple) != id)
+        lock_out_redemptions(at.guard);
+    return is_update ? trigger.tg_newtuple : trigger.tg_trigtuple;
+}
+
+void keep_redeemed(const change &at, int64 id) {
+    if (!has_redemptions(at.guard, rows_of{at.table.owner, id}))
+        return;
+    bool is_null;
+    Datum name = value_of(at.trigger.tg_trigtuple, at.columns.name, at.trigger, is_null);
+    ereport(ERROR,
+            (errcode(ERRCODE_RESTRICT_VIOLATION),
+             errmsg(TRIGGER_FIRED_BY_DELETE(at.trigger.tg_event)
+                        ? "%s \"%s\" has redemptions and cannot be deleted"
+                        : "%s \"%s\" has redemptions and cannot change its ID",
+                    at.table.kind, is_null ? "" : clip_for_message(name)),
+             errdetail("Table \"coupon_redemption\" refers to it by ID " INT64_FORMAT ".", id),
+             errhint("Set active = false to stop it from being redeemed.")));
+}
+
+void end_quotas_of(const change &at, int64 id) {
+    end_quota(at.guard, cap_of(at.table.owner, id));
+    end_quota(at.guard, budget_of(at.table.owner, id));
+}
+
+// The row has gone, under this id at least.
+void after_loss(const change &at, int64 id) {
+    if (!is_replica())
+        keep_redeemed(at, id);
+    end_quotas_of(at, id);
+}
+
+void after_truncate(const installation &guard, const limited_table &table) {
+    bool has_any = table.owner == limit_owner::campaign ? has_redemptions_of_campaigns(guard)
+                                                        : has_redemptions(guard);
+    if (!is_replica() && has_any)
+        ereport(ERROR, (errcode(ERRCODE_RESTRICT_VIOLATION),
+                        errmsg("%s have redemptions and cannot be truncated", table.plural),
+                        errdetail("Table \"coupon_redemption\" is not empty."),
+                        errhint("Truncate both tables in one command, or set active = false.")));
+    end_all_quotas(guard);
+}
+
+// ---- quotas follow limits ---------------------------------------------------------------------
+//
+// From no limit to one, redemptions in flight take no unit, and from one to none they take units of
+// a quota that is about to be ended: both wait for them by a lock on the ledger. Between two limits
+// nobody is waited for but whoever has units that are to go. A quota that is not set up is no
+// reason to wait: whoever sets it up waits for the owner's row, which we have changed, and then
+// reads it anew.
+//
+// That a coupon moves to another campaign changes nothing here: a redemption stays with the
+// campaign in which it was made, and one in flight may still be made in that which it has read.
+
+constexpr int64 no_limit_granted = -1;
+static_assert(no_cap == no_limit_granted && no_budget == no_limit_granted);
+
+// A row's cap and budget; granted is no_limit_granted without one.
+struct limits {
+    quota of[2];
+};
+
+int64 granted_by(const change &at, HeapTuple row, AttrNumber column) {
+    bool has_none = column == 0;
+    Datum granted = has_none ? Datum{0} : value_of(row, column, at.trigger, has_none);
+    return has_none ? no_limit_granted : DatumGetInt64(granted);
+}
+
+limits limits_of(const change &at, HeapTuple row) {
+    const int64 id = id_of(at, row);
+    const limit_columns &columns = at.columns;
+    bool has_none = columns.stripes == 0;
+    Datum number = has_none ? Datum{0} : value_of(row, columns.stripes, at.trigger, has_none);
+    const int32 stripes = has_none ? 0 : DatumGetInt32(number);
+    return {{{cap_of(at.table.owner, id), granted_by(at, row, columns.max_redemptions), stripes},
+             {budget_of(at.table.owner, id), granted_by(at, row, columns.budget), stripes}}};
+}
+
+void follow_limit_between_numbers(const installation &guard, const quota &before,
+                                  const quota &after, CommandId command) {
+    bool is_set_up = is_quota_set_up(guard, after.id);
+    if (is_set_up && !is_quota_newer_than(guard, after.id, command)) {
+        change_grant(guard, before, after);
+        return;
+    }
+    if (is_set_up)
+        end_quota(guard, after.id);
+    if (after.granted < before.granted)
+        check_grant_covers_use(guard, after);
+}
+
+void follow_limit(const installation &guard, const quota &before, const quota &after,
+                  CommandId command) {
+    if (before.granted == after.granted)
+        return;
+    if (is_replica()) {
+        end_quota(guard, after.id);
+    } else if (before.granted != no_limit_granted && after.granted != no_limit_granted) {
+        follow_limit_between_numbers(guard, before, after, command);
+    } else if (after.granted != no_limit_granted) {
+        lock_out_redemptions(guard);
+        check_grant_covers_use(guard, after);
+        set_up_quota(guard, after.id);
+    } else if (is_quota_set_up(guard, after.id)) {
+        lock_out_redemptions(guard);
+        end_quota(guard, after.id);
+    }
+}
+
+void after_insert(const change &at) {
+    if (is_replica())
+        return;
+    const limits created = limits_of(at, at.trigger.tg_trigtuple);
+    for (const quota &limit : created.of)
+        if (limit.granted != no_limit_granted)
+            set_up_new_quota(at.guard, limit);
+}
+
+void after_change(const change &at) {
+    const TriggerData &trigger = at.trigger;
+    CommandId command = command_of(trigger);
+    if (claim_news_of(command))
+        send_coupon_change(at.guard);
+    int64 id = id_of(at, trigger.tg_trigtuple);
+    bool is_deleted = TRIGGER_FIRED_BY_DELETE(trigger.tg_event);
+    if (is_deleted || id_of(at, trigger.tg_newtuple) != id) {
+        after_loss(at, id);
+        if (!is_deleted)
+            end_quotas_of(at, id_of(at, trigger.tg_newtuple));
+    } else {
+        const limits before = limits_of(at, trigger.tg_trigtuple);
+        const limits after = limits_of(at, trigger.tg_newtuple);
+        for (int i = 0; i < static_cast<int>(lengthof(before.of)); i++)
+            follow_limit(at.guard, before.of[i], after.of[i], command);
+    }
+    note_own_change_followed();
+}
+
+HeapTuple follow_limits(const installation &guard, const TriggerData &trigger,
+                        const limited_table &table) {
+    TriggerEvent event = trigger.tg_event;
+    if (TRIGGER_FIRED_FOR_STATEMENT(event)) {
+        lock_out_redemptions(guard);
+        if (TRIGGER_FIRED_BY_TRUNCATE(event))
+            after_truncate(guard, table);
+        return nullptr;
+    }
+    const change at = {guard, trigger, table, columns_of(catalog_of(guard), table.owner)};
+    if (TRIGGER_FIRED_BEFORE(event))
+        return before_change(at);
+    if (TRIGGER_FIRED_BY_INSERT(event))
+        after_insert(at);
+    else
+        after_change(at);
+    return nullptr;
+}
+
+Datum follow_limits(FunctionCallInfo call, const limited_table &table) {
+    const installation guard = open_guard_for_trigger(call, table.protocol, AccessShareLock);
+    return PointerGetDatum(follow_limits(guard, trigger_of(call), table));
+}
+
+constexpr limited_table coupons = {
+    limit_owner::coupon,
+    {"coupon_guard_follow_coupon", &catalog::coupon_table, update_or_delete, update_or_delete},
+    "coupon",
+    "coupons",
+};
+constexpr limited_table campaigns = {
+    limit_owner::campaign,
+    {"coupon_guard_follow_campaign", &catalog::campaign_table, update_or_delete, update_or_delete},
+    "campaign",
+    "campaigns",
+};
+
+} // namespace
+} // namespace coupon_guard
+
+using namespace coupon_guard;
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(coupon_guard_follow_coupon);
+Datum coupon_guard_follow_coupon(PG_FUNCTION_ARGS) {
+    return follow_limits(fcinfo, coupons);
+}
+
+PG_FUNCTION_INFO_V1(coupon_guard_follow_campaign);
+Datum coupon_guard_follow_campaign(PG_FUNCTION_ARGS) {
+    return follow_limits(fcinfo, campaigns);
+}
+}
