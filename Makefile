@@ -21,7 +21,7 @@ ISOLATION = same-user isolation-levels limit-n insert-race plain-insert-race sev
 	delete-coupon ledger-changes waiting-ends reindex
 ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory
 ISOLATION += altered-while-waiting read-after-waiting reindex-while-waiting reindex-quota expired-hold-rivals lock-order \
-	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds keep-rows claims budgets
+	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds keep-rows claims budgets campaigns
 # Before any of them, for they print by it.
 ifneq ($(strip $(ISOLATION)),)
 override ISOLATION := print $(filter-out print,$(ISOLATION))
@@ -29,7 +29,7 @@ endif
 # What these promise holds under every isolation level. expected/NAME.LEVEL.diff says what differs: where SERIALIZABLE answers with 40001.
 ISOLATION_AT_EVERY_LEVEL = same-user isolation-levels limit-n insert-race plain-insert-race several-coupons ledger-changes waiting-ends \
 	last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory expired-hold-rivals \
-	triggers-off own-changes lapsed-holds claims budgets
+	triggers-off own-changes lapsed-holds claims budgets campaigns
 TAP_TESTS = 1
 
 PG_CONFIG ?= pg_config
