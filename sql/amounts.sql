@@ -101,6 +101,15 @@ SELECT status, amount FROM redeem_coupon(4, 'TWO', amount => 30);
 SELECT status, amount FROM redeem_coupon(5, 'TWO', amount => 1);
 SELECT * FROM money WHERE code = 'TWO';
 SELECT * FROM coupon_guard_verify();
+-- A budget that is lowered needs part of one: the rest of it is left.
+INSERT INTO coupon (code, budget) VALUES ('LESS', 100);
+SELECT status, amount FROM hold_coupon(1, 'LESS', '1 hour', amount => 90);
+SELECT status, amount FROM redeem_coupon(2, 'LESS', amount => 10);
+UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE hold_expires_at IS NOT NULL;
+UPDATE coupon SET budget = 80 WHERE code = 'LESS';
+SELECT * FROM money WHERE code = 'LESS';
+SELECT * FROM coupon_guard_verify();
+SELECT status, amount FROM redeem_coupon(3, 'LESS', amount => 70);
 
 -- Given back in parts, void when nothing is left
 SELECT void_redemption(1, 1000, 'part');
@@ -137,6 +146,19 @@ SELECT status, amount FROM redeem_coupon(4, 'PLAIN', amount => 10, up_to => true
 SELECT status, amount FROM redeem_coupon(5, 'PLAIN', amount => 1);
 SELECT void_redemption(id, amount => 4) FROM coupon_redemption WHERE coupon_id = 3 AND user_id = '4';
 SELECT status, amount FROM redeem_coupon(5, 'PLAIN', amount => 4);
+-- What a hold had beyond the amount is counted like all else, and so is a unit that was not needed.
+INSERT INTO coupon (code, budget, max_redemptions, max_per_user) VALUES ('COUNTED', 100, 4, NULL), ('LAST', 100, 1, NULL);
+SELECT status, amount FROM hold_coupon(1, 'COUNTED', '1 hour', amount => 90);
+UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE hold_expires_at IS NOT NULL;
+BEGIN;
+SELECT status, amount FROM redeem_coupon(2, 'COUNTED', amount => 15);
+SELECT status, amount FROM redeem_coupon(2, 'COUNTED', amount => 86);
+SELECT status, amount FROM redeem_coupon(2, 'COUNTED', amount => 85);
+SELECT status, amount FROM redeem_coupon(2, 'LAST', amount => 101);
+INSERT INTO coupon_redemption (coupon_id, user_id, use_no, amount) SELECT id, '3', 1, 1 FROM coupon WHERE code = 'LAST';
+SELECT status, amount FROM redeem_coupon(2, 'LAST', amount => 1);
+COMMIT;
+SELECT * FROM money WHERE code IN ('COUNTED', 'LAST');
 ALTER TABLE coupon_redemption ENABLE ALWAYS TRIGGER coupon_redemption_follow_change, ENABLE ALWAYS TRIGGER coupon_redemption_follow_truncate;
 SELECT * FROM coupon_guard_verify();
 

@@ -154,8 +154,10 @@ outcome take_claim(const installation &guard, const claim &wanted, TimestampTz m
         remember_too_few(id, wanted.amount, first_hold_deadline(guard, id), returns);
     if (!is_yes(result.end))
         return result.end;
-    // After a wait the coupon must be judged anew: then the units are at hand.
-    remember_units_taken(guard, id, result.amount, result.has_waited ? 0 : wanted.amount);
+    // After a wait the coupon must be judged anew: then the units are at hand. What is counted is
+    // never ahead of the count.
+    if (catalog_of(guard).follows_changes)
+        remember_units_taken(guard, id, result.amount, result.has_waited ? 0 : wanted.amount);
     CommandCounterIncrement(); // a trigger may redeem the same coupon before we have finished
     return result.has_waited ? look_again() : result.end;
 }
@@ -221,6 +223,8 @@ int64 wait_for_units(const installation &guard, const quota &from, int64 most) {
 }
 
 void keep_unused_claims(const installation &guard, const claim *claims, int count) {
+    if (!catalog_of(guard).follows_changes)
+        return; // they were counted, and are counted anew
     for (int i = 0; i < count; i++)
         keep_units_ahead(guard, claims[i].from.id, claims[i].amount);
 }
@@ -229,7 +233,7 @@ int64 count_left(const installation &guard, const quota &from, TimestampTz momen
     if (!lock_quotas(guard))
         return count_remaining_units(guard, from, moment);
     return count_stripe_units(guard, from.id) + units_to_spare(guard, from.id) +
-           most_expired_use(guard, from.id, moment, from.granted);
+           count_expired_use(guard, from.id, moment);
 }
 
 int64 count_remaining_units(const installation &guard, const quota &from, TimestampTz moment) {

@@ -223,14 +223,14 @@ void end_all_quotas(const installation &guard) {
 void change_grant(const installation &guard, const quota &before, const quota &after) {
     Assert(is_same(before.id, after.id));
     int64 more = after.granted - before.granted + withdraw_units_ahead(guard, after.id);
-    if (more > 0)
-        return_units(guard, after.id, more);
-    for (int64 less = -more; less > 0;) {
-        int64 amount = wait_for_units(guard, before, less);
+    while (more < 0) {
+        int64 amount = wait_for_units(guard, before, -more);
         if (amount == 0)
-            report_below_use(after, after.granted + less);
-        less -= amount;
+            report_below_use(after, after.granted - more);
+        more += amount;
     }
+    if (more > 0) // an expired hold may have had more than has to go
+        return_units(guard, after.id, more);
 }
 
 } // namespace coupon_guard
