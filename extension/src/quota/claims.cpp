@@ -188,8 +188,11 @@ outcome take_claims(const installation &guard, const claim *claims, int count, T
             return decided(false);
     }
     // A hold that is ended for the units that it has of one may have units of the others.
-    for (int i = 0; count > 1 && i < count; i++)
-        prepare_quota(guard, claims[i].from.id);
+    for (int i = 0; count > 1 && i < count; i++) {
+        outcome ready = prepare_quota(guard, claims[i].from.id);
+        if (!is_yes(ready))
+            return ready;
+    }
     for (refused = 0; refused < count; refused++) {
         outcome end = take_claim(guard, claims[refused], moment, contended);
         if (is_yes(end))

@@ -166,11 +166,17 @@ bool set_up_quota(const installation &guard, const quota_id &id) {
     return true;
 }
 
-void prepare_quota(const installation &guard, const quota_id &id) {
-    if (!lock_quotas(guard))
+outcome prepare_quota(const installation &guard, const quota_id &id) {
+    if (!lock_quotas(guard)) {
+        if (lock_owner(guard, id, LockTupleNoKeyExclusive, false))
+            return decided(true);
         lock_owner(guard, id, LockTupleNoKeyExclusive, true);
-    else if (!wait_for_anchor(guard, id))
-        set_up_quota(guard, id);
+        return look_again();
+    }
+    outcome anchored = find_anchor(guard, id);
+    if (!is_no(anchored))
+        return anchored;
+    return set_up_quota(guard, id) ? look_again() : decided(true);
 }
 
 void set_up_new_quota(const installation &guard, const quota &created) {

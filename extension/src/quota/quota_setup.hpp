@@ -23,8 +23,9 @@ void check_grant_covers_use(const installation &guard, const quota &limited);
 bool set_up_quota(const installation &guard, const quota_id &id);
 
 // To be called, with nothing held of the quota, before a live row of the ledger is ended for the
-// sake of its units: what the taking of units may have to wait for is waited for now.
-void prepare_quota(const installation &guard, const quota_id &id);
+// sake of its units: what the taking of units may have to wait for is waited for now. Undecided as
+// long as something was: what was read before, of the owner too, has to be read anew.
+outcome prepare_quota(const installation &guard, const quota_id &id);
 
 // Sets up the quota of a row that this transaction has just created; left undone if something is in
 // use all the same (a restore).

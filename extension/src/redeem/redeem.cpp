@@ -97,8 +97,11 @@ outcome end_lapsed_hold(const redeem_round &at, const redemption &hold) {
     const shares all = shares_of(hold);
     for (int i = 0; i < all.count; i++) {
         quota limited;
-        if (find_quota(at.guard, all.of[i].id, limited))
-            prepare_quota(at.guard, all.of[i].id);
+        if (!find_quota(at.guard, all.of[i].id, limited))
+            continue;
+        outcome ready = prepare_quota(at.guard, all.of[i].id);
+        if (!is_yes(ready))
+            return ready;
     }
     const shares had = set_up_among(at.guard, all);
     if (is_yes(void_expired_hold(at.guard, hold, at.now, LockWaitBlock)))
