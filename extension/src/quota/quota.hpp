@@ -34,6 +34,16 @@ inline bool is_same(const quota_id &one, const quota_id &other) {
     return one.owner_id == other.owner_id && one.kind == other.kind;
 }
 
+// For tables of slots by quota: the quotas of one owner have numbers that follow each other.
+inline uint64 slot_number(const quota_id &id) {
+    const auto kind = static_cast<unsigned char>(id.kind);
+    return static_cast<uint64>(id.owner_id) << 2 | (kind & 1u) << 1 | (kind >> 5 & 1u);
+}
+static_assert((static_cast<int>(quota_kind::coupon_cap) & 0x21) == 0x21 &&
+              (static_cast<int>(quota_kind::coupon_budget) & 0x21) == 0x20 &&
+              (static_cast<int>(quota_kind::campaign_cap) & 0x21) == 0x01 &&
+              (static_cast<int>(quota_kind::campaign_budget) & 0x21) == 0x00);
+
 struct quota {
     quota_id id;
     int64 granted; // units that may be given in all: the cap, the budget

@@ -38,12 +38,12 @@ struct short_quota {
     TimestampTz until; // 0, a moment long past, in a slot that is not used
 };
 
-constexpr uint64 slot_count = 64; // a power of two
+constexpr uint64 slot_count = 256; // a power of two
 short_quota slots[slot_count];
 uint64 kept_returns; // what was noted when the slots were last emptied
 
 short_quota &slot_of(const quota_id &id) {
-    return slots[static_cast<uint64>(id.owner_id) & (slot_count - 1)];
+    return slots[slot_number(id) & (slot_count - 1)];
 }
 
 } // namespace

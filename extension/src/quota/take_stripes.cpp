@@ -91,11 +91,11 @@ struct last_stripe {
     Oid table;
     ItemPointerData tid;
 };
-constexpr uint64 last_stripe_count = 64; // a power of two
+constexpr uint64 last_stripe_count = 256; // a power of two
 last_stripe last_stripes[last_stripe_count];
 
 last_stripe &last_stripe_of(const quota_id &id) {
-    return last_stripes[static_cast<uint64>(id.owner_id) & (last_stripe_count - 1)];
+    return last_stripes[slot_number(id) & (last_stripe_count - 1)];
 }
 
 // Takes from the version of a stripe that was read; how many units, 0 if it has changed since or
@@ -211,6 +211,22 @@ stripe_scan scan_all(const installation &guard, const want &wanted, TimestampTz 
     }
     end_scan(scan);
     return seen;
+}
+
+// Whether the stripe that was last taken from has enough: then there may be as many, whoever is
+// changing it.
+bool has_enough_in_last_stripe(const installation &guard, const want &wanted) {
+    const last_stripe last = last_stripe_of(wanted.id);
+    if (!is_same(last.id, wanted.id) || last.table != catalog_of(guard).quota_table)
+        return false;
+    Relation table = table_open(last.table, NoLock);
+    TupleTableSlot *row = table_slot_create(table, nullptr);
+    stripe_row found;
+    bool has_enough = read_stripe_at(guard, table, last.tid, wanted.id, row, found) &&
+                      found.remaining >= wanted.least && is_current(guard, found);
+    ExecDropSingleTupleTableSlot(row);
+    table_close(table, NoLock);
+    return has_enough;
 }
 
 // Takes from the stripe at this place, if it is still there. 0: it is not, has too few, or is not
@@ -378,6 +394,8 @@ bool has_too_few(const installation &guard, const request_for_units &asked) {
     Assert(asked.least > 0);
     want wanted = want_of(asked);
     wanted.most = 0;
+    if (has_enough_in_last_stripe(guard, wanted))
+        return false;
     shortage reason;
     scan_all(guard, wanted, asked.moment, reason);
     return reason == shortage::proven;
