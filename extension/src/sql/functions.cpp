@@ -131,30 +131,77 @@ redeem_request *read_requests(const redeem_request &common, const Datum *codes, 
     return requests;
 }
 
-// redeem_coupons(user_id, codes, request_id, metadata)
-Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
+// The amount of each code; NULL: none for that code, or for any.
+void read_amounts(const NullableDatum &given, redeem_request *requests, int count) {
+    if (given.isnull)
+        return;
+    Datum *amounts;
+    bool *nulls;
+    ArrayType *array = DatumGetArrayTypeP(given.value);
+    int amount_count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+    if (amount_count != count)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("there must be as many amounts as codes"),
+                        errdetail("Amounts: %d; codes: %d.", amount_count, count),
+                        errhint("NULL stands for no amount.")));
+    deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &amounts,
+                      &nulls, &amount_count);
+    for (int i = 0; i < count; i++)
+        requests[i].amount = read_amount({amounts[i], nulls[i]});
+}
+
+void read_user_and_codes(FunctionCallInfo call, user_reader read_user, redeem_request &common) {
     check_argument_given(call->args[0], "user id");
     check_argument_given(call->args[1], "codes");
-    redeem_request common;
     read_user(call->args[0].value, common.user);
     common.hold_for = nullptr;
     common.amount = 0;
     common.up_to = false;
-    read_options(common, call->args[2], call->args[3]);
+}
+
+Datum *read_codes(const redeem_request &common, Datum given, redeem_request *&requests,
+                  int &count) {
     Datum *codes;
     bool *nulls;
-    int count;
-    ArrayType *array = DatumGetArrayTypeP(call->args[1].value);
+    ArrayType *array = DatumGetArrayTypeP(given);
     check_code_count(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
     deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &codes, &nulls, &count);
-    redeem_request *requests = read_requests(common, codes, nulls, count);
+    requests = read_requests(common, codes, nulls, count);
+    return codes;
+}
 
+Datum redeem_and_answer(FunctionCallInfo call, redeem_request *requests, const Datum *codes,
+                        int count) {
     InitMaterializedSRF(call, 0);
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupons()");
     auto answers = static_cast<redeem_answer *>(palloc(sizeof(redeem_answer) * count));
     redeem_coupons(guard, requests, answers, count);
     answer_rows(call, guard, answers, codes, count);
     return Datum{0};
+}
+
+// redeem_coupons(user_id, codes, request_id, metadata)
+Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
+    redeem_request common;
+    read_user_and_codes(call, read_user, common);
+    read_options(common, call->args[2], call->args[3]);
+    redeem_request *requests;
+    int count;
+    Datum *codes = read_codes(common, call->args[1].value, requests, count);
+    return redeem_and_answer(call, requests, codes, count);
+}
+
+// redeem_coupons(user_id, codes, amounts, metadata, request_id, up_to)
+Datum redeem_coupons_amounts(FunctionCallInfo call, user_reader read_user) {
+    redeem_request common;
+    read_user_and_codes(call, read_user, common);
+    read_options(common, call->args[4], call->args[3]);
+    common.up_to = !call->args[5].isnull && DatumGetBool(call->args[5].value);
+    redeem_request *requests;
+    int count;
+    Datum *codes = read_codes(common, call->args[1].value, requests, count);
+    read_amounts(call->args[2], requests, count);
+    return redeem_and_answer(call, requests, codes, count);
 }
 
 // ---- confirming, voiding ----------------------------------------------------------------------
@@ -279,6 +326,7 @@ FUNCTIONS_OF_USERS(redeem_strict, redeem_or_raise)
 FUNCTIONS_OF_USERS(redeem_amount, redeem_amount_or_answer)
 FUNCTIONS_OF_USERS(redeem_amount_strict, redeem_amount_or_raise)
 FUNCTIONS_OF_USERS(redeem_coupons, redeem_coupons)
+FUNCTIONS_OF_USERS(redeem_coupons_amounts, redeem_coupons_amounts)
 FUNCTIONS_OF_USERS(hold, hold_coupon)
 FUNCTIONS_OF_USERS(hold_amount, hold_amount)
 FUNCTIONS_OF_USERS(check, check_coupon)
