@@ -1,3 +1,8 @@
+// The codes are redeemed in one order, whoever gives them in which: by their campaigns, and those of
+// a campaign by their coupons; so is what they claim (claims.cpp), each campaign's quotas before
+// those of its coupons. So two calls that want the last units of several coupons do not wait for
+// each other in a circle. (Of a coupon that moves to another campaign meanwhile they may: 40P01.)
+
 #include "redeem/redeem_coupons.hpp"
 
 #include "pg/subtransaction.hpp"
@@ -6,13 +11,16 @@ namespace coupon_guard {
 namespace {
 
 struct place {
-    int64 coupon_id; // what is not found comes first
+    int64 campaign_id; // what has none comes first
+    int64 coupon_id;   // what is not found comes before that
     int request;
 };
 
 int compare_places(const void *a, const void *b) {
     const place &left = *static_cast<const place *>(a);
     const place &right = *static_cast<const place *>(b);
+    if (left.campaign_id != right.campaign_id)
+        return left.campaign_id < right.campaign_id ? -1 : 1;
     if (left.coupon_id != right.coupon_id)
         return left.coupon_id < right.coupon_id ? -1 : 1;
     return left.request - right.request;
@@ -22,7 +30,9 @@ place *order_of_work(const installation &guard, redeem_request *requests, int co
     place *order = static_cast<place *>(palloc(sizeof(place) * count));
     for (int i = 0; i < count; i++) {
         coupon_row found;
-        order[i].coupon_id = find_coupon(guard, requests[i].key, found) ? found.id : PG_INT64_MIN;
+        bool exists = find_coupon(guard, requests[i].key, found);
+        order[i].coupon_id = exists ? found.id : PG_INT64_MIN;
+        order[i].campaign_id = exists && found.has_campaign ? found.campaign_id : PG_INT64_MIN;
         order[i].request = i;
     }
     qsort(order, count, sizeof(place), compare_places);
