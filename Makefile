@@ -21,7 +21,7 @@ ISOLATION = same-user isolation-levels limit-n insert-race plain-insert-race sev
 	delete-coupon ledger-changes waiting-ends reindex
 ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory
 ISOLATION += altered-while-waiting read-after-waiting reindex-while-waiting reindex-quota expired-hold-rivals lock-order \
-	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds keep-rows claims budgets campaigns stack-amounts
+	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds keep-rows claims budgets campaigns stack-campaigns stack-amounts
 # Before any of them, for they print by it.
 ifneq ($(strip $(ISOLATION)),)
 override ISOLATION := print $(filter-out print,$(ISOLATION))
