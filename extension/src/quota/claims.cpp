@@ -162,6 +162,14 @@ outcome take_claim(const installation &guard, const claim &wanted, TimestampTz m
     return result.has_waited ? look_again() : result.end;
 }
 
+// Whether units seem to be there, so that there is no need to look for a refusal, nor for a hold.
+bool is_likely_granted(const installation &guard, const claim &wanted) {
+    const quota_id &id = wanted.from.id;
+    CommandId command;
+    return !is_change_pending(id, command) && lock_quotas(guard) &&
+           has_units_at_hand(guard, id, wanted.amount);
+}
+
 } // namespace
 
 bool is_known_refusal(const claim *claims, int count, TimestampTz moment, int &refused) {
@@ -182,13 +190,18 @@ bool is_certain_refusal(const installation &guard, const claim &wanted, Timestam
 outcome take_claims(const installation &guard, const claim *claims, int count, TimestampTz moment,
                     bool contended, int &refused) {
     Assert(count > 0 && count <= most_claims);
+    bool is_at_hand[most_claims] = {};
+    for (int i = 0; count > 1 && i < count; i++)
+        is_at_hand[i] = is_likely_granted(guard, claims[i]);
     for (refused = 1; refused < count; refused++) {
         Assert(is_before(claims[refused - 1].from.id, claims[refused].from.id));
-        if (is_certain_refusal(guard, claims[refused], moment))
+        if (!is_at_hand[refused] && is_certain_refusal(guard, claims[refused], moment))
             return decided(false);
     }
     // A hold that is ended for the units that it has of one may have units of the others.
     for (int i = 0; count > 1 && i < count; i++) {
+        if (is_at_hand[i])
+            continue;
         outcome ready = prepare_quota(guard, claims[i].from.id);
         if (!is_yes(ready))
             return ready;

@@ -213,22 +213,6 @@ stripe_scan scan_all(const installation &guard, const want &wanted, TimestampTz 
     return seen;
 }
 
-// Whether the stripe that was last taken from has enough: then there may be as many, whoever is
-// changing it.
-bool has_enough_in_last_stripe(const installation &guard, const want &wanted) {
-    const last_stripe last = last_stripe_of(wanted.id);
-    if (!is_same(last.id, wanted.id) || last.table != catalog_of(guard).quota_table)
-        return false;
-    Relation table = table_open(last.table, NoLock);
-    TupleTableSlot *row = table_slot_create(table, nullptr);
-    stripe_row found;
-    bool has_enough = read_stripe_at(guard, table, last.tid, wanted.id, row, found) &&
-                      found.remaining >= wanted.least && is_current(guard, found);
-    ExecDropSingleTupleTableSlot(row);
-    table_close(table, NoLock);
-    return has_enough;
-}
-
 // Takes from the stripe at this place, if it is still there. 0: it is not, has too few, or is not
 // to be had.
 int64 take_from_stripe_at(const installation &guard, const want &wanted, ItemPointerData tid,
@@ -390,12 +374,24 @@ int64 count_stripe_units(const installation &guard, const quota_id &id) {
     return units;
 }
 
+bool has_units_at_hand(const installation &guard, const quota_id &id, int64 amount) {
+    const last_stripe last = last_stripe_of(id);
+    if (!is_same(last.id, id) || last.table != catalog_of(guard).quota_table)
+        return false;
+    Relation table = table_open(last.table, NoLock);
+    TupleTableSlot *row = table_slot_create(table, nullptr);
+    stripe_row found;
+    bool has_enough = read_stripe_at(guard, table, last.tid, id, row, found) &&
+                      found.remaining >= amount && is_current(guard, found);
+    ExecDropSingleTupleTableSlot(row);
+    table_close(table, NoLock);
+    return has_enough;
+}
+
 bool has_too_few(const installation &guard, const request_for_units &asked) {
     Assert(asked.least > 0);
     want wanted = want_of(asked);
     wanted.most = 0;
-    if (has_enough_in_last_stripe(guard, wanted))
-        return false;
     shortage reason;
     scan_all(guard, wanted, asked.moment, reason);
     return reason == shortage::proven;
