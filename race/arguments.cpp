@@ -19,6 +19,7 @@ namespace {
 constexpr int most_clients = 1000;
 constexpr std::int64_t most_rounds = 10'000'000;
 constexpr std::int64_t most_buyers = 10'000'000;
+constexpr std::int64_t most_budget = 100'000'000'000; // so that no sum is too large
 constexpr double most_think_time_ms = 60'000;
 
 /// An option of the race itself, which only some scenarios have.
@@ -99,14 +100,15 @@ void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
     app.add_option("--scenario", raw.scenario,
                    "double-click: one user, the same request several times at once;\n"
                    "drop: a capped coupon, more buyers than units;\n"
-                   "checkout: units are held, then confirmed or abandoned")
+                   "checkout: units are held, then confirmed or abandoned;\n"
+                   "budget: many buyers, each with an amount, of one budget")
         ->type_name("NAME")
         ->check(quietly(CLI::IsMember(names_of(
             scenarios(), +[](const std::unique_ptr<scenario> &each) { return each->name; }))))
         ->capture_default_str();
     number("-c,--clients", &race_settings::clients, 2, most_clients, "N",
            "requests at once, each on its own connection but for the strategy grouped (2 to 1000)"
-           " [2; drop, checkout: 32]");
+           " [2; others: 32]");
     number("-r,--rounds", &race_settings::rounds, std::int64_t{1}, most_rounds, "N",
            "double-click: how often; each round is a user of its own")
         ->capture_default_str();
@@ -122,14 +124,18 @@ void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
                    "of the pauses between retries, and of who rolls back or is killed [a new one]")
         ->type_name("N");
     number("--buyers", &race_settings::buyers, std::int64_t{1}, most_buyers, "N",
-           "drop, checkout: how many come [2000; checkout: 1000]");
+           "drop, checkout, budget: how many come [2000; checkout, budget: 1000]");
     number("--cap", &race_settings::cap, std::int64_t{1}, most_buyers, "N",
            "drop, checkout: how many units there are [500; checkout: 200]");
+    number("--budget", &race_settings::budget, std::int64_t{1}, most_budget, "N",
+           "budget: what all redemptions may have together [1000000]");
+    number("--max-amount", &race_settings::max_amount, std::int64_t{1}, most_budget, "N",
+           "budget: each buyer asks for 1 to N of it [5000]");
     time("--hold-time", &race_settings::hold_time, 0,
-         "drop: from the redemption to the end of its transaction")
+         "drop, budget: from the redemption to the end of its transaction")
         ->default_str("2");
     share("--rollback-rate", &race_settings::rollback_rate,
-          "drop: the share of redemptions that are rolled back");
+          "drop, budget: the share of redemptions that are rolled back");
     share("--kill-rate", &race_settings::kill_rate,
           "drop: the share whose connection is killed, before COMMIT or while it is sent");
     share("--walk-away-rate", &race_settings::walk_away_rate,

@@ -39,8 +39,9 @@ struct attempt {
     std::optional<std::int64_t> redemption_id; ///< with `redeemed`: which row is meant to be ours
     int retries = 0;
     int connections_lost = 0;
-    std::string error; ///< with `failed` and `unknown`
-    /// Of a drop: when COMMIT was sent, the first time that it was.
+    std::int64_t amount = 0; ///< of a budget: what was asked for
+    std::string error;       ///< with `failed` and `unknown`
+    /// Of a drop or a budget: when COMMIT was sent, the first time that it was.
     std::optional<race_clock::time_point> commit_sent;
     /// Of a checkout: coming again and again while all was held by others.
     duration until_held{};
@@ -52,6 +53,7 @@ using race_log = std::vector<attempt>;
 struct ledger_row {
     std::int64_t redemption_id = 0;
     std::int64_t user = 0;
+    std::int64_t amount = 0; ///< 0: none
 };
 
 /// All that is known of one strategy's race when it is over.
@@ -60,7 +62,7 @@ struct race_result {
     std::vector<ledger_row> ledger;
     std::int64_t broken_invariants = 0; ///< of the strategy's own tables
     std::int64_t came_back = 0;         ///< of a checkout: holds whose unit was taken back
-    duration blocked{};                 ///< of a drop: waiting for locks, all backends together
+    duration blocked{};                 ///< waiting for locks, all backends together
 };
 
 } // namespace coupon_race

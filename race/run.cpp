@@ -95,7 +95,7 @@ class place {
 race_report run(const settings &wanted) {
     const scenario &raced = *wanted.raced;
     requirements needed{false, wanted.race.clients + connections_besides +
-                                   (wanted.race.cap > 0 ? most_bystanders : 0)};
+                                   (wanted.race.buyers > 0 ? most_bystanders : 0)};
     int shared_connections = 0;
     std::vector<const strategy *> chosen;
     for (const std::string &name : wanted.strategies) {

@@ -172,8 +172,9 @@ pqxx::result function_call::run(pqxx::transaction_base &transaction,
             value = after_limiting(*wait, value);
         list += (list.empty() ? "" : ", ") + std::string{each.name} + " => " + value;
     }
-    return run_statement(
-        transaction, "SELECT " + columns_ + " FROM " + function_ + "(" + list + ")", parameters);
+    return run_statement(transaction,
+                         "SELECT " + columns_ + " FROM " + function_ + "(" + list + ") AS answer",
+                         parameters);
 }
 
 pqxx::result run_together(pqxx::transaction_base &transaction,
@@ -206,7 +207,7 @@ pqxx::result run_together(pqxx::transaction_base &transaction,
     return run_statement(transaction,
                          "SELECT call_number, " + first.columns_ + " FROM unnest(" + arrays +
                              ") WITH ORDINALITY AS calls (" + names + ", call_number), LATERAL " +
-                             first.function_ + "(" + list + ")",
+                             first.function_ + "(" + list + ") AS answer",
                          parameters);
 }
 

@@ -25,7 +25,7 @@ struct lock_wait {
 /// version of the function may have more of them in between.
 class function_call {
   public:
-    /// `columns` are what is selected of its answer.
+    /// `columns` are what is selected of its answer, which is called `answer`.
     function_call(const char *function, std::string_view schema, std::string columns);
 
     /// The user's type picks the overload. These throw misuse for a value that no text can hold.

@@ -79,12 +79,15 @@ redemption client::hold(const user_id &user, std::string_view code, const hold_o
     return implementation_->answer(hold_request(user, code, options, implementation_->schema()));
 }
 
-redemption client::confirm(std::int64_t redemption_id) {
-    return implementation_->answer(confirm_request(redemption_id, implementation_->schema()));
+redemption client::confirm(std::int64_t redemption_id, const std::optional<std::int64_t> &amount) {
+    return implementation_->answer(
+        confirm_request(redemption_id, amount, implementation_->schema()));
 }
 
-bool client::void_redemption(std::int64_t redemption_id, const std::optional<std::string> &reason) {
-    return implementation_->answer(void_request(redemption_id, reason, implementation_->schema()));
+bool client::void_redemption(std::int64_t redemption_id, const std::optional<std::string> &reason,
+                             const std::optional<std::int64_t> &amount) {
+    return implementation_->answer(
+        void_request(redemption_id, amount, reason, implementation_->schema()));
 }
 
 redemptions client::redeem_coupons(const user_id &user, const std::vector<std::string> &codes,

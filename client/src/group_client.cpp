@@ -287,13 +287,17 @@ redemption group_client::hold(const user_id &user, std::string_view code,
     return implementation_->answer(hold_request(user, code, options, implementation_->schema()));
 }
 
-redemption group_client::confirm(std::int64_t redemption_id) {
-    return implementation_->answer(confirm_request(redemption_id, implementation_->schema()));
+redemption group_client::confirm(std::int64_t redemption_id,
+                                 const std::optional<std::int64_t> &amount) {
+    return implementation_->answer(
+        confirm_request(redemption_id, amount, implementation_->schema()));
 }
 
 bool group_client::void_redemption(std::int64_t redemption_id,
-                                   const std::optional<std::string> &reason) {
-    return implementation_->answer(void_request(redemption_id, reason, implementation_->schema()));
+                                   const std::optional<std::string> &reason,
+                                   const std::optional<std::int64_t> &amount) {
+    return implementation_->answer(
+        void_request(redemption_id, amount, reason, implementation_->schema()));
 }
 
 redemptions group_client::redeem_coupons(const user_id &user, const std::vector<std::string> &codes,
@@ -314,15 +318,17 @@ std::future<redemption> group_client::hold_later(const user_id &user, std::strin
         [&] { return hold_request(user, code, options, implementation_->schema()); });
 }
 
-std::future<redemption> group_client::confirm_later(std::int64_t redemption_id) {
+std::future<redemption> group_client::confirm_later(std::int64_t redemption_id,
+                                                    const std::optional<std::int64_t> &amount) {
     return implementation_->answer_later<redemption>(
-        [&] { return confirm_request(redemption_id, implementation_->schema()); });
+        [&] { return confirm_request(redemption_id, amount, implementation_->schema()); });
 }
 
 std::future<bool> group_client::void_redemption_later(std::int64_t redemption_id,
-                                                      const std::optional<std::string> &reason) {
+                                                      const std::optional<std::string> &reason,
+                                                      const std::optional<std::int64_t> &amount) {
     return implementation_->answer_later<bool>(
-        [&] { return void_request(redemption_id, reason, implementation_->schema()); });
+        [&] { return void_request(redemption_id, amount, reason, implementation_->schema()); });
 }
 
 std::future<redemptions> group_client::redeem_coupons_later(const user_id &user,

@@ -8,13 +8,14 @@ namespace coupon_guard {
 
 namespace {
 
-// Times are asked for as numbers, because their text depends on DateStyle.
+// All columns that there are: an earlier version of the extension has fewer of them. Times are
+// asked for as numbers too, because their text depends on DateStyle.
+constexpr char all_columns[] = "answer.*";
 constexpr char redemption_columns[] =
-    "status::text AS status, redemption_id, coupon_id, use_no, terms::text AS terms, replayed, "
-    "(extract(epoch FROM redeemed_at) * 1000000)::bigint AS redeemed_at_us";
+    "answer.*, (extract(epoch FROM redeemed_at) * 1000000)::bigint AS redeemed_at_us";
 constexpr char hold_columns[] =
-    "status::text AS status, redemption_id, coupon_id, use_no, terms::text AS terms, replayed, "
-    "(extract(epoch FROM hold_expires_at) * 1000000)::bigint AS hold_expires_at_us";
+    "answer.*, (extract(epoch FROM hold_expires_at) * 1000000)::bigint AS hold_expires_at_us";
+constexpr char only_value[] = "answer";
 
 template <typename Value, typename Row>
 std::optional<Value> optional_column(const Row &row, const char *name) {
@@ -22,6 +23,15 @@ std::optional<Value> optional_column(const Row &row, const char *name) {
     if (field.is_null())
         return std::nullopt;
     return field.template as<Value>();
+}
+
+/// Of a column that came with a later version of the extension: none if it is not there.
+template <typename Value, typename Row>
+std::optional<Value> later_column(const Row &row, const char *name) {
+    for (decltype(row.size()) at = 0; at < row.size(); ++at)
+        if (std::string_view{row[at].name()} == name)
+            return optional_column<Value>(row, name);
+    return std::nullopt;
 }
 
 template <typename Row>
@@ -42,6 +52,19 @@ status status_column(const Row &row) {
 }
 
 template <typename Row>
+std::optional<limited_by> limited_by_column(const Row &row) {
+    const auto name = later_column<std::string>(row, "limited_by");
+    if (!name)
+        return std::nullopt;
+    if (name == "coupon")
+        return limited_by::coupon;
+    if (name == "campaign")
+        return limited_by::campaign;
+    throw unexpected_answer{"the server answered that it is limited by \"" + *name +
+                            "\", which this version of the library does not know"};
+}
+
+template <typename Row>
 void read_common_columns(const Row &row, redemption &answer) {
     answer.status = status_column(row);
     answer.redemption_id = optional_column<std::int64_t>(row, "redemption_id");
@@ -49,6 +72,8 @@ void read_common_columns(const Row &row, redemption &answer) {
     answer.use_no = optional_column<std::int32_t>(row, "use_no");
     answer.terms = optional_column<std::string>(row, "terms");
     answer.replayed = optional_column<bool>(row, "replayed").value_or(false);
+    answer.amount = later_column<std::int64_t>(row, "amount");
+    answer.limited_by = limited_by_column(row);
 }
 
 redemption read_redemption(const answer_rows &rows) {
@@ -81,7 +106,7 @@ redemptions read_redemptions(const answer_rows &rows) {
 }
 
 bool read_whether_voided(const answer_rows &rows) {
-    return rows.only()["void_redemption"].as<bool>();
+    return rows.only()[only_value].as<bool>();
 }
 
 availability read_availability(const answer_rows &rows) {
@@ -91,12 +116,21 @@ availability read_availability(const answer_rows &rows) {
     answer.coupon_id = optional_column<std::int64_t>(row, "coupon_id");
     answer.remaining_uses = optional_column<std::int32_t>(row, "remaining_uses");
     answer.remaining_units = optional_column<std::int64_t>(row, "remaining_units");
+    answer.remaining_budget = later_column<std::int64_t>(row, "remaining_budget");
+    answer.limited_by = limited_by_column(row);
     return answer;
 }
 
 void add_options(function_call &call, const redeem_options &options) {
     call.argument_if_given("request_id", "text", options.request_id)
         .argument_if_given("metadata", "jsonb", options.metadata);
+}
+
+/// With an amount a function is one of its own, with privileges of its own: without one, that of
+/// 0.1.0 is called.
+void add_amount(function_call &call, const std::optional<std::int64_t> &amount) {
+    if (amount)
+        call.argument("amount", "bigint", std::to_string(*amount));
 }
 
 template <typename Answer>
@@ -110,31 +144,43 @@ request<redemption> redeem_request(const user_id &user, std::string_view code,
                                    const redeem_options &options, std::string_view schema) {
     function_call call{"redeem_coupon", schema, redemption_columns};
     call.user(user).argument("code", "text", code);
+    add_amount(call, options.amount);
+    if (options.amount)
+        call.argument("up_to", "boolean", options.up_to ? "true" : "false");
     add_options(call, options);
     return {std::move(call), read_redemption, options.request_id.has_value()};
 }
 
 request<redemption> hold_request(const user_id &user, std::string_view code,
                                  const hold_options &options, std::string_view schema) {
+    if (options.up_to)
+        throw misuse{"a hold does not take up_to", "22023"};
     function_call call{"hold_coupon", schema, hold_columns};
     call.user(user).argument("code", "text", code);
     if (options.ttl)
         call.argument("ttl", "interval", std::to_string(options.ttl->count()) + " microseconds");
+    else if (options.amount)
+        call.argument("ttl", "interval", "15 minutes"); // the default; with an amount there is none
+    add_amount(call, options.amount);
     add_options(call, options);
     return {std::move(call), read_hold, options.request_id.has_value()};
 }
 
-request<redemption> confirm_request(std::int64_t redemption_id, std::string_view schema) {
+request<redemption> confirm_request(std::int64_t redemption_id,
+                                    const std::optional<std::int64_t> &amount,
+                                    std::string_view schema) {
     function_call call{"confirm_hold", schema, redemption_columns};
     call.argument("redemption_id", "bigint", std::to_string(redemption_id));
+    add_amount(call, amount);
     return {std::move(call), read_redemption, true};
 }
 
-request<bool> void_request(std::int64_t redemption_id, const std::optional<std::string> &reason,
-                           std::string_view schema) {
-    function_call call{"void_redemption", schema, "void_redemption"};
-    call.argument("redemption_id", "bigint", std::to_string(redemption_id))
-        .argument_if_given("reason", "text", reason);
+request<bool> void_request(std::int64_t redemption_id, const std::optional<std::int64_t> &amount,
+                           const std::optional<std::string> &reason, std::string_view schema) {
+    function_call call{"void_redemption", schema, only_value};
+    call.argument("redemption_id", "bigint", std::to_string(redemption_id));
+    add_amount(call, amount);
+    call.argument_if_given("reason", "text", reason);
     return {std::move(call), read_whether_voided, false};
 }
 
@@ -142,7 +188,9 @@ request<redemptions> redeem_coupons_request(const user_id &user,
                                             const std::vector<std::string> &codes,
                                             const redeem_options &options,
                                             std::string_view schema) {
-    function_call call{"redeem_coupons", schema, std::string{"code, "} + redemption_columns};
+    if (options.amount)
+        throw misuse{"redeem_coupons does not take an amount", "22023"};
+    function_call call{"redeem_coupons", schema, redemption_columns};
     call.user(user).array_argument("codes", "text", codes);
     add_options(call, options);
     return {std::move(call), read_redemptions, options.request_id.has_value()};
@@ -150,8 +198,7 @@ request<redemptions> redeem_coupons_request(const user_id &user,
 
 request<availability> check_request(const user_id &user, std::string_view code,
                                     std::string_view schema) {
-    function_call call{"check_coupon", schema,
-                       "status::text AS status, coupon_id, remaining_uses, remaining_units"};
+    function_call call{"check_coupon", schema, all_columns};
     call.user(user).argument("code", "text", code);
     return {std::move(call), read_availability, true};
 }
@@ -167,13 +214,14 @@ redemption hold(pqxx::transaction_base &transaction, const user_id &user, std::s
 }
 
 redemption confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id,
-                   std::string_view schema) {
-    return run(transaction, confirm_request(redemption_id, schema));
+                   std::string_view schema, const std::optional<std::int64_t> &amount) {
+    return run(transaction, confirm_request(redemption_id, amount, schema));
 }
 
 bool void_redemption(pqxx::transaction_base &transaction, std::int64_t redemption_id,
-                     const std::optional<std::string> &reason, std::string_view schema) {
-    return run(transaction, void_request(redemption_id, reason, schema));
+                     const std::optional<std::string> &reason, std::string_view schema,
+                     const std::optional<std::int64_t> &amount) {
+    return run(transaction, void_request(redemption_id, amount, reason, schema));
 }
 
 redemptions redeem_coupons(pqxx::transaction_base &transaction, const user_id &user,

@@ -54,14 +54,17 @@ struct request {
     bool is_repeatable; ///< to ask again is harmless, whether or not it happened the first time
 };
 
-/// These throw misuse for a value that no text can hold.
+/// These throw misuse for a value that no text can hold, and for options that the function does not
+/// have.
 request<redemption> redeem_request(const user_id &user, std::string_view code,
                                    const redeem_options &options, std::string_view schema);
 request<redemption> hold_request(const user_id &user, std::string_view code,
                                  const hold_options &options, std::string_view schema);
-request<redemption> confirm_request(std::int64_t redemption_id, std::string_view schema);
-request<bool> void_request(std::int64_t redemption_id, const std::optional<std::string> &reason,
-                           std::string_view schema);
+request<redemption> confirm_request(std::int64_t redemption_id,
+                                    const std::optional<std::int64_t> &amount,
+                                    std::string_view schema);
+request<bool> void_request(std::int64_t redemption_id, const std::optional<std::int64_t> &amount,
+                           const std::optional<std::string> &reason, std::string_view schema);
 request<redemptions> redeem_coupons_request(const user_id &user,
                                             const std::vector<std::string> &codes,
                                             const redeem_options &options, std::string_view schema);

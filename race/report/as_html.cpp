@@ -74,8 +74,9 @@ json attempt_of(const timeline_entry &entry) {
                 {"to", rounded(entry.to)},
                 {"outcome", key_of(entry.outcome)}};
     if (entry.wrong != excess::none)
-        object["excess"] =
-            entry.wrong == excess::double_redemption ? "double redemption" : "over the cap";
+        object["excess"] = entry.wrong == excess::double_redemption ? "double redemption"
+                           : entry.wrong == excess::over_the_cap    ? "over the cap"
+                                                                    : "over the budget";
     if (entry.retries > 0)
         object["retries"] = entry.retries;
     if (!entry.error.empty())
@@ -137,6 +138,15 @@ std::vector<std::string> lines_of(const std::string &text) {
     return lines;
 }
 
+/// What a sale is limited by, and what the axis of its sales shows.
+json limit_of(const race_settings &of) {
+    if (of.budget > 0)
+        return {{"most", of.budget}, {"name", "the budget"}, {"sold", "amount redeemed"}};
+    if (of.cap > 0)
+        return {{"most", of.cap}, {"name", "the cap"}, {"sold", "units sold"}};
+    return nullptr;
+}
+
 json page_data(const race_report &report) {
     const table summary = summary_table(report);
     const latency_scale scale = latency_scale_of(report);
@@ -149,7 +159,7 @@ json page_data(const race_report &report) {
                 {"conclusions", lines_of(conclusions(report))},
                 {"summary", summary_of(summary)},
                 {"outcomes", outcomes_of(*report.raced)},
-                {"cap", report.settings.cap > 0 ? json(report.settings.cap) : json(nullptr)},
+                {"limit", limit_of(report.settings)},
                 {"latency_edges_ms", json::array()},
                 {"strategies", json::array()}};
     for (int bucket = 0; scale.buckets > 0 && bucket <= scale.buckets; ++bucket)

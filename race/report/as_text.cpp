@@ -67,7 +67,7 @@ std::string conclusions(const race_report &report) {
     }
     if (!passed.empty())
         text += list_text(passed) + ": " + report.raced->kept(report.settings) + "\n";
-    return report.settings.cap > 0 ? text + on_sale(report) : text;
+    return report.settings.buyers > 0 ? text + on_sale(report) : text;
 }
 
 std::string as_text(const race_report &report, charset characters, bool colour) {

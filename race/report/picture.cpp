@@ -28,6 +28,16 @@ struct seen_attempt {
 
 using seen_log = std::vector<seen_attempt>;
 
+/// Of all redemptions together; 0: none.
+struct sale_limit {
+    std::int64_t most = 0;
+    bool of_amounts = false; ///< else of units
+
+    std::int64_t worth(const seen_attempt &each) const {
+        return of_amounts ? each.made->amount : 1;
+    }
+};
+
 race_clock::time_point beginning_of(const seen_log &all) {
     auto beginning = race_clock::time_point::max();
     for (const seen_attempt &each : all)
@@ -58,8 +68,8 @@ seen_log seen(const race_log &log, claims &rows) {
 }
 
 /// Too much is, of each user, every row but the one whose owner was answered first; of a coupon
-/// with a cap, those whose owners were answered when it was sold out by the answers before.
-void mark_excess(seen_log &all, claims &rows, std::int64_t cap) {
+/// with a limit, those whose owners were answered when too little was left by the answers before.
+void mark_excess(seen_log &all, claims &rows, const sale_limit &limit) {
     std::unordered_map<std::int64_t, std::int64_t> before;
     std::int64_t sold = 0;
     for (seen_attempt &each : all) {
@@ -69,9 +79,9 @@ void mark_excess(seen_log &all, claims &rows, std::int64_t cap) {
         // A row that nobody can have made counts against the first of its user who can be shown.
         if (before[user]++ > 0 || rows.unclaimed[user]-- > 0)
             each.wrong = excess::double_redemption;
-        else if (cap > 0 && sold >= cap)
-            each.wrong = excess::over_the_cap;
-        ++sold;
+        else if (limit.most > 0 && sold + limit.worth(each) > limit.most)
+            each.wrong = limit.of_amounts ? excess::over_the_budget : excess::over_the_cap;
+        sold += limit.worth(each);
     }
 }
 
@@ -174,8 +184,8 @@ struct telling_moment {
     std::string what;
 };
 
-/// The first excess; else the sale of the last unit.
-telling_moment find_telling_moment(const seen_log &all, std::int64_t cap) {
+/// The first excess; else the sale of the last unit, or the last redemption of a budget.
+telling_moment find_telling_moment(const seen_log &all, const sale_limit &limit) {
     telling_moment found;
     std::int64_t sold = 0;
     for (const seen_attempt &each : all) {
@@ -183,7 +193,13 @@ telling_moment find_telling_moment(const seen_log &all, std::int64_t cap) {
             return {each.made, "the first double redemption"};
         if (each.wrong == excess::over_the_cap)
             return {each.made, "the first redemption over the cap"};
-        if (each.in_ledger && ++sold == cap)
+        if (each.wrong == excess::over_the_budget)
+            return {each.made, "the first redemption over the budget"};
+        if (!each.in_ledger)
+            continue;
+        if (limit.of_amounts)
+            found = {each.made, "the last redemption"};
+        else if (++sold == limit.most)
             found = {each.made, "the sale of the last unit"};
     }
     return found;
@@ -237,15 +253,14 @@ std::string about_clients(std::size_t shown, std::size_t all, std::size_t client
 }
 
 /// Of clients who serve one buyer after the other: a row for each client, timed from the beginning
-/// of the race. Shown is what happened around the first excess, else around the sale of the last
-/// unit, else the beginning.
-timeline timeline_of_clients(const seen_log &all, std::int64_t cap) {
+/// of the race. Shown is what happened around the telling moment, else the beginning.
+timeline timeline_of_clients(const seen_log &all, const sale_limit &limit) {
     timeline picture;
     if (all.empty())
         return picture;
     const std::size_t clients = clients_of(all);
     const seen_log candidates = started_in_order(all);
-    const telling_moment moment = find_telling_moment(all, cap);
+    const telling_moment moment = find_telling_moment(all, limit);
     const std::size_t first = place_of_first(candidates, moment.made);
     const seen_log those = from_there_on(candidates, first);
     const race_clock::time_point beginning = beginning_of(all);
@@ -262,30 +277,33 @@ timeline timeline_of_clients(const seen_log &all, std::int64_t cap) {
 // --- sales ---
 
 /// The moments of the answers, those of the sales first and last among them.
-std::vector<sale_point> sales_of(const seen_log &all) {
-    std::vector<race_clock::time_point> moments;
+std::vector<sale_point> sales_of(const seen_log &all, const sale_limit &limit) {
+    const race_clock::time_point beginning = beginning_of(all);
+    std::vector<sale_point> every;
+    std::int64_t sold = 0;
     for (const seen_attempt &each : all)
         if (each.in_ledger)
-            moments.push_back(each.made->ended);
-    const race_clock::time_point beginning = beginning_of(all);
-    const std::size_t step = std::max<std::size_t>(1, moments.size() / most_sales);
+            every.push_back({each.made->ended - beginning, sold += limit.worth(each)});
+    const std::size_t step = std::max<std::size_t>(1, every.size() / most_sales);
     std::vector<sale_point> sales;
-    for (std::size_t at = 0; at < moments.size(); ++at)
-        if (at % step == 0 || at + 1 == moments.size())
-            sales.push_back({moments[at] - beginning, static_cast<std::int64_t>(at) + 1});
+    for (std::size_t at = 0; at < every.size(); ++at)
+        if (at % step == 0 || at + 1 == every.size())
+            sales.push_back(every[at]);
     return sales;
 }
 
 } // namespace
 
-picture picture_of(const race_log &log, const std::vector<ledger_row> &ledger, std::int64_t cap) {
+picture picture_of(const race_log &log, const std::vector<ledger_row> &ledger, std::int64_t cap,
+                   std::int64_t budget) {
+    const sale_limit limit{budget > 0 ? budget : cap, budget > 0};
     claims rows = claims_of(log, ledger);
     seen_log all = seen(log, rows);
-    mark_excess(all, rows, cap);
+    mark_excess(all, rows, limit);
     picture shown;
-    shown.timeline = cap > 0 ? timeline_of_clients(all, cap) : timeline_of_rounds(all);
-    if (cap > 0)
-        shown.sales = sales_of(all);
+    shown.timeline = limit.most > 0 ? timeline_of_clients(all, limit) : timeline_of_rounds(all);
+    if (limit.most > 0)
+        shown.sales = sales_of(all, limit);
     for (const attempt &made : log)
         shown.latency[made.outcome].add(made.ended - made.started);
     return shown;

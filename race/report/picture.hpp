@@ -14,7 +14,7 @@
 namespace coupon_race {
 
 /// What is wrong with a redemption that stands in the ledger.
-enum class excess { none, double_redemption, over_the_cap };
+enum class excess { none, double_redemption, over_the_cap, over_the_budget };
 
 struct timeline_entry {
     std::size_t row = 0;
@@ -41,7 +41,7 @@ struct timeline {
 inline constexpr std::size_t most_rows = 64;
 inline constexpr std::size_t most_entries = 600;
 
-/// So many units were sold when that time had passed.
+/// So many units were sold, or so much of a budget spent, when that time had passed.
 struct sale_point {
     duration after{};
     std::int64_t sold = 0;
@@ -50,12 +50,12 @@ struct sale_point {
 struct picture {
     coupon_race::timeline timeline;
     std::map<outcome, latency_histogram> latency;
-    std::vector<sale_point> sales; ///< of a coupon with a cap: no more than some hundred points
+    std::vector<sale_point> sales; ///< where there is a limit: no more than some hundred points
 };
 
-/// `cap` is 0 if there is none.
-picture picture_of(const race_log &log, const std::vector<ledger_row> &ledger,
-                   std::int64_t cap = 0);
+/// `cap` and `budget` are 0 if there is none; a race has one of them at the most.
+picture picture_of(const race_log &log, const std::vector<ledger_row> &ledger, std::int64_t cap = 0,
+                   std::int64_t budget = 0);
 
 } // namespace coupon_race
 

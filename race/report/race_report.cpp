@@ -29,8 +29,8 @@ strategy_report report_on(const scenario &raced, const race_settings &settings, 
         count_answer(report, made);
     report.timing = time_of(result.log);
     report.judged = raced.judge(result, settings, report.promises_once_per_user);
-    report.measures = raced.measures(result, report.judged);
-    report.picture = picture_of(result.log, result.ledger, settings.cap);
+    report.measures = raced.measures(result, settings, report.judged);
+    report.picture = picture_of(result.log, result.ledger, settings.cap, settings.budget);
     return report;
 }
 

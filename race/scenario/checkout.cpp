@@ -65,7 +65,8 @@ class checkout : public sale {
         defaults.buyers = 1000;
         defaults.cap = 200;
         defaults.think_time = 20ms;
-        settings.insert(settings.end(), {{"walk_away_rate", &race_settings::walk_away_rate},
+        settings.insert(settings.end(), {{"cap", &race_settings::cap},
+                                         {"walk_away_rate", &race_settings::walk_away_rate},
                                          {"think_time_ms", &race_settings::think_time},
                                          {"ttl_ms", &race_settings::ttl}});
         strategies.push_back(std::make_unique<strategy>("checkout/textbook"));
@@ -85,11 +86,12 @@ class checkout : public sale {
                           [](const attempt &made) { return made.outcome == outcome::refused; });
         const std::int64_t left =
             std::max<std::int64_t>(0, of.cap - std::int64_t(result.ledger.size()));
-        return judged_sale(
-            result, of.cap,
-            {"left_unsold", "left unsold", std::min<std::int64_t>(left, sent_home), true, true});
+        return judged_sale(result, {over_the_cap(result, of.cap),
+                                    {"left_unsold", "left unsold",
+                                     std::min<std::int64_t>(left, sent_home), true, true}});
     }
-    std::vector<measure> measures(const race_result &result, const judgement &) const override {
+    std::vector<measure> measures(const race_result &result, const race_settings &,
+                                  const judgement &) const override {
         std::int64_t walked_away = 0;
         std::int64_t expired = 0;
         std::int64_t held = 0;

@@ -65,7 +65,8 @@ class double_click : public scenario {
              {"refused_for_nothing", "refused for nothing", counted.refused_for_nothing}},
             counted);
     }
-    std::vector<measure> measures(const race_result &, const judgement &judged) const override {
+    std::vector<measure> measures(const race_result &, const race_settings &,
+                                  const judgement &judged) const override {
         return {{"users_redeemed_twice", "", judged.users_redeemed_twice, {}}};
     }
 

@@ -122,7 +122,8 @@ class drop : public sale {
         redeemed = "sold";
         defaults.buyers = 2000;
         defaults.cap = 500;
-        settings.insert(settings.end(), {{"rollback_rate", &race_settings::rollback_rate},
+        settings.insert(settings.end(), {{"cap", &race_settings::cap},
+                                         {"rollback_rate", &race_settings::rollback_rate},
                                          {"kill_rate", &race_settings::kill_rate},
                                          {"hold_time_ms", &race_settings::hold_time}});
         for (const char *each : {"textbook", "counter", "for-update", "serializable"})
@@ -146,11 +147,13 @@ class drop : public sale {
     /// - broken invariants: of the strategy's own tables (for redeem_coupon: what
     ///   coupon_guard_verify() tells, and quota + rows = cap)
     judgement judge(const race_result &result, const race_settings &of, bool) const override {
-        return judged_sale(result, of.cap,
-                           {"false_sold_outs", "false sold-outs",
-                            false_sold_outs(result.log, result.ledger, of.cap), true, true});
+        return judged_sale(result,
+                           {over_the_cap(result, of.cap),
+                            {"false_sold_outs", "false sold-outs",
+                             false_sold_outs(result.log, result.ledger, of.cap), true, true}});
     }
-    std::vector<measure> measures(const race_result &result, const judgement &) const override {
+    std::vector<measure> measures(const race_result &result, const race_settings &,
+                                  const judgement &) const override {
         std::int64_t rolled_back = 0;
         std::int64_t connections_lost = 0;
         for (const attempt &made : result.log) {
@@ -179,25 +182,13 @@ class drop : public sale {
     }
 
   protected:
-    /// The time that backends wait for locks is added up by looking at all of them every few
-    /// milliseconds: an estimate whose mean is the truth.
     void race(const turn &of, race_result &result) const override {
         backend_killer killer{of.connection};
         const std::unique_ptr<shared_client> shared = [&] {
             const signals_blocked none_for_threads;
             return of.raced.share(of.connection);
         }();
-        auto looked = race_clock::now();
-        bystander watch{of.connection, std::chrono::milliseconds{5}, [&](auto &transaction) {
-                            const auto waiting = transaction
-                                                     .exec("SELECT count(*) FROM pg_stat_activity"
-                                                           " WHERE datname = current_database() AND"
-                                                           " wait_event_type = 'Lock'")[0][0]
-                                                     .template as<std::int64_t>();
-                            const auto now = race_clock::now();
-                            result.blocked += waiting * (now - looked);
-                            looked = now;
-                        }};
+        lock_watch watch{of.connection, result.blocked};
         result.log = serve_all(
             of, conduct{true, false},
             [&](session &client, const starting_gate &, std::int64_t user,

@@ -5,15 +5,14 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <pqxx/pqxx>
 
 namespace coupon_race {
 
 sale::sale() {
     attempts = "buyers";
     refused = "sold out";
-    settings = {{"clients", &race_settings::clients},
-                {"buyers", &race_settings::buyers},
-                {"cap", &race_settings::cap}};
+    settings = {{"clients", &race_settings::clients}, {"buyers", &race_settings::buyers}};
 }
 
 race_log sale::serve_all(const turn &of, conduct rules, const serving &serve) {
@@ -41,17 +40,31 @@ race_log sale::serve_all(const turn &of, conduct rules, const serving &serve) {
     });
 }
 
-judgement sale::judged_sale(const race_result &result, std::int64_t cap, finding second) {
+judgement sale::judged_sale(const race_result &result, std::vector<finding> own) {
     const tally counted = count(result);
-    return concluded({{"over_the_cap", "over the cap",
-                       std::max<std::int64_t>(0, counted.rows - cap), true, true},
-                      std::move(second),
-                      {"double_redemptions", "double redemptions", counted.double_redemptions},
-                      {"lost", "acknowledged but lost", counted.lost},
-                      {"unasked", "nobody asked for", counted.unentitled},
-                      {"broken_invariants", "broken invariants", result.broken_invariants}},
-                     counted);
+    own.insert(own.end(), {{"double_redemptions", "double redemptions", counted.double_redemptions},
+                           {"lost", "acknowledged but lost", counted.lost},
+                           {"unasked", "nobody asked for", counted.unentitled},
+                           {"broken_invariants", "broken invariants", result.broken_invariants}});
+    return concluded(std::move(own), counted);
 }
+
+finding sale::over_the_cap(const race_result &result, std::int64_t cap) {
+    const auto rows = static_cast<std::int64_t>(result.ledger.size());
+    return {"over_the_cap", "over the cap", std::max<std::int64_t>(0, rows - cap), true, true};
+}
+
+lock_watch::lock_watch(const std::string &connection, duration &blocked)
+    : watching_{connection, std::chrono::milliseconds{5}, [this, &blocked](auto &transaction) {
+                    const auto waiting = transaction
+                                             .exec("SELECT count(*) FROM pg_stat_activity"
+                                                   " WHERE datname = current_database() AND"
+                                                   " wait_event_type = 'Lock'")[0][0]
+                                             .template as<std::int64_t>();
+                    const auto now = race_clock::now();
+                    blocked += waiting * (now - looked_);
+                    looked_ = now;
+                }} {}
 
 double drawn_for(std::uint64_t seed, std::int64_t buyer) {
     std::seed_seq mixed{seed, seed >> 32, static_cast<std::uint64_t>(buyer)};

@@ -1,10 +1,13 @@
-/// What the scenarios of a capped coupon have in common: more buyers than units, each of whom comes
-/// once, to whichever client is free.
+/// What the scenarios of a coupon that does not do for all have in common: many buyers, each of
+/// whom comes once, to whichever client is free.
 #ifndef COUPON_RACE_SCENARIO_SALE_HPP
 #define COUPON_RACE_SCENARIO_SALE_HPP
 
 #include <functional>
+#include <string>
+#include <vector>
 
+#include "scenario/bystander.hpp"
 #include "scenario/clients.hpp"
 #include "scenario/scenario.hpp"
 
@@ -21,9 +24,22 @@ class sale : public scenario {
     /// and is not in the log.
     static race_log serve_all(const turn &of, conduct rules, const serving &serve);
 
-    /// Two findings of the scenario's own, the first always "over the cap", and those that sales
-    /// share.
-    static judgement judged_sale(const race_result &result, std::int64_t cap, finding second);
+    /// The findings of the scenario's own, and those that sales share.
+    static judgement judged_sale(const race_result &result, std::vector<finding> own);
+    static finding over_the_cap(const race_result &result, std::int64_t cap);
+};
+
+/// Adds up the time that backends wait for locks, by looking at all of them every few milliseconds:
+/// an estimate whose mean is the truth.
+class lock_watch {
+  public:
+    /// `blocked` must outlive it.
+    lock_watch(const std::string &connection, duration &blocked);
+    void stop() { watching_.stop(); }
+
+  private:
+    race_clock::time_point looked_ = race_clock::now();
+    bystander watching_; // the last: it uses what is above
 };
 
 /// A number from 0 to 1, the same for the same buyer and seed.

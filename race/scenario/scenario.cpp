@@ -13,8 +13,11 @@ const strategy *scenario::strategy_named(const std::string &wanted) const {
 
 void scenario::set_up(const turn &of) const {
     const std::int64_t cap = of.settings.cap;
-    of.raced.set_up(of.connection,
-                    {{raced_code, cap}, {warm_up_code, cap > 0 ? of.settings.clients : 0}});
+    const std::int64_t budget = of.settings.budget;
+    const int clients = of.settings.clients;
+    of.raced.set_up(of.connection, {{raced_code, cap, budget},
+                                    {warm_up_code, cap > 0 ? clients : 0,
+                                     budget > 0 ? clients * of.settings.max_amount : 0}});
 }
 
 race_result scenario::run(const turn &of) const {
@@ -32,6 +35,7 @@ const std::vector<std::unique_ptr<scenario>> &scenarios() {
         list.push_back(make_double_click());
         list.push_back(make_drop());
         list.push_back(make_checkout());
+        list.push_back(make_budget());
         return list;
     }();
     return all;

@@ -32,6 +32,8 @@ struct race_settings {
     std::int64_t rounds = 200;                 ///< each with a user of its own, numbered from 1
     std::int64_t buyers = 0;                   ///< each comes once, numbered from 1
     std::int64_t cap = 0;                      ///< 0: none
+    std::int64_t budget = 0;                   ///< 0: none
+    std::int64_t max_amount = 0;               ///< what is asked for is from 1 to this
     double rollback_rate = 0.1;                ///< of those who got a unit: roll back
     double kill_rate = 0.02;                   ///< of those who got a unit: their backend is killed
     double walk_away_rate = 0.3;               ///< of those who hold a unit
@@ -98,7 +100,7 @@ class scenario {
     /// stands in the ledger goes in.
     virtual judgement judge(const race_result &result, const race_settings &settings,
                             bool promises_once_per_user) const = 0;
-    virtual std::vector<measure> measures(const race_result &result,
+    virtual std::vector<measure> measures(const race_result &result, const race_settings &settings,
                                           const judgement &judged) const = 0;
 
     /// The race in a sentence without a full stop.
@@ -116,6 +118,7 @@ class scenario {
 std::unique_ptr<scenario> make_double_click();
 std::unique_ptr<scenario> make_drop();
 std::unique_ptr<scenario> make_checkout();
+std::unique_ptr<scenario> make_budget();
 
 /// All of them; the first is raced unless another is named.
 const std::vector<std::unique_ptr<scenario>> &scenarios();
@@ -136,6 +139,10 @@ fate fate_of(const race_settings &settings, std::uint64_t seed, std::int64_t buy
 /// Likewise of a checkout.
 bool walks_away(const race_settings &settings, std::uint64_t seed, std::int64_t buyer);
 
+/// What a buyer of a budget asks for, and whether it is rolled back; likewise.
+std::int64_t amount_of(const race_settings &settings, std::uint64_t seed, std::int64_t buyer);
+bool rolls_back(const race_settings &settings, std::uint64_t seed, std::int64_t buyer);
+
 /// How many refusals of a drop were false.
 ///
 /// A refusal is false if, when it was told, COMMIT had been sent for fewer than `cap` of the
@@ -148,6 +155,12 @@ bool walks_away(const race_settings &settings, std::uint64_t seed, std::int64_t 
 /// COMMIT before the refusal was told, by the one clock of the runner.
 std::int64_t false_sold_outs(const race_log &log, const std::vector<ledger_row> &ledger,
                              std::int64_t cap);
+
+/// The same of a budget: a refusal is false if, when it was told, the amounts of those redemptions
+/// in the ledger for which COMMIT had been sent, and what was asked for, were within the budget
+/// together. A refusal of what would have fitted into what is left in the end is among these.
+std::int64_t false_refusals(const race_log &log, const std::vector<ledger_row> &ledger,
+                            std::int64_t budget);
 
 } // namespace coupon_race
 

@@ -109,7 +109,9 @@ void strategy::set_up(const std::string &connection, const std::vector<new_coupo
         for (const statement &each : part(section).statements)
             ask(transaction, each, known);
     for (const new_coupon &coupon : coupons) {
-        known = {{"code", coupon.code}, {"cap", std::to_string(coupon.cap)}};
+        known = {{"code", coupon.code},
+                 {"cap", std::to_string(coupon.cap)},
+                 {"budget", std::to_string(coupon.budget)}};
         for (const statement &each : part("coupon").statements)
             ask(transaction, each, known);
     }
@@ -148,7 +150,9 @@ std::optional<std::int64_t> strategy::run(const std::string &section,
 std::optional<std::int64_t> strategy::take(pqxx::transaction_base &transaction,
                                            const request &asked) const {
     return run("redeem", transaction, asked,
-               {{"user", std::to_string(asked.user)}, {"code", asked.code}});
+               {{"user", std::to_string(asked.user)},
+                {"code", asked.code},
+                {"amount", std::to_string(asked.amount)}});
 }
 
 std::optional<std::int64_t> strategy::hold(pqxx::transaction_base &transaction,
@@ -178,7 +182,8 @@ std::vector<ledger_row> strategy::ledger(const std::string &connection,
     for (const auto &row :
          coupon_guard::compat::exec(transaction, part("ledger").statements.front().text, {code}))
         rows.push_back(
-            {row["redemption_id"].as<std::int64_t>(), row["user_id"].as<std::int64_t>()});
+            {row["redemption_id"].as<std::int64_t>(), row["user_id"].as<std::int64_t>(),
+             row.size() > 2 && !row["amount"].is_null() ? row["amount"].as<std::int64_t>() : 0});
     return rows;
 }
 
@@ -194,7 +199,8 @@ std::int64_t strategy::figure(const std::string &connection, const std::string &
 std::optional<std::int64_t> id_unless_sold_out(bool granted, const coupon_guard::redemption &got) {
     if (granted)
         return got.redemption_id;
-    if (got.status == coupon_guard::status::sold_out)
+    if (got.status == coupon_guard::status::sold_out ||
+        got.status == coupon_guard::status::insufficient)
         return std::nullopt;
     throw coupon_guard::unexpected_answer{"coupon_guard answered " +
                                           std::string{to_string(got.status)}};
@@ -211,6 +217,8 @@ std::optional<std::int64_t> guarded_strategy::take(pqxx::transaction_base &trans
     coupon_guard::redeem_options options;
     if (!asked.request_id.empty())
         options.request_id = asked.request_id;
+    if (asked.amount > 0)
+        options.amount = asked.amount;
     const auto got = coupon_guard::redeem(transaction, asked.user, asked.code, options, name());
     return id_if(got.redeemed(), got, alone_);
 }

@@ -24,7 +24,8 @@ namespace coupon_race {
 /// A coupon to be set up.
 struct new_coupon {
     std::string code;
-    std::int64_t cap = 0; ///< 0: none
+    std::int64_t cap = 0;    ///< 0: none
+    std::int64_t budget = 0; ///< likewise
 };
 
 /// What a client of the shop asks for.
@@ -35,6 +36,7 @@ struct request {
     std::chrono::microseconds ttl{0}; ///< of a hold
     /// What a strategy that looks before it writes does in between, as a slow service would.
     std::function<void()> think = [] {};
+    std::int64_t amount = 0; ///< 0: none
 };
 
 /// Redeems for all clients of a race, who have no connections of their own for it. Any number of
@@ -124,8 +126,8 @@ class strategy {
     std::map<std::string, script> parts_;
 };
 
-/// Nothing if it is sold out. Throws unexpected_answer for whatever else keeps from redeeming,
-/// which should not happen where everyone comes once.
+/// Nothing if it is sold out, or what is left is not enough. Throws unexpected_answer for whatever
+/// else keeps from redeeming, which should not happen where everyone comes once.
 std::optional<std::int64_t> id_unless_sold_out(bool granted, const coupon_guard::redemption &got);
 
 /// redeem_coupon(), through the client library as anyone would use it.

@@ -18,6 +18,14 @@
 ///
 ///     client.redeem(42, "SAVE10", {"checkout-8f3a"}).replayed
 ///
+/// A gift card is a coupon with a budget; it pays what it has, and the rest is to be paid otherwise
+/// (amounts are whole numbers of the smallest unit of the currency):
+///
+///     coupon_guard::redeem_options options{"checkout-8f3a"};
+///     options.amount = 5000;
+///     options.up_to = true;
+///     client.redeem(42, "GIFT-7Q4K", options).amount
+///
 /// Where many threads redeem at once, group_client.hpp has them share connections and commits.
 ///
 /// No prepared statement and no session state is used, so that a pooler in transaction mode may
@@ -57,27 +65,37 @@ redemption redeem(pqxx::transaction_base &transaction, const user_id &user, std:
                   const redeem_options &options = {}, std::string_view schema = {});
 
 /// Keeps a unit of `code` for `user` until a deadline, to be turned into a redemption by confirm()
-/// or by redeem(). Asked again while the hold lives, it answers with that hold, its deadline
-/// unchanged. A hold placed with a request id belongs to that request: with another request id it
-/// is a use like any other (`already_redeemed`). All else as for redeem(). Since 0.1.0.
+/// or by redeem(). Asked again while the hold lives, it answers with that hold, its deadline and
+/// its amount unchanged. A hold placed with a request id belongs to that request: with another
+/// request id it is a use like any other (`already_redeemed`). All else as for redeem(). Since
+/// 0.1.0.
 redemption hold(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
                 const hold_options &options = {}, std::string_view schema = {});
 
 /// Turns the hold with this redemption id into a redemption: `redeemed` (`replayed` if it was one
 /// already), `expired` if its deadline has passed, or `voided` if it was given back before. misuse
 /// (RC008) if there is none; all else as for redeem(). Since 0.1.0.
+///
+/// With an `amount`, for which it is redeemed: what the hold has beyond that goes back to the
+/// budget; more than it has is misuse. Since 0.2.0.
 redemption confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id,
-                   std::string_view schema = {});
+                   std::string_view schema = {}, const std::optional<std::int64_t> &amount = {});
 
-/// Gives a redemption or a hold back, and its unit with it. True if it was voided now, false if it
-/// had been before; misuse (RC008) if there is none with this id. Since 0.1.0.
+/// Gives a redemption or a hold back, and its unit and its amount with it. True if it was voided
+/// now, false if it had been before; misuse (RC008) if there is none with this id. Since 0.1.0.
+///
+/// With an `amount`, gives that part of its own back, and goes on counting as a redemption of the
+/// rest; of all that it has left it is voided. True if that was done now; more than it has is
+/// misuse. Since 0.2.0.
 bool void_redemption(pqxx::transaction_base &transaction, std::int64_t redemption_id,
-                     const std::optional<std::string> &reason = {}, std::string_view schema = {});
+                     const std::optional<std::string> &reason = {}, std::string_view schema = {},
+                     const std::optional<std::int64_t> &amount = {});
 
 /// Redeems the coupons of all these codes, or none. If one is refused, those that could have been
 /// redeemed are `withheld`. Callers who name the codes in different orders do not deadlock. A
 /// request id stands for the codes together, in whatever order they are named when it is asked
-/// again. More than 1,000 codes are misuse. All else as for redeem(). Since 0.1.0.
+/// again. More than 1,000 codes are misuse, and so is an amount. All else as for redeem(). Since
+/// 0.1.0.
 redemptions redeem_coupons(pqxx::transaction_base &transaction, const user_id &user,
                            const std::vector<std::string> &codes,
                            const redeem_options &options = {}, std::string_view schema = {});
@@ -136,8 +154,9 @@ class client {
     /// them too. To ask again is always harmless for confirm() and check(), which need no request
     /// id for it; void_redemption() has none, and throws outcome_unknown.
     redemption hold(const user_id &user, std::string_view code, const hold_options &options = {});
-    redemption confirm(std::int64_t redemption_id);
-    bool void_redemption(std::int64_t redemption_id, const std::optional<std::string> &reason = {});
+    redemption confirm(std::int64_t redemption_id, const std::optional<std::int64_t> &amount = {});
+    bool void_redemption(std::int64_t redemption_id, const std::optional<std::string> &reason = {},
+                         const std::optional<std::int64_t> &amount = {});
     redemptions redeem_coupons(const user_id &user, const std::vector<std::string> &codes,
                                const redeem_options &options = {});
     availability check(const user_id &user, std::string_view code);

@@ -3,7 +3,8 @@
 ///     error
 ///       sql_error              the server said no; nothing was redeemed by this request
 ///         transaction_conflict 40001, 40P01: repeat the whole transaction
-///         misuse               22xxx: a value the functions do not take (empty user, bad bytes);
+///         misuse               22xxx: a value the functions do not take (empty user, bad bytes,
+///                              an amount below 1, none where the coupon has a budget);
 ///                              54000: one that is too large (more than 1,000 codes);
 ///                              RC007: the request id was used for another coupon;
 ///                              RC008: there is no redemption with this id

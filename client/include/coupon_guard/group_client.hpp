@@ -97,10 +97,11 @@ class group_client {
                       const redeem_options &options = {});
 
     /// What client has, likewise. Requests of the same kind, and with user ids of the same type,
-    /// share a group.
+    /// share a group; those with an amount are of a kind of their own.
     redemption hold(const user_id &user, std::string_view code, const hold_options &options = {});
-    redemption confirm(std::int64_t redemption_id);
-    bool void_redemption(std::int64_t redemption_id, const std::optional<std::string> &reason = {});
+    redemption confirm(std::int64_t redemption_id, const std::optional<std::int64_t> &amount = {});
+    bool void_redemption(std::int64_t redemption_id, const std::optional<std::string> &reason = {},
+                         const std::optional<std::int64_t> &amount = {});
     redemptions redeem_coupons(const user_id &user, const std::vector<std::string> &codes,
                                const redeem_options &options = {});
 
@@ -111,9 +112,11 @@ class group_client {
                                          const redeem_options &options = {});
     std::future<redemption> hold_later(const user_id &user, std::string_view code,
                                        const hold_options &options = {});
-    std::future<redemption> confirm_later(std::int64_t redemption_id);
+    std::future<redemption> confirm_later(std::int64_t redemption_id,
+                                          const std::optional<std::int64_t> &amount = {});
     std::future<bool> void_redemption_later(std::int64_t redemption_id,
-                                            const std::optional<std::string> &reason = {});
+                                            const std::optional<std::string> &reason = {},
+                                            const std::optional<std::int64_t> &amount = {});
     std::future<redemptions> redeem_coupons_later(const user_id &user,
                                                   const std::vector<std::string> &codes,
                                                   const redeem_options &options = {});

@@ -20,12 +20,27 @@ struct redeem_options {
     std::optional<std::string> request_id = {};
     /// JSON to keep with the redemption: an order number, a channel.
     std::optional<std::string> metadata = {};
+    /// What it is to be worth, in the smallest unit of the shop's currency, above 0. A coupon with
+    /// a budget needs one (else misuse, 22004), and gives it whole or answers `insufficient`; of
+    /// one without a budget it is recorded. A hold that is redeemed has at most its own amount. A
+    /// retry with the same request id gets the amount of the first time. Since 0.2.0.
+    std::optional<std::int64_t> amount = {};
+    /// The amount, or as much of it as the budget has left: redemption::amount tells how much.
+    /// Without an amount it means nothing; a hold does not take it. Since 0.2.0.
+    bool up_to = false;
 };
 
-/// The same for a hold. Since 0.1.0.
+/// The same for a hold; passed on to redeem() with the same amount or less, they confirm it. Since
+/// 0.1.0.
 struct hold_options : redeem_options {
     /// How long to hold; none: the extension's default, 15 minutes.
     std::optional<std::chrono::microseconds> ttl = {};
+};
+
+/// Whose limit a redemption has met. Since 0.2.0.
+enum class limited_by {
+    coupon,
+    campaign,
 };
 
 /// A moment, to the microsecond as PostgreSQL keeps it.
@@ -46,6 +61,12 @@ struct redemption {
     bool replayed = false; ///< it had been done by an earlier request, this one changed nothing
     int retries = 0;       ///< how often the request was repeated after 40001 or 40P01
     int asked_again = 0;   ///< how often after a lost connection, to learn the outcome
+    /// Of the redemption that redemption_id names, none if it has none; with `insufficient`, what
+    /// is left of the budget. Since 0.2.0.
+    std::optional<std::int64_t> amount = {};
+    /// Whose limit has refused it. None if it was no limit, or the extension does not say. Since
+    /// 0.2.0.
+    std::optional<coupon_guard::limited_by> limited_by = {};
 
     /// True if the user has the coupon by this request, or had it already under its request id.
     bool redeemed() const noexcept { return status == coupon_guard::status::redeemed; }
@@ -79,6 +100,10 @@ struct availability {
     std::optional<std::int64_t> coupon_id;
     std::optional<std::int32_t> remaining_uses; ///< to this user; none: no limit, or no such coupon
     std::optional<std::int64_t> remaining_units; ///< in all; none: no cap, or no such coupon
+    /// Amount, in all; none: no budget, or no such coupon. Since 0.2.0.
+    std::optional<std::int64_t> remaining_budget = {};
+    /// Whose limit would refuse it. Since 0.2.0.
+    std::optional<coupon_guard::limited_by> limited_by = {};
 };
 
 } // namespace coupon_guard

@@ -18,7 +18,9 @@ class Example : public DatabaseTest {
     Example() {
         run(R"(CREATE SCHEMA promo; CREATE EXTENSION coupon_guard SCHEMA promo;
                INSERT INTO promo.coupon (code, max_redemptions, terms)
-                   VALUES ('SAVE10', 5, '{"percent": 10}'))");
+                   VALUES ('SAVE10', 5, '{"percent": 10}');
+               INSERT INTO promo.coupon (code, budget, max_per_user) VALUES ('CARD', 5000, NULL);
+               CREATE TABLE orders (user_id bigint, card_amount bigint, rest bigint))");
     }
 
     /// What the program says, to either output.
@@ -51,6 +53,16 @@ TEST_F(Example, GroupRedeemsForAllAtOnce) {
               "and once more: 0\n");
     EXPECT_EQ(output_of(EXAMPLE_GROUP, "save10 6"), "6: sold_out\nand once more: 0\n");
     EXPECT_EQ(ask("SELECT count(*) FROM promo.coupon_redemption"), "5");
+}
+
+TEST_F(Example, AGiftCardPaysWhatItHas) {
+    EXPECT_EQ(output_of(EXAMPLE_GIFT_CARD, "1 CARD 3000 order-1"), "card 3000, rest 0\n");
+    EXPECT_EQ(output_of(EXAMPLE_GIFT_CARD, "1 CARD 3000 order-2"), "card 2000, rest 1000\n");
+    EXPECT_EQ(output_of(EXAMPLE_GIFT_CARD, "1 CARD 3000 order-2"), "paid already\n");
+    EXPECT_EQ(output_of(EXAMPLE_GIFT_CARD, "1 CARD 3000 order-3"), "sold_out\n");
+    EXPECT_EQ(output_of(EXAMPLE_GIFT_CARD, "1 CARD 0 order-4").substr(0, 11), "gift_card: ");
+    EXPECT_EQ(ask("SELECT string_agg(card_amount || '+' || rest, ' ' ORDER BY rest) FROM orders"),
+              "3000+0 2000+1000");
 }
 
 } // namespace

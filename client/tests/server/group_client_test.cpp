@@ -161,6 +161,70 @@ TEST_F(Group, HoldsConfirmationsVoidsAndRedeemCouponsAreGroupedToo) {
     EXPECT_TRUE(one.redeemed());
 }
 
+TEST_F(Group, AmountsOfOneBudgetAreSpentTogether) {
+    run("INSERT INTO coupon (code, budget, max_per_user) VALUES ('CARD', 1000, NULL)");
+    group_client coupons{connection(), one_connection()};
+    const auto worth = [](std::int64_t amount, bool up_to) {
+        redeem_options options;
+        options.amount = amount;
+        options.up_to = up_to;
+        return options;
+    };
+    auto answers = in_one_group(coupons, 6, [&](int number) {
+        return number == 5 ? coupons.redeem(number, "SAVE10")
+                           : coupons.redeem(number, "CARD", worth(300, number == 3));
+    });
+    for (int number = 0; number < 3; ++number)
+        EXPECT_EQ(answers[static_cast<std::size_t>(number)].get().amount, 300) << number;
+    const redemption rest = answers[3].get();
+    EXPECT_TRUE(rest.redeemed());
+    EXPECT_EQ(rest.amount, 100);
+    EXPECT_EQ(answers[4].get().status, status::sold_out);
+    EXPECT_TRUE(answers[5].get().redeemed());
+    EXPECT_EQ(ask("SELECT count(DISTINCT xmin::text) FROM coupon_redemption WHERE amount > 0"),
+              "1");
+    EXPECT_EQ(verify(), "0");
+}
+
+TEST_F(Group, AmountsAreHeldConfirmedAndGivenBackInPart) {
+    run("INSERT INTO coupon (code, budget, max_per_user) VALUES ('CARD', 1000, NULL)");
+    group_client coupons{connection(), one_connection()};
+    hold_options options;
+    options.amount = 300;
+    auto holds =
+        in_one_group(coupons, 3, [&](int number) { return coupons.hold(number, "CARD", options); });
+    std::vector<std::int64_t> ids;
+    for (auto &each : holds)
+        ids.push_back(each.get().redemption_id.value());
+    run("DELETE FROM coupon_redemption WHERE user_id = 'first'");
+    auto confirmed = in_one_group(coupons, 3, [&](int number) {
+        return coupons.confirm(ids[static_cast<std::size_t>(number)], 200 + number);
+    });
+    for (int number = 0; number < 3; ++number)
+        EXPECT_EQ(confirmed[static_cast<std::size_t>(number)].get().amount, 200 + number);
+    run("DELETE FROM coupon_redemption WHERE user_id = 'first'");
+    auto voided = in_one_group(coupons, 3, [&](int number) {
+        return coupons.void_redemption(ids[static_cast<std::size_t>(number)], {}, 100 + number);
+    });
+    for (auto &each : voided)
+        EXPECT_TRUE(each.get());
+    EXPECT_EQ(ask("SELECT string_agg(amount::text, ',') FROM coupon_redemption WHERE amount > 0"),
+              "100,100,100");
+
+    options.amount = 700;
+    const redemption last = coupons.hold_later(9, "CARD", options).get();
+    ASSERT_TRUE(last.held());
+    EXPECT_EQ(coupons.confirm_later(last.redemption_id.value(), 600).get().amount, 600);
+    EXPECT_TRUE(coupons.void_redemption_later(last.redemption_id.value(), {}, 500).get());
+    redeem_options rest;
+    rest.amount = 10000;
+    rest.up_to = true;
+    EXPECT_EQ(coupons.redeem_later(10, "CARD", rest).get().amount, 600);
+    options.up_to = true;
+    EXPECT_THROW(coupons.hold_later(11, "CARD", options).get(), misuse);
+    EXPECT_EQ(verify(), "0");
+}
+
 TEST_F(Group, TheSchemaCanBeNamed) {
     run("TRUNCATE coupon_redemption, coupon; DROP EXTENSION coupon_guard CASCADE;"
         R"(CREATE SCHEMA "Sale 2026"; CREATE EXTENSION coupon_guard SCHEMA "Sale 2026";

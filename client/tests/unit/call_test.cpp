@@ -16,13 +16,39 @@ TEST(FunctionCall, SharesAStatementWithCallsOfTheSameArguments) {
     EXPECT_EQ(redeem_call(2, "B", {"id", "{}"}).kind(), kind) << "what is left out is NULL";
     EXPECT_NE(redeem_call("2", "B").kind(), kind) << "another overload";
     EXPECT_NE(redeem_request(1, "A", {}, "promo").call.kind(), kind);
-    EXPECT_NE(confirm_request(1, "").call.kind(), kind);
+    EXPECT_NE(confirm_request(1, {}, "").call.kind(), kind);
 
     hold_options ten_minutes;
     ten_minutes.ttl = std::chrono::minutes{10};
     EXPECT_NE(hold_request(1, "A", ten_minutes, "").call.kind(),
               hold_request(1, "A", {}, "").call.kind())
         << "the ttl's default is not NULL";
+}
+
+TEST(FunctionCall, WithAnAmountIsOfAKindOfItsOwn) {
+    redeem_options options;
+    const std::string without = redeem_call(1, "A", options).kind();
+    options.up_to = true;
+    EXPECT_EQ(redeem_call(1, "A", options).kind(), without) << "up to nothing";
+    options.amount = 1;
+    const std::string kind = redeem_call(1, "A", options).kind();
+    EXPECT_NE(kind, without);
+    options = {"id", "{}", 9223372036854775807, false};
+    EXPECT_EQ(redeem_call(2, "B", options).kind(), kind) << "whole or up to it";
+
+    hold_options held;
+    held.ttl = std::chrono::minutes{10};
+    const std::string hold_without = hold_request(1, "A", held, "").call.kind();
+    held.amount = 1;
+    const std::string hold_kind = hold_request(1, "A", held, "").call.kind();
+    EXPECT_NE(hold_kind, hold_without);
+    held.ttl.reset();
+    EXPECT_EQ(hold_request(1, "A", held, "").call.kind(), hold_kind)
+        << "with an amount there is always a ttl";
+
+    EXPECT_NE(confirm_request(1, 1, "").call.kind(), confirm_request(1, {}, "").call.kind());
+    EXPECT_NE(void_request(1, 1, {}, "").call.kind(), void_request(1, {}, {}, "").call.kind());
+    EXPECT_EQ(void_request(1, 1, "why", "").call.kind(), void_request(1, 1, {}, "").call.kind());
 }
 
 TEST(FunctionCall, IsOrderedByTheCouponAndThenTheUser) {
@@ -36,7 +62,8 @@ TEST(FunctionCall, IsOrderedByTheCouponAndThenTheUser) {
     EXPECT_LT(order(1, "A"), order(1, "A1")) << "the user is no part of the code";
     EXPECT_NE(redeem_coupons_request(1, {"A", "B"}, {}, "").call.lock_order(),
               redeem_coupons_request(1, {}, {}, "").call.lock_order());
-    EXPECT_NE(confirm_request(1, "").call.lock_order(), confirm_request(2, "").call.lock_order());
+    EXPECT_NE(confirm_request(1, {}, "").call.lock_order(),
+              confirm_request(2, {}, "").call.lock_order());
 }
 
 TEST(FunctionCall, WithAByteThatMayBeHalfOfACharacterIsMadeAlone) {

@@ -177,13 +177,13 @@ function drawSales(canvas, race) {
     borderColor: colour("s" + which % 5), backgroundColor: colour("s" + which % 5), borderWidth: 2, borderDash: DASHES[which % 5], stepped: true,
     pointStyle: POINTS[which % 5], pointRadius: ({ dataIndex }) => (dataIndex > 0 && dataIndex % 20 === 0 ? 5 : 0), pointHitRadius: 6,
   }));
-  datasets.push({ label: `the cap: ${race.cap}`, data: [{ x: 0, y: race.cap }, { x: longest, y: race.cap }], borderColor: colour("ink"), borderWidth: 1, pointRadius: 0, pointStyle: "line" });
+  datasets.push({ label: `${race.limit.name}: ${race.limit.most}`, data: [{ x: 0, y: race.limit.most }, { x: longest, y: race.limit.most }], borderColor: colour("ink"), borderWidth: 1, pointRadius: 0, pointStyle: "line" });
   return chart(canvas, {
     type: "line",
     data: { datasets },
     options: {
       interaction: { mode: "nearest", axis: "x", intersect: false },
-      scales: { x: { ...plain("ms since the race began"), type: "linear", min: 0 }, y: { ...plain("units sold"), beginAtZero: true, suggestedMax: race.cap * 1.05 } },
+      scales: { x: { ...plain("ms since the race began"), type: "linear", min: 0 }, y: { ...plain(race.limit.sold), beginAtZero: true, suggestedMax: race.limit.most * 1.05 } },
       plugins: { legend: { position: "bottom", labels: { color: colour("ink"), usePointStyle: true, boxHeight: 7, padding: 16 } } },
     },
   });

@@ -22,7 +22,7 @@ function drawnParts() {
   const shown = race.strategies.flatMap((strategy) => strategy.attempts);
   const parts = race.outcomes.filter(({ key }) => race.strategies.some((strategy) => strategy.latency.counts[key]));
   if (shown.some((attempt) => attempt.held > attempt.from)) parts.unshift({ key: "waiting", title: "waiting for a unit" });
-  if (shown.some((attempt) => attempt.excess)) parts.push({ key: "excess", title: race.cap ? "double, or over the cap" : "double redemption" });
+  if (shown.some((attempt) => attempt.excess)) parts.push({ key: "excess", title: race.limit ? `double, or over ${race.limit.name}` : "double redemption" });
   return parts;
 }
 
@@ -91,9 +91,11 @@ function latencies(parts) {
 }
 
 function sales() {
-  if (race.cap === null || !race.strategies.some((strategy) => strategy.sales.length)) return;
+  if (race.limit === null || !race.strategies.some((strategy) => strategy.sales.length)) return;
   byId("sales-section").hidden = false;
-  const canvas = element("canvas", { role: "img", ariaLabel: "Units sold over time, a line for each strategy" });
+  const title = race.limit.sold[0].toUpperCase() + race.limit.sold.slice(1);
+  byId("sales-title").textContent = title;
+  const canvas = element("canvas", { role: "img", ariaLabel: `${title} over time, a line for each strategy` });
   byId("sales").replaceChildren(canvas);
   charts.push(() => drawSales(canvas, race));
 }

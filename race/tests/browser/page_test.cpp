@@ -168,6 +168,20 @@ TEST_F(Page, ShowsACheckout) {
     EXPECT_GT(chart_of(seen, "Timeline", "redeem_coupon")["waiting"], a_bar);
 }
 
+TEST_F(Page, ShowsABudget) {
+    ASSERT_EQ(run({"--scenario", "budget", "--clients", "8", "--buyers", "60", "--budget", "20000",
+                   "--max-amount", "1000", "--hold-time", "10", "--strategies",
+                   "naive,redeem_coupon", "--html", "race.html"}),
+              0)
+        << errors();
+    const json seen = look_at(contents(file("race.html")));
+    expect_all_drawn(seen, 5);
+    EXPECT_GT(chart_of(seen, "Timeline", "naive")["excess"], a_bar);
+    EXPECT_GT(chart_of(seen, "Timeline", "redeem_coupon")["redeemed"], a_bar);
+    EXPECT_EQ(chart_of(seen, "Timeline", "redeem_coupon")["excess"], 0);
+    EXPECT_GT(seen["charts"][2]["s0"], a_bar) << "what was spent, with naive";
+}
+
 TEST_F(Page, MarksWhatWentOverTheCap) {
     const json seen = look_at(as_html(oversold_page()));
     expect_all_drawn(seen, 3);

@@ -85,6 +85,22 @@ TEST_F(Program, ACheckoutSellsAbandonedUnitsAgain) {
     expect_nothing_left();
 }
 
+TEST_F(Program, ABudgetIsSpentAndNoMore) {
+    ASSERT_EQ(run({"--scenario", "budget", "--clients", "8", "--buyers", "100", "--budget", "20000",
+                   "--max-amount", "1000", "--hold-time", "5", "--json", "result.json"}),
+              0)
+        << output() << errors();
+    const json got = result();
+    EXPECT_EQ(got["settings"]["budget"], 20000);
+    EXPECT_GT(strategy_in(got, "naive")["overspent"], 0);
+    for (const char *name : {"balance", "for-update", "serializable", "redeem_coupon"}) {
+        EXPECT_EQ(strategy_in(got, name)["verdict"], "pass") << name;
+        EXPECT_LE(strategy_in(got, name)["spent"], 20000) << name;
+    }
+    EXPECT_NE(output().find("left unspent"), std::string::npos) << output();
+    expect_nothing_left();
+}
+
 TEST_F(Program, KeepsAPipeFreeOfProgressAndColour) {
     ASSERT_EQ(run({"--rounds", "2", "--strategies", "unique"}), 0) << errors();
     EXPECT_EQ(output().find('\033'), std::string::npos) << output();

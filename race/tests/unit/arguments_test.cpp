@@ -137,6 +137,29 @@ TEST(Arguments, OfACheckoutAreTaken) {
     EXPECT_EQ(wanted.race.walk_away_rate, 0.5);
 }
 
+TEST(Arguments, ABudgetHasItsOwnDefaultsAndStrategies) {
+    const settings wanted = parsed({"--scenario", "budget"});
+    EXPECT_EQ(wanted.race.clients, 32);
+    EXPECT_EQ(wanted.race.buyers, 1000);
+    EXPECT_EQ(wanted.race.budget, 1000000);
+    EXPECT_EQ(wanted.race.max_amount, 5000);
+    EXPECT_EQ(wanted.race.rollback_rate, 0.1);
+    EXPECT_EQ(wanted.race.cap, 0);
+    EXPECT_EQ(wanted.strategies, (std::vector<std::string>{"naive", "balance", "for-update",
+                                                           "serializable", "redeem_coupon"}));
+}
+
+TEST(Arguments, OfABudgetAreTaken) {
+    const settings wanted =
+        parsed({"--scenario", "budget", "-c", "8", "--buyers", "90", "--budget", "700",
+                "--max-amount", "60", "--hold-time", "0.5", "--rollback-rate", "0.25"});
+    EXPECT_EQ(wanted.race.buyers, 90);
+    EXPECT_EQ(wanted.race.budget, 700);
+    EXPECT_EQ(wanted.race.max_amount, 60);
+    EXPECT_EQ(wanted.race.hold_time, microseconds{500});
+    EXPECT_EQ(wanted.race.rollback_rate, 0.25);
+}
+
 TEST(Arguments, WhatAnotherScenarioTakesExitsWith254) {
     expect_bad({"--scenario", "hurry"}, "--scenario");
     expect_bad({"--cap", "7"}, "--cap is not for the scenario double-click");
@@ -147,6 +170,9 @@ TEST(Arguments, WhatAnotherScenarioTakesExitsWith254) {
     expect_bad({"--scenario", "drop", "--cap", "0"}, "--cap");
     expect_bad({"--scenario", "drop", "--ttl", "5"}, "--ttl is not for the scenario drop");
     expect_bad({"--scenario", "checkout", "--kill-rate", "0.1"}, "--kill-rate is not for");
+    expect_bad({"--scenario", "budget", "--cap", "5"}, "--cap is not for the scenario budget");
+    expect_bad({"--scenario", "budget", "--max-amount", "0"}, "--max-amount");
+    expect_bad({"--scenario", "drop", "--budget", "5"}, "--budget is not for the scenario drop");
 }
 
 TEST(Arguments, TwoResultsInOnePlaceExitWith254) {

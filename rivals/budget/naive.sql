@@ -1,0 +1,22 @@
+-- add up what was redeemed, then insert, under READ COMMITTED
+--
+-- What others have inserted and not committed yet is not in the sum. Nothing keeps all of them from inserting.
+
+-- [rules]
+ALTER TABLE coupon ADD budget bigint NOT NULL;
+ALTER TABLE redemption ADD amount bigint NOT NULL;
+CREATE INDEX ON redemption (coupon_id);
+
+-- [coupon]
+INSERT INTO coupon (code, budget) VALUES (:code, :budget);
+
+-- [redeem]
+BEGIN;
+SELECT id AS coupon_id, budget FROM coupon WHERE code = :code \gset
+SELECT sum(amount) FROM redemption WHERE coupon_id = :coupon_id HAVING coalesce(sum(amount), 0) + :amount <= :budget;
+INSERT INTO redemption (coupon_id, user_id, amount) VALUES (:coupon_id, :user, :amount) RETURNING id AS redemption_id;
+COMMIT;
+
+-- [ledger]
+SELECT r.id AS redemption_id, r.user_id::bigint AS user_id, r.amount
+FROM redemption r JOIN coupon c ON c.id = r.coupon_id WHERE c.code = :code;
