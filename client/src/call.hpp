@@ -1,4 +1,4 @@
-/// How functions of the extension are called: one call in a statement, or many in one (private).
+/// The call of one SQL function (private). Many in one statement: group_statement.hpp.
 #ifndef COUPON_GUARD_SRC_CALL_HPP
 #define COUPON_GUARD_SRC_CALL_HPP
 
@@ -25,8 +25,9 @@ struct lock_wait {
 /// version of the function may have more of them in between.
 class function_call {
   public:
-    /// `columns` are what is selected of its answer, which is called `answer`.
-    function_call(const char *function, std::string_view schema, std::string columns);
+    /// `columns` are what is selected of its answer, which is called `answer`; their text stays
+    /// where it is.
+    function_call(const char *function, std::string_view schema, const char *columns);
 
     /// The user's type picks the overload. These throw misuse for a value that no text can hold.
     function_call &user(const user_id &value);
@@ -44,44 +45,42 @@ class function_call {
     /// What calls must have in common to be made in one statement.
     const std::string &kind() const noexcept { return kind_; }
 
-    /// False if a value may mean something else inside an array: see call.cpp.
-    bool fits_in_array() const noexcept;
+    /// False if a value may mean something else inside an array: see group_statement.cpp.
+    bool fits_in_array() const noexcept { return fits_in_array_; }
 
     /// What orders calls by what they lock: first the coupon, then the user.
     std::string lock_order() const;
 
-    friend pqxx::result run_together(pqxx::transaction_base &transaction,
-                                     const std::vector<const function_call *> &calls,
-                                     const lock_wait &wait);
-
   private:
+    friend class group_statement;
+
     enum class form { absent, scalar, array };
     struct named_value {
         const char *name;
         const char *sql_type; // of the array's elements
         form shape;
-        std::vector<std::string> values;
+        std::string value;
+        std::vector<std::string> elements; // of an array
 
         std::string type() const {
             return shape == form::array ? sql_type + std::string{"[]"} : sql_type;
         }
     };
 
-    function_call &add(const char *name, const char *sql_type, form shape,
-                       std::vector<std::string> values);
-    std::string first_value_of(std::string_view name) const;
+    named_value &add(const char *name, const char *sql_type, form shape);
+    std::string accepted(const char *name, std::string_view value);
+    std::string_view first_value_of(std::string_view name) const;
 
     std::string function_;
-    std::string columns_;
+    const char *columns_;
     std::string kind_;
+    bool fits_in_array_ = true;
     std::vector<named_value> arguments_;
 };
 
-/// Makes the calls, all of one kind, in one statement and in this order. Before the columns of each
-/// row stands the number of its call, from 1. Throws what errors.hpp lists: whichever call is to
-/// blame, none has been made.
-pqxx::result run_together(pqxx::transaction_base &transaction,
-                          const std::vector<const function_call *> &calls, const lock_wait &wait);
+/// `value`, an SQL expression, but the wait is limited to `milliseconds`, another, before it is
+/// there: the server evaluates it before it calls the function that it is an argument of.
+std::string after_limiting(const std::string &milliseconds, const std::string &value);
 
 } // namespace coupon_guard
 

@@ -112,7 +112,7 @@ class group_client::implementation {
         , helpers_{static_cast<std::size_t>(options.connections_apart)} {
         lanes_.reserve(static_cast<std::size_t>(options.connections));
         while (lanes_.size() < static_cast<std::size_t>(options.connections))
-            lanes_.emplace_back(conninfo_, options.patience, mending_);
+            lanes_.emplace_back(conninfo_, options.patience, mending_, options.prepares_statements);
         lanes_.front().open();
     }
 

@@ -46,8 +46,9 @@ group_call::group_call(const function_call &asked, clock::time_point deadline)
     , lock_order_{asked.lock_order()} {}
 
 group_lane::group_lane(const std::string &conninfo, std::chrono::milliseconds patience,
-                       std::mutex &mending)
+                       std::mutex &mending, bool prepares_statements)
     : connection_{conninfo}
+    , prepared_{prepares_statements}
     , patience_{patience}
     , mending_{mending} {}
 
@@ -126,23 +127,45 @@ group_lane::ending group_lane::settle(const calls &group, std::chrono::milliseco
 }
 
 void group_lane::ask(const calls &group, std::chrono::milliseconds patience) {
-    pqxx::connection &connection = connection_.ready();
+    for (;;) {
+        try {
+            return ask_once(group, patience);
+        } catch (const sql_error &caught) {
+            if (!prepared_.may_be_why(caught.sqlstate()))
+                throw;
+        }
+    }
+}
+
+void group_lane::ask_once(const calls &group, std::chrono::milliseconds patience) {
+    pqxx::connection &connection = ready_connection();
     translating(connection, if_lost::nothing_happened, [&] {
         pqxx::nontransaction transaction{connection};
-        const lock_wait wait{patience, false};
-        if (group.size() == 1) {
-            group.front()->rows = answer_rows{group.front()->call_.run(transaction, wait)};
+        const function_call &first = group.front()->call_;
+        if (group.size() == 1 && !(prepared_.are_used() && first.fits_in_array())) {
+            group.front()->rows = answer_rows{first.run(transaction, lock_wait{patience, false})};
             return;
         }
         std::vector<const function_call *> made;
+        made.reserve(group.size());
         for (const group_call *each : group)
             made.push_back(&each->call_);
-        share(run_together(transaction, made, wait), group);
+        share(group_statement{made, patience}.run(transaction, prepared_), group);
     });
+}
+
+pqxx::connection &group_lane::ready_connection() {
+    pqxx::connection &connection = connection_.ready();
+    if (prepared_in_ != connection_.times_opened()) {
+        prepared_.forget();
+        prepared_in_ = connection_.times_opened();
+    }
+    return connection;
 }
 
 /// Each call's rows stand together, in the order of the calls.
 void group_lane::share(const pqxx::result &rows, const calls &group) {
+    const column_places places{rows};
     const int size = static_cast<int>(rows.size());
     int at = 0;
     for (std::size_t number = 1; number <= group.size(); ++number) {
@@ -150,7 +173,7 @@ void group_lane::share(const pqxx::result &rows, const calls &group) {
         while (at < size &&
                rows[static_cast<pqxx::result::size_type>(at)][0].as<std::size_t>() == number)
             ++at;
-        group[number - 1]->rows = answer_rows{rows, first, at - first};
+        group[number - 1]->rows = answer_rows{rows, places, first, at - first};
     }
     if (at != size)
         throw unexpected_answer{"the server answered a call that was not made"};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "group_queue.hpp"
+#include "group_statement.hpp"
 #include "owned_connection.hpp"
 #include "request.hpp"
 
@@ -35,8 +36,8 @@ class group_lane {
   public:
     /// A group waits for another transaction as long as `patience`. `mending` is shared by all
     /// lanes of a client.
-    group_lane(const std::string &conninfo, std::chrono::milliseconds patience,
-               std::mutex &mending);
+    group_lane(const std::string &conninfo, std::chrono::milliseconds patience, std::mutex &mending,
+               bool prepares_statements);
 
     /// Opens the connection. Throws connection_failed.
     void open() { connection_.ready(); }
@@ -52,9 +53,13 @@ class group_lane {
     ending settle(const calls &group, std::chrono::milliseconds patience);
     ending settle_in_halves(const calls &group);
     void ask(const calls &group, std::chrono::milliseconds patience);
+    void ask_once(const calls &group, std::chrono::milliseconds patience);
+    pqxx::connection &ready_connection();
     static void share(const pqxx::result &rows, const calls &group);
 
     owned_connection connection_;
+    prepared_statements prepared_;
+    int prepared_in_ = 0; // when connection_ had been opened so often
     std::chrono::milliseconds patience_;
     std::mutex &mending_;
 };

@@ -9,17 +9,22 @@
 ///     no lane is free, or no group waits, or as many have been called to lead as could,
 /// for a lane becomes free and a group begins to wait under the mutex only, and whoever makes
 /// either happen leads or calls somebody. A caller that is called may find that another was faster,
-/// who came by while it woke up: then that one leads, and it sleeps again. If its own group has
-/// been answered meanwhile, or its time is over, it calls the next before it leaves. Only a member
-/// that sleeps is called; one that is awake will look by itself. A group of posted members alone
-/// has nobody who sleeps: a driver, a thread of the queue's own, is called to lead it.
+/// who came by while it woke up: then that one leads, and it sleeps again. A call holds as long as
+/// the caller's group waits: whoever takes the group has forgotten the call, and calls anew if
+/// another group could be led. So a caller whose group has been answered owes nothing to anybody.
+/// One whose time is over calls the next before it leaves. Only a member that sleeps is called; one
+/// that is awake will look by itself. A group of posted members alone has nobody who sleeps: a
+/// driver, a thread of the queue's own, is called to lead it.
 ///
 /// Nobody waits without end for its turn. Groups are taken in the order in which they began, and a
 /// group has a limited size. A caller whose deadline passes takes its request out of the queue.
 /// Once a group has been taken its members wait for its answer.
 ///
-/// Waking. Members of one group sleep on one condition variable, so all of them are woken by one
-/// call, after the next leader has been called, so that the lane is not idle meanwhile.
+/// Waking. Members of one group sleep on one word. It is changed under the mutex, with a call and
+/// with the answer, and a member reads it under the mutex before it sleeps: so it cannot sleep
+/// through either. All of them are woken by one system call, after the next leader has been called,
+/// so that the lane is not idle meanwhile; and they leave without the mutex, for which threads that
+/// wake up all at once would queue. A caller that is alone makes none.
 
 #include "group_queue.hpp"
 
@@ -28,16 +33,19 @@
 
 #include <coupon_guard/errors.hpp>
 
+#include "wait_word.hpp"
+
 namespace coupon_guard {
 
 struct group_member::group {
     group_queue::members members;
     group_queue::members posted; // of the members
-    std::condition_variable changed;
-    std::size_t sleepers = 0;
-    std::size_t called = 0; // of the sleepers
+    std::size_t sleepers = 0;    // until it is answered
+    std::size_t called = 0;      // of the sleepers, until it is taken
     bool is_taken = false;
-    bool is_answered = false;
+    wait_word news; // odd: it has been answered; a call adds two
+
+    bool is_answered() const noexcept { return news.get() & 1; }
 };
 
 namespace {
@@ -62,20 +70,19 @@ void group_queue::ask(group_member &mine, bool waits_when_full) {
     std::unique_lock<std::mutex> lock{mutex_};
     join(mine, waits_when_full, false);
     const std::shared_ptr<group> with = mine.group_;
-    while (!with->is_answered) {
+    while (!with->is_answered()) {
         if (may_lead()) {
             lead(lock);
         } else if (!with->is_taken && group_member::clock::now() >= mine.deadline_) {
             withdraw(mine);
             mine.failure = refusal(not_sent::reason::time_limit);
-            break;
-        } else {
-            sleep(lock, mine);
+            const wake_up called = call_a_leader();
+            lock.unlock();
+            return wake(called);
+        } else if (!sleep(lock, mine)) {
+            return;
         }
     }
-    const wake_up called = call_a_leader();
-    lock.unlock();
-    wake(called);
 }
 
 void group_queue::post(group_member &mine, std::function<void()> when_answered) {
@@ -103,11 +110,15 @@ void group_queue::close() {
         for (const auto &each : refused) {
             for (group_member *member : each->members)
                 member->failure = refusal(not_sent::reason::closed);
-            each->is_taken = each->is_answered = true;
+            each->is_taken = true;
+            forget_calls(*each);
+            mark_answered(*each);
         }
     }
-    for (const auto &each : refused)
-        tell(*each);
+    for (const auto &each : refused) {
+        each->news.wake_all();
+        tell_posted(*each);
+    }
 }
 
 void group_queue::join(group_member &mine, bool waits_when_full, bool is_posted) {
@@ -120,7 +131,9 @@ void group_queue::join(group_member &mine, bool waits_when_full, bool is_posted)
     });
     const bool may_join = last != waiting_.rend() && (*last)->members.size() < limits_.group_size;
     const std::shared_ptr<group> with = may_join ? *last : std::make_shared<group>();
-    with->members.reserve(with->members.size() + 1);
+    if (with->members.size() ==
+        with->members.capacity()) // so that what follows cannot fail halfway
+        with->members.reserve(std::max<std::size_t>(16, 2 * with->members.size()));
     if (is_posted)
         with->posted.push_back(&mine);
     with->members.push_back(&mine);
@@ -144,7 +157,20 @@ std::shared_ptr<group_queue::group> group_queue::take() {
     waiting_.pop_front();
     queued_ -= first->members.size();
     first->is_taken = true;
+    forget_calls(*first);
     return first;
+}
+
+void group_queue::forget_calls(group &of) noexcept {
+    called_ -= of.called;
+    of.called = 0;
+}
+
+/// True if there are sleepers, who are then to be woken. From now on those who asked may be gone,
+/// and their members with them; those that were posted are there until they have been told.
+bool group_queue::mark_answered(group &answered) noexcept {
+    answered.news.add(1);
+    return answered.sleepers > 0;
 }
 
 void group_queue::lead(std::unique_lock<std::mutex> &lock) noexcept {
@@ -164,18 +190,17 @@ void group_queue::lead(std::unique_lock<std::mutex> &lock) noexcept {
 
     lock.lock();
     free_lanes_.push_back(lane);
-    led->is_answered = true;
     called = call_a_leader();
+    const bool are_asleep = mark_answered(*led);
     lock.unlock();
     wake(called);
-    tell(*led);
+    if (are_asleep)
+        led->news.wake_all();
+    tell_posted(*led);
     lock.lock();
 }
 
-/// Those who asked may be gone as soon as the group is marked as answered, and their members with
-/// them; those that were posted are there until they have been told.
-void group_queue::tell(group &answered) noexcept {
-    answered.changed.notify_all();
+void group_queue::tell_posted(group &answered) noexcept {
     for (group_member *each : answered.posted) {
         const std::function<void()> when_answered = std::move(each->when_answered_);
         when_answered();
@@ -184,18 +209,26 @@ void group_queue::tell(group &answered) noexcept {
         posted_answered_();
 }
 
-void group_queue::sleep(std::unique_lock<std::mutex> &lock, const group_member &mine) {
+/// False if the group has been answered: then the lock is not held, and not needed.
+bool group_queue::sleep(std::unique_lock<std::mutex> &lock, const group_member &mine) {
     group &with = *mine.group_;
+    const bool is_taken = with.is_taken;
+    const auto seen = with.news.get();
     ++with.sleepers;
-    if (with.is_taken)
-        with.changed.wait(lock);
+    lock.unlock();
+    if (is_taken)
+        with.news.sleep(seen);
     else
-        with.changed.wait_until(lock, mine.deadline_);
+        with.news.sleep_until(seen, mine.deadline_);
+    if (with.is_answered())
+        return false;
+    lock.lock();
     --with.sleepers;
     if (with.called > 0) { // whether this one or another is awake
         --with.called;
         --called_;
     }
+    return true;
 }
 
 /// If a group could be led: calls one of its members who sleep, or a driver. None, if all of its
@@ -207,6 +240,7 @@ group_queue::wake_up group_queue::call_a_leader() {
     if (first->sleepers > first->called) {
         ++first->called;
         ++called_;
+        first->news.add(2);
         return {first, false};
     }
     if (first->posted.empty())
@@ -217,7 +251,7 @@ group_queue::wake_up group_queue::call_a_leader() {
 
 void group_queue::wake(const wake_up &called) noexcept {
     if (called.sleepers)
-        called.sleepers->changed.notify_one();
+        called.sleepers->news.wake_one();
     if (called.driver)
         drivers_.submit([this] { drive(); });
 }

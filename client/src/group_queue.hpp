@@ -3,7 +3,6 @@
 #define COUPON_GUARD_SRC_GROUP_QUEUE_HPP
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <exception>
@@ -79,20 +78,22 @@ class group_queue {
   private:
     using group = group_member::group;
 
-    /// What is done when the lock is no longer held.
+    /// Who is called to lead, when the lock is no longer held.
     struct wake_up {
-        std::shared_ptr<group> sleepers; // one of them is called to lead
-        bool driver = false;             // or a driver is
+        std::shared_ptr<group> sleepers; // one of them
+        bool driver = false;             // or a driver
     };
 
     void join(group_member &mine, bool waits_when_full, bool is_posted);
     void withdraw(group_member &mine);
     bool may_lead() const { return !free_lanes_.empty() && !waiting_.empty(); }
     void lead(std::unique_lock<std::mutex> &lock) noexcept;
-    void tell(group &answered) noexcept;
     std::shared_ptr<group> take();
-    void sleep(std::unique_lock<std::mutex> &lock, const group_member &mine);
+    static bool mark_answered(group &answered) noexcept;
+    void tell_posted(group &answered) noexcept;
+    bool sleep(std::unique_lock<std::mutex> &lock, const group_member &mine);
     wake_up call_a_leader();
+    void forget_calls(group &of) noexcept;
     void wake(const wake_up &called) noexcept;
     void drive();
 
@@ -104,7 +105,7 @@ class group_queue {
     std::deque<std::shared_ptr<group>> waiting_;
     std::vector<std::size_t> free_lanes_;
     std::size_t queued_ = 0; // members of waiting_
-    std::size_t called_ = 0; // to lead, and not yet there
+    std::size_t called_ = 0; // to lead, and not yet there: of waiting_, and drivers
     bool is_closed_ = false;
 
     workers drivers_; // last: gone before what they use

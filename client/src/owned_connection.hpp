@@ -25,6 +25,9 @@ class owned_connection {
         return *connection_;
     }
 
+    /// How often it has been opened: of what a session keeps nothing is left when this changes.
+    int times_opened() const noexcept { return times_opened_; }
+
     /// Whatever it was doing has come to nothing.
     void close() noexcept { connection_.reset(); }
 
@@ -33,6 +36,7 @@ class owned_connection {
         connection_.reset();
         try {
             connection_ = std::make_unique<pqxx::connection>(conninfo_);
+            ++times_opened_;
         } catch (const pqxx::broken_connection &caught) {
             throw connection_failed{caught.what(), compat::sqlstate_of(caught)};
         }
@@ -40,6 +44,7 @@ class owned_connection {
 
     std::string conninfo_;
     std::unique_ptr<pqxx::connection> connection_;
+    int times_opened_ = 0;
 };
 
 } // namespace coupon_guard

@@ -19,20 +19,45 @@
 
 namespace coupon_guard::compat {
 
+#if PQXX_VERSION_MAJOR >= 7
+inline pqxx::params params_of(const std::vector<std::string> &parameters) {
+    pqxx::params list;
+    for (const std::string &parameter : parameters)
+        list.append(parameter);
+    return list;
+}
+#endif
+
 /// Runs one statement with parameters, unprepared.
 inline pqxx::result exec(pqxx::transaction_base &transaction, const std::string &statement,
                          const std::vector<std::string> &parameters) {
 #if PQXX_VERSION_MAJOR < 7
     return transaction.exec_params(statement, pqxx::prepare::make_dynamic_params(parameters));
+#elif PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR < 10
+    return transaction.exec_params(statement, params_of(parameters));
 #else
-    pqxx::params list;
-    for (const std::string &parameter : parameters)
-        list.append(parameter);
-#if PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR < 10
-    return transaction.exec_params(statement, list);
-#else
-    return transaction.exec(statement, list);
+    return transaction.exec(statement, params_of(parameters));
 #endif
+}
+
+/// Prepares a statement in the session, now.
+inline void prepare(pqxx::transaction_base &transaction, const std::string &name,
+                    const std::string &statement) {
+    transaction.conn().prepare(name, statement);
+#if PQXX_VERSION_MAJOR < 7
+    transaction.conn().prepare_now(name); // it would do so with the first use
+#endif
+}
+
+/// Runs one that has been prepared.
+inline pqxx::result exec_prepared(pqxx::transaction_base &transaction, const std::string &name,
+                                  const std::vector<std::string> &parameters) {
+#if PQXX_VERSION_MAJOR < 7
+    return transaction.exec_prepared(name, pqxx::prepare::make_dynamic_params(parameters));
+#elif PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR < 10
+    return transaction.exec_prepared(name, params_of(parameters));
+#else
+    return transaction.exec(pqxx::prepped{pqxx::zview{name}}, params_of(parameters));
 #endif
 }
 

@@ -2,6 +2,9 @@
 
 #include "request.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include <coupon_guard/client.hpp>
 
 namespace coupon_guard {
@@ -9,41 +12,28 @@ namespace coupon_guard {
 namespace {
 
 // All columns that there are: an earlier version of the extension has fewer of them. Times are
-// asked for as numbers too, because their text depends on DateStyle.
+// asked for as numbers too, because their text depends on DateStyle. Seconds as double precision
+// hold a microsecond until 2106, and cost the server a tenth of what the numeric of extract() does.
 constexpr char all_columns[] = "answer.*";
 constexpr char redemption_columns[] =
-    "answer.*, (extract(epoch FROM redeemed_at) * 1000000)::bigint AS redeemed_at_us";
+    "answer.*, (date_part('epoch', redeemed_at) * 1000000)::bigint AS redeemed_at_us";
 constexpr char hold_columns[] =
-    "answer.*, (extract(epoch FROM hold_expires_at) * 1000000)::bigint AS hold_expires_at_us";
+    "answer.*, (date_part('epoch', hold_expires_at) * 1000000)::bigint AS hold_expires_at_us";
 constexpr char only_value[] = "answer";
 
-template <typename Value, typename Row>
-std::optional<Value> optional_column(const Row &row, const char *name) {
-    const auto &field = row[name];
-    if (field.is_null())
-        return std::nullopt;
-    return field.template as<Value>();
-}
+constexpr std::array<std::string_view, column_count> column_names{
+    "status",   "redemption_id",  "coupon_id",       "use_no",           "terms",
+    "replayed", "amount",         "limited_by",      "redeemed_at_us",   "hold_expires_at_us",
+    "code",     "remaining_uses", "remaining_units", "remaining_budget", "answer"};
 
-/// Of a column that came with a later version of the extension: none if it is not there.
-template <typename Value, typename Row>
-std::optional<Value> later_column(const Row &row, const char *name) {
-    for (decltype(row.size()) at = 0; at < row.size(); ++at)
-        if (std::string_view{row[at].name()} == name)
-            return optional_column<Value>(row, name);
-    return std::nullopt;
-}
-
-template <typename Row>
-std::optional<timestamp> time_column(const Row &row, const char *name) {
-    if (const auto at = optional_column<std::int64_t>(row, name))
+std::optional<timestamp> time_of(const answer_row &row, column time) {
+    if (const auto at = row.get<std::int64_t>(time))
         return timestamp{std::chrono::microseconds{*at}};
     return std::nullopt;
 }
 
-template <typename Row>
-status status_column(const Row &row) {
-    const auto name = optional_column<std::string>(row, "status").value_or("");
+status status_of(const answer_row &row) {
+    const std::string name = row.get<std::string>(column::status).value_or("");
     const auto known = parse_status(name);
     if (!known)
         throw unexpected_answer{"the server answered with the status \"" + name +
@@ -51,9 +41,8 @@ status status_column(const Row &row) {
     return *known;
 }
 
-template <typename Row>
-std::optional<limited_by> limited_by_column(const Row &row) {
-    const auto name = later_column<std::string>(row, "limited_by");
+std::optional<limited_by> limited_by_of(const answer_row &row) {
+    const auto name = row.get<std::string>(column::limited_by);
     if (!name)
         return std::nullopt;
     if (name == "coupon")
@@ -64,60 +53,59 @@ std::optional<limited_by> limited_by_column(const Row &row) {
                             "\", which this version of the library does not know"};
 }
 
-template <typename Row>
-void read_common_columns(const Row &row, redemption &answer) {
-    answer.status = status_column(row);
-    answer.redemption_id = optional_column<std::int64_t>(row, "redemption_id");
-    answer.coupon_id = optional_column<std::int64_t>(row, "coupon_id");
-    answer.use_no = optional_column<std::int32_t>(row, "use_no");
-    answer.terms = optional_column<std::string>(row, "terms");
-    answer.replayed = optional_column<bool>(row, "replayed").value_or(false);
-    answer.amount = later_column<std::int64_t>(row, "amount");
-    answer.limited_by = limited_by_column(row);
+void read_common_columns(const answer_row &row, redemption &answer) {
+    answer.status = status_of(row);
+    answer.redemption_id = row.get<std::int64_t>(column::redemption_id);
+    answer.coupon_id = row.get<std::int64_t>(column::coupon_id);
+    answer.use_no = row.get<std::int32_t>(column::use_no);
+    answer.terms = row.get<std::string>(column::terms);
+    answer.replayed = row.get<bool>(column::replayed).value_or(false);
+    answer.amount = row.get<std::int64_t>(column::amount);
+    answer.limited_by = limited_by_of(row);
 }
 
 redemption read_redemption(const answer_rows &rows) {
-    const auto row = rows.only();
+    const answer_row row = rows.only();
     redemption answer;
     read_common_columns(row, answer);
-    answer.redeemed_at = time_column(row, "redeemed_at_us");
+    answer.redeemed_at = time_of(row, column::redeemed_at_us);
     return answer;
 }
 
 redemption read_hold(const answer_rows &rows) {
-    const auto row = rows.only();
+    const answer_row row = rows.only();
     redemption answer;
     read_common_columns(row, answer);
-    answer.hold_expires_at = time_column(row, "hold_expires_at_us");
+    answer.hold_expires_at = time_of(row, column::hold_expires_at_us);
     return answer;
 }
 
 redemptions read_redemptions(const answer_rows &rows) {
     redemptions answer;
     for (int at = 0; at < rows.size(); ++at) {
-        const auto row = rows[at];
+        const answer_row row = rows[at];
         redemption_of_code each;
-        each.code = row["code"].template as<std::string>();
+        each.code = row.must_have<std::string>(column::code);
         read_common_columns(row, each);
-        each.redeemed_at = time_column(row, "redeemed_at_us");
+        each.redeemed_at = time_of(row, column::redeemed_at_us);
         answer.coupons.push_back(std::move(each));
     }
     return answer;
 }
 
 bool read_whether_voided(const answer_rows &rows) {
-    return rows.only()[only_value].as<bool>();
+    return rows.only().must_have<bool>(column::answer);
 }
 
 availability read_availability(const answer_rows &rows) {
-    const auto row = rows.only();
+    const answer_row row = rows.only();
     availability answer;
-    answer.status = status_column(row);
-    answer.coupon_id = optional_column<std::int64_t>(row, "coupon_id");
-    answer.remaining_uses = optional_column<std::int32_t>(row, "remaining_uses");
-    answer.remaining_units = optional_column<std::int64_t>(row, "remaining_units");
-    answer.remaining_budget = later_column<std::int64_t>(row, "remaining_budget");
-    answer.limited_by = limited_by_column(row);
+    answer.status = status_of(row);
+    answer.coupon_id = row.get<std::int64_t>(column::coupon_id);
+    answer.remaining_uses = row.get<std::int32_t>(column::remaining_uses);
+    answer.remaining_units = row.get<std::int64_t>(column::remaining_units);
+    answer.remaining_budget = row.get<std::int64_t>(column::remaining_budget);
+    answer.limited_by = limited_by_of(row);
     return answer;
 }
 
@@ -139,6 +127,18 @@ Answer run(pqxx::transaction_base &transaction, const request<Answer> &asked) {
 }
 
 } // namespace
+
+column_places::column_places(const pqxx::result &rows) {
+    at_.fill(nowhere);
+    const int count = static_cast<int>(rows.columns());
+    for (int place = 0; place < count && place < most; ++place) {
+        const std::string_view name{rows.column_name(static_cast<pqxx::row::size_type>(place))};
+        const auto known = std::find(column_names.begin(), column_names.end(), name);
+        if (known != column_names.end())
+            at_[static_cast<std::size_t>(known - column_names.begin())] =
+                static_cast<signed char>(place);
+    }
+}
 
 request<redemption> redeem_request(const user_id &user, std::string_view code,
                                    const redeem_options &options, std::string_view schema) {

@@ -2,6 +2,8 @@
 #ifndef COUPON_GUARD_SRC_REQUEST_HPP
 #define COUPON_GUARD_SRC_REQUEST_HPP
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,24 +19,94 @@
 
 namespace coupon_guard {
 
+/// What is read of answers. Which columns an answer has depends on the function, and on the version
+/// of the extension.
+enum class column : std::size_t {
+    status,
+    redemption_id,
+    coupon_id,
+    use_no,
+    terms,
+    replayed,
+    amount,
+    limited_by,
+    redeemed_at_us,
+    hold_expires_at_us,
+    code,
+    remaining_uses,
+    remaining_units,
+    remaining_budget,
+    answer, ///< of a function whose answer is one value
+};
+constexpr std::size_t column_count = 15;
+
+/// Where they are: found once for a result, for by name they would be looked up in each row.
+class column_places {
+  public:
+    column_places() { at_.fill(nowhere); }
+    explicit column_places(const pqxx::result &rows);
+
+    bool has(column wanted) const { return at(wanted) != nowhere; }
+    pqxx::row::size_type of(column wanted) const {
+        return static_cast<pqxx::row::size_type>(at(wanted));
+    }
+
+  private:
+    static constexpr signed char nowhere = -1;
+    static constexpr int most = 100; // that a result has
+
+    signed char at(column wanted) const { return at_[static_cast<std::size_t>(wanted)]; }
+
+    std::array<signed char, column_count> at_;
+};
+
+class answer_row {
+  public:
+    answer_row(const pqxx::result &rows, int at, const column_places &places)
+        : row_{rows[static_cast<pqxx::result::size_type>(at)]}
+        , places_{places} {}
+
+    /// None if it is NULL, or there is no such column.
+    template <typename Value>
+    std::optional<Value> get(column wanted) const {
+        if (!places_.has(wanted))
+            return std::nullopt;
+        const auto field = row_[places_.of(wanted)];
+        if (field.is_null())
+            return std::nullopt;
+        return field.template as<Value>();
+    }
+
+    template <typename Value>
+    Value must_have(column wanted) const {
+        if (auto value = get<Value>(wanted))
+            return *std::move(value);
+        throw unexpected_answer{"the server answered with nothing where a value was expected"};
+    }
+
+  private:
+    decltype(std::declval<const pqxx::result &>()[0]) row_;
+    const column_places &places_;
+};
+
 /// The rows of one call's answer: all of a result, or a part of one that answers many calls.
 class answer_rows {
   public:
     answer_rows() = default;
     explicit answer_rows(pqxx::result rows)
         : rows_{std::move(rows)}
+        , places_{rows_}
         , size_{static_cast<int>(rows_.size())} {}
-    answer_rows(pqxx::result rows, int first, int size)
+    answer_rows(pqxx::result rows, const column_places &places, int first, int size)
         : rows_{std::move(rows)}
+        , places_{places}
         , first_{first}
         , size_{size} {}
 
     int size() const noexcept { return size_; }
-    auto operator[](int at) const {
-        return rows_[static_cast<pqxx::result::size_type>(first_ + at)];
-    }
+    answer_row operator[](int at) const { return {rows_, first_ + at, places_}; }
     /// Where one row must come.
-    auto only() const {
+    answer_row only() const {
         if (size_ != 1)
             throw unexpected_answer{"the server answered with " + std::to_string(size_) +
                                     " rows where one was expected"};
@@ -43,6 +115,7 @@ class answer_rows {
 
   private:
     pqxx::result rows_;
+    column_places places_;
     int first_ = 0;
     int size_ = 0;
 };

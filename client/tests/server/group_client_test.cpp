@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "call.hpp"
 #include "group_fixture.hpp"
+#include "group_statement.hpp"
 #include "request.hpp"
 
 namespace coupon_guard_tests {
@@ -242,6 +242,7 @@ TEST_F(Group, TheSchemaCanBeNamed) {
 
 TEST_F(Group, TheLimitOfAWaitIsThatStatementsAlone) {
     const auto asked = redeem_request(1, "SAVE10", {}, "");
+    prepared_statements unprepared{false};
     run("CREATE TABLE limits (lock_timeout text);"
         "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         " INSERT INTO limits VALUES (current_setting('lock_timeout')); RETURN NULL; END $$;"
@@ -252,7 +253,7 @@ TEST_F(Group, TheLimitOfAWaitIsThatStatementsAlone) {
     const auto redeem_with = [&](const lock_wait &wait, bool in_group) {
         transaction.exec("DELETE FROM coupon_redemption; DELETE FROM limits");
         if (in_group)
-            run_together(transaction, {&asked.call, &asked.call}, wait);
+            group_statement{{&asked.call, &asked.call}, wait.at_most}.run(transaction, unprepared);
         else
             asked.call.run(transaction, wait);
         EXPECT_EQ(transaction.exec("SHOW lock_timeout")[0][0].as<std::string>(), "20s");

@@ -1,0 +1,65 @@
+/// One statement for many calls, prepared where that pays (private).
+#ifndef COUPON_GUARD_SRC_GROUP_STATEMENT_HPP
+#define COUPON_GUARD_SRC_GROUP_STATEMENT_HPP
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "call.hpp"
+#include "pqxx_compat.hpp"
+
+namespace coupon_guard {
+
+/// The statements that one session has prepared. The argument is in group_statement.cpp.
+class prepared_statements {
+  public:
+    /// Nothing is prepared unless it `is_wanted`.
+    explicit prepared_statements(bool is_wanted);
+
+    bool are_used() const noexcept { return is_wanted_ && losses_ <= 1; }
+
+    /// The name of the statement, prepared here and now if it was not. Throws what libpqxx throws.
+    const std::string &name_of(const std::string &key, const std::string &statement,
+                               pqxx::transaction_base &transaction);
+
+    /// True if an error of the server says that a statement was not prepared after all, or is no
+    /// longer what it was: nothing has happened, and the same calls may be made again, for they
+    /// will be prepared anew, or not at all.
+    bool may_be_why(const std::string &sqlstate) noexcept;
+
+    /// The session is another one.
+    void forget() noexcept;
+
+  private:
+    const bool is_wanted_;
+    const std::string prefix_;
+    int number_ = 0;
+    int losses_ = 0;
+    bool is_new_ = false; // the statement that was asked for last
+    std::map<std::string, std::string> names_;
+};
+
+class group_statement {
+  public:
+    /// Makes `calls`, all of one kind, in this order.
+    group_statement(const std::vector<const function_call *> &calls,
+                    std::chrono::milliseconds patience);
+
+    /// Before the columns of each row stands the number of its call, from 1. Throws what errors.hpp
+    /// lists: whichever call is to blame, none has been made.
+    pqxx::result run(pqxx::transaction_base &transaction, prepared_statements &prepared) const;
+
+  private:
+    void add_array(const std::vector<const function_call *> &calls, std::size_t at);
+    std::string text() const;
+
+    const function_call &first_;
+    std::vector<std::size_t> given_; // of the arguments, those that any of the calls has
+    std::string key_;
+    std::vector<std::string> parameters_;
+};
+
+} // namespace coupon_guard
+
+#endif
