@@ -1,4 +1,4 @@
-# pg_dump and restore bring back coupons, redemptions, sequences and the privileges that the shop granted, in every format,
+# pg_dump and restore bring back campaigns, coupons, redemptions, sequences and the privileges that the shop granted, in every format,
 # from whatever schema, and whoever owns the extension.
 
 use strict;
@@ -29,10 +29,15 @@ sub make_shop
 		INSERT INTO coupon (code, terms, max_per_user) VALUES
 			(U&'Stra\\00DFe 10', '{"percent_off": 10}', 1), ('TWICE', NULL, 2), ('GONE', NULL, 1);
 		INSERT INTO coupon (id, code, active, expires_at) VALUES (100, 'OFF', false, '2999-01-01');
+		-- Older in the table than their campaign: what refers must come after what is referred to.
+		INSERT INTO coupon (id, code, max_per_user) VALUES (101, 'TULIP', 5), (102, 'DAISY', 5), (103, 'MOVED', 5);
+		INSERT INTO campaign (name, max_redemptions, max_per_user, budget, terms) VALUES (' Spring ', 3, 2, 1000, '{"percent": 20}'), ('Autumn', 2, 1, 100, NULL);
+		UPDATE coupon SET campaign_id = 1 WHERE id > 100;
 		DELETE FROM coupon WHERE code = 'GONE';
 		DO \$\$ BEGIN
 			PERFORM redeem_coupon(1, 'STRASSE 10'), redeem_coupon('ann'::text, 'strasse 10', metadata => '{"order": 17}'),
-				redeem_coupon(1, 'TWICE');
+				redeem_coupon(1, 'TWICE'), redeem_coupon(1, 'tulip', amount => 300), redeem_coupon(1, 'moved', amount => 100);
+			UPDATE coupon SET campaign_id = 2 WHERE code = 'MOVED';
 			EXECUTE (SELECT string_agg(format('GRANT EXECUTE ON FUNCTION %s TO clerk', oid::regprocedure), ';')
 				FROM pg_proc WHERE proname = 'redeem_coupon');
 		END \$\$;
@@ -44,12 +49,15 @@ sub make_shop
 # What must be the same before and after.
 my $contents = q(
 	SELECT id, code, code_key, active, starts_at, expires_at, max_per_user, terms, created_at FROM coupon ORDER BY id;
-	SELECT id, coupon_id, user_id, use_no, redeemed_at, metadata FROM coupon_redemption ORDER BY id;
-	SELECT oid::regclass, relowner::regrole FROM pg_class WHERE relname ~ '^coupon' AND relkind IN ('r', 'S') ORDER BY 1;
+	SELECT * FROM campaign ORDER BY id;
+	SELECT id, campaign_id FROM coupon ORDER BY id;
+	SELECT id, coupon_id, user_id, use_no, redeemed_at, metadata, amount, campaign_id, campaign_use_no FROM coupon_redemption ORDER BY id;
+	SELECT campaign_id, coupons, redeemed, remaining_units, remaining_budget FROM campaign_usage ORDER BY 1;
+	SELECT oid::regclass, relowner::regrole FROM pg_class WHERE relname ~ '^(coupon|campaign)' AND relkind IN ('r', 'S') ORDER BY 1;
 	SELECT p.oid::regprocedure, proowner::regrole, grantee::regrole, privilege_type
 	  FROM pg_proc p, aclexplode(proacl) WHERE proname ~ '^(redeem_)?coupon' ORDER BY p.oid::regprocedure::text COLLATE "C", 3, 4;
 	SELECT c.oid::regclass, grantee::regrole, privilege_type
-	  FROM pg_class c, aclexplode(relacl) WHERE relname ~ '^coupon' ORDER BY 1, 2, 3;);
+	  FROM pg_class c, aclexplode(relacl) WHERE relname ~ '^(coupon|campaign)' ORDER BY 1, 2, 3;);
 
 sub check_restored
 {
@@ -75,8 +83,21 @@ sub check_restored
 			SELECT id FROM coupon WHERE code = 'NEW'"),
 		"t\n4",
 		"$name: the sequences go on where they were");
+	is( $node->safe_psql(
+			$to, "$path
+			SELECT status, limited_by FROM redeem_coupon(1, 'daisy', amount => 1);
+			SELECT status, amount, limited_by FROM redeem_coupon(2, 'daisy', amount => 601);
+			SELECT status, use_no, terms FROM redeem_coupon(2, 'daisy', amount => 600);
+			SELECT status, limited_by FROM redeem_coupon(3, 'daisy', amount => 1);
+			SELECT status FROM redeem_coupon(1, 'moved', amount => 100)"),
+		"already_redeemed|campaign\ninsufficient|600|campaign\nredeemed|1|{\"percent\": 20}\nsold_out|campaign\nredeemed",
+		"$name: campaigns go on where they were");
+	is( $node->safe_psql($to, "$path INSERT INTO campaign (name) VALUES ('Summer') RETURNING id; SELECT * FROM coupon_guard_verify()"),
+		'3', "$name: so does their sequence, and nothing is broken");
 	is( $node->psql($to, "$path DELETE FROM coupon WHERE code = 'TWICE'"),
 		3, "$name: the triggers are there");
+	is( $node->psql($to, "$path UPDATE coupon SET campaign_id = NULL; DELETE FROM campaign WHERE id = 1"),
+		3, "$name: those on campaigns, too");
 
 	is( $node->safe_psql($to, "$path SELECT status FROM redeem_coupon(4, 'twice')", connstr => $node->connstr($to) . ' user=clerk'),
 		'redeemed', "$name: who may redeem still may");
@@ -98,7 +119,7 @@ my %formats = (
 	},
 	'custom' => {
 		dump => ['--format=custom'],
-		restore => [ [ 'pg_restore', '--exit-on-error', '--jobs=2' ] ]
+		restore => [ [ 'pg_restore', '--exit-on-error' ] ]
 	},
 	'schema, then data' => {
 		dump => ['--format=custom'],

@@ -74,6 +74,10 @@ my @changes = (
 	[ 'Confirmed', 'max_redemptions => 2', "hold_coupon(1, 'Confirmed', request_id => 'confirmed')", 'redeemed|0|1', "SELECT confirm_hold(id) FROM coupon_redemption WHERE request_id = 'confirmed'", 'already_redeemed|0|1' ],
 	[ 'Deadline passed', 'max_redemptions => 1', "hold_coupon(11, 'Deadline passed', request_id => 'passed')", 'sold_out|1|0', "UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE request_id = 'passed'", 'redeemed|1|1' ],
 	[ 'Counted anew', 'max_redemptions => 3', "redeem_coupon(11, 'Counted anew')", 'redeemed|1|2', "DELETE FROM coupon_quota", 'redeemed|1|2' ],
+	[ 'Campaign off', 'campaign_id => 1', '', 'redeemed|1|', 'UPDATE campaign SET active = false WHERE id = 1', 'inactive|1|' ],
+	[ 'Campaign sold out', 'campaign_id => 2', "redeem_coupon(11, 'Campaign sold out')", 'redeemed|1|1', "SELECT redeem_coupon(12, 'Campaign sold out')", 'sold_out|1|0' ],
+	[ 'Campaign used', 'campaign_id => 3', '', 'redeemed|1|', "SELECT redeem_coupon(1, 'Campaign, other')", 'already_redeemed|0|' ],
+	[ 'Moved out', 'campaign_id => 2, max_redemptions => 9', "redeem_coupon(13, 'Moved out')", 'redeemed|1|1', "UPDATE coupon SET campaign_id = NULL WHERE code = 'Moved out'", 'redeemed|1|8' ],
 	[ 'Ledger by hand', 'max_redemptions => 3', "redeem_coupon(11, 'Ledger by hand', 'hand')", 'redeemed|1|2', "DELETE FROM coupon_redemption WHERE request_id = 'hand'", 'redeemed|1|3' ]);
 
 # Asks about every coupon; column 3 has the answers before the change, 5 those after it.
@@ -91,6 +95,9 @@ sub are_answers
 	return;
 }
 
+$primary->safe_psql('postgres', q(
+	INSERT INTO campaign (name, max_redemptions, max_per_user) VALUES ('One', NULL, NULL), ('Two', 3, NULL), ('Three', NULL, 1);
+	INSERT INTO coupon (code, campaign_id) VALUES ('Campaign, other', 3)));
 foreach my $change (@changes)
 {
 	my ($code, $like, $before) = @$change;
@@ -131,7 +138,7 @@ $asks_in_transaction->query('COMMIT');
 are_answers(CouponGuard::Session->new($primary), 5, 'and so says the primary');
 
 # What was rebuilt is a file that the session does not know.
-$primary->safe_psql('postgres', "VACUUM FULL $_; REINDEX TABLE $_") foreach qw(coupon coupon_redemption coupon_quota);
+$primary->safe_psql('postgres', "VACUUM FULL $_; REINDEX TABLE $_") foreach qw(campaign coupon coupon_redemption coupon_quota);
 $primary->safe_psql('postgres', q(TRUNCATE coupon_quota; UPDATE coupon SET active = false WHERE code = 'Reactivated'));
 $_->[5] =~ s/redeemed/inactive/ foreach grep { $_->[0] eq 'Reactivated' } @changes;
 $primary->wait_for_catchup($standby);

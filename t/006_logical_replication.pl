@@ -1,4 +1,4 @@
-# Logical replication of coupons and ledger: a subscriber gets every redemption that stands, none that was rolled back, and
+# Logical replication of campaigns, coupons and ledger: a subscriber gets every redemption that stands, none that was rolled back, and
 # none that was written and taken back within a call because a rival was faster (a speculative insertion that is aborted).
 
 use strict;
@@ -20,8 +20,11 @@ $publisher->safe_psql(
 	'postgres', q(
 	CREATE EXTENSION coupon_guard;
 	INSERT INTO coupon (code, max_per_user) VALUES ('ONCE', 1), ('TWICE', 2);
+	INSERT INTO campaign (name, max_redemptions, max_per_user) VALUES ('Spring', 4, 2);
+	INSERT INTO coupon (code, campaign_id) VALUES ('TULIP', 1), ('DAISY', 1), ('MOVED', 1);
+	SELECT status FROM redeem_coupon(1, 'TULIP');
 	SELECT status FROM redeem_coupon(1, 'ONCE');
-	CREATE PUBLICATION shop FOR TABLE coupon, coupon_redemption;
+	CREATE PUBLICATION shop FOR TABLE campaign, coupon, coupon_redemption;
 	-- Holds a call between its look and its insert, for as long as somebody holds the gate.
 	CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN
@@ -37,8 +40,9 @@ $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION shop CONNECTION '" . $pu
 $subscriber->wait_for_subscription_sync($publisher, 'shop');
 
 my $contents = q(
-	SELECT id, code, code_key, max_per_user FROM coupon ORDER BY id;
-	SELECT id, coupon_id, user_id, use_no, redeemed_at, metadata FROM coupon_redemption ORDER BY id);
+	SELECT * FROM campaign ORDER BY id;
+	SELECT id, code, code_key, max_per_user, campaign_id FROM coupon ORDER BY id;
+	SELECT id, coupon_id, user_id, use_no, redeemed_at, metadata, campaign_id, campaign_use_no FROM coupon_redemption ORDER BY id);
 sub check_same
 {
 	my ($name) = @_;
@@ -60,7 +64,9 @@ $publisher->safe_psql(
 	ROLLBACK TO s;
 	SELECT status FROM redeem_coupon(4, 'ONCE');
 	COMMIT;
-	DELETE FROM coupon_redemption WHERE user_id = '2'));
+	DELETE FROM coupon_redemption WHERE user_id = '2';
+	SELECT status FROM redeem_coupon(1, 'MOVED');
+	UPDATE coupon SET campaign_id = NULL WHERE code = 'MOVED'));
 check_same('redeemed, rolled back, deleted');
 
 # The loser of a race at the index, in a transaction that goes on to redeem something else.
@@ -98,6 +104,22 @@ is($session->query_safe("SELECT status FROM redeem_coupon(1, 'ONCE')"), 'already
 $publisher->safe_psql('postgres', "UPDATE coupon SET active = false WHERE code = 'ONCE'");
 $publisher->wait_for_catchup('shop');
 is($session->query_safe("SELECT status FROM redeem_coupon(1, 'ONCE')"), 'inactive', 'and hears of a change to a coupon');
+
+# Campaigns likewise: two of its four units are sold, and none is there twice. What arrives counts, be it too much.
+is($session->query_safe("SELECT status, limited_by FROM redeem_coupon(1, 'DAISY')"), 'already_redeemed|campaign', 'a campaign has what was redeemed in it');
+is($session->query_safe("SELECT status FROM redeem_coupon(1, 'MOVED')"), 'already_redeemed', 'a coupon that has moved is out of it');
+# Another id than those that are to come.
+$session->query_safe("ALTER SEQUENCE coupon_redemption_id_seq RESTART 1000000");
+is($session->query_safe("SELECT string_agg(status || coalesce(' ' || limited_by, ''), ', ' ORDER BY u) FROM generate_series(21, 23) u, redeem_coupon(u, 'DAISY')"),
+	'redeemed, redeemed, sold_out campaign', 'its cap is sold to the last');
+$publisher->safe_psql('postgres', "UPDATE campaign SET max_redemptions = 5, terms = '{}'");
+$publisher->wait_for_catchup('shop');
+is($session->query_safe("SELECT status, terms FROM redeem_coupon(24, 'DAISY')"), 'redeemed|{}', 'and hears of a change to a campaign');
+$publisher->safe_psql('postgres', "SELECT redeem_coupon(31, 'DAISY')");
+$publisher->wait_for_catchup('shop');
+is($session->query_safe("SELECT invariant, detail FROM coupon_guard_verify()"), 'campaign cap|campaign 1: 6 live redemptions and holds, cap 5',
+	'what both sides have sold is told');
+is($session->query_safe("SELECT status FROM redeem_coupon(25, 'DAISY')"), 'sold_out', 'and nothing more is sold');
 $session->quit;
 
 $subscriber->stop;

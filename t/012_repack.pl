@@ -1,5 +1,5 @@
 # pg_repack rebuilds a table beside those who write to it: it copies the rows, hears of what is written meanwhile by a row trigger, and in
-# the end puts the copy in the table's place. Whatever of the three tables it rebuilds, and whenever: exactly the cap is sold.
+# the end puts the copy in the table's place. Whatever of the four tables it rebuilds, and whenever: exactly the cap is sold.
 
 use strict;
 use warnings;
@@ -66,9 +66,11 @@ sub end_of
 
 # --- written between the copy and the swap -------------------------------------------------
 
-foreach my $table ('coupon_quota', 'coupon_redemption', 'coupon')
+foreach my $table ('coupon_quota', 'coupon_redemption', 'coupon', 'campaign')
 {
-	value(q(TRUNCATE coupon, coupon_redemption, coupon_quota;
+	value(q(TRUNCATE campaign, coupon, coupon_redemption, coupon_quota RESTART IDENTITY;
+		INSERT INTO campaign (name, max_redemptions) VALUES ('Spring', 12);
+		INSERT INTO coupon (code, campaign_id) VALUES ('TULIP', 1), ('DAISY', 1), ('OUT', 1);
 		INSERT INTO coupon (code, max_redemptions) VALUES ('SOLD', 10), ('VOID', 10), ('HELD', 10), ('RAISED', 5), ('LOWERED', 20), ('FIRST', NULL), ('OFF', 10);
 		SELECT redeem_coupon(b, c.code) FROM generate_series(1, 4) b, coupon c));
 	my $bystander = start_bystander();
@@ -85,6 +87,10 @@ foreach my $table ('coupon_quota', 'coupon_redemption', 'coupon')
 		UPDATE coupon SET max_redemptions = 10 WHERE code IN ($coupons);
 		SELECT redeem_coupon(b, c.code) FROM generate_series(201, 202) b, coupon c WHERE code IN ('RAISED', 'LOWERED', 'FIRST');
 		UPDATE coupon SET active = false WHERE code = 'OFF';
+		UPDATE coupon SET campaign_id = NULL WHERE code = 'OUT';
+		UPDATE campaign SET max_redemptions = 15;
+		SELECT void_redemption(l.id) FROM coupon_redemption l, coupon c WHERE c.id = l.coupon_id AND c.code = 'TULIP' AND l.user_id < '3';
+		SELECT redeem_coupon(101, 'DAISY');
 		BEGIN; SELECT redeem_coupon(301, 'SOLD'); ROLLBACK));
 	$bystander->query_safe('COMMIT');
 	$bystander->quit;
@@ -94,8 +100,10 @@ foreach my $table ('coupon_quota', 'coupon_redemption', 'coupon')
 	is(value("SELECT status FROM redeem_coupon(1001, 'OFF')"), 'inactive', "$table: a coupon switched off meanwhile is off");
 	value("UPDATE coupon SET active = true WHERE code = 'OFF'");
 	value("SELECT redeem_coupon(b, '$_') FROM generate_series(1001, 1020) b") foreach qw(SOLD VOID HELD RAISED LOWERED FIRST OFF);
-	is( value('SELECT code, redeemed + held FROM coupon_usage WHERE redeemed + held <> 10'),
+	value("SELECT redeem_coupon(b, code) FROM generate_series(1001, 1006) b, unnest('{TULIP,DAISY}'::text[]) code");
+	is( value('SELECT code, redeemed + held FROM coupon_usage WHERE redeemed + held <> max_redemptions'),
 		'', "$table: of each coupon exactly the cap is sold");
+	is(value('SELECT redeemed, remaining_units FROM campaign_usage'), '15|0', "$table: and of the campaign");
 	is(value('SELECT * FROM coupon_guard_verify()'), '', "$table: and nothing is broken");
 }
 
@@ -103,8 +111,9 @@ foreach my $table ('coupon_quota', 'coupon_redemption', 'coupon')
 
 # They buy on until the shop closes, and then what is left. One in ten gives up, one in ten gives back.
 value(q(
-	TRUNCATE coupon, coupon_redemption, coupon_quota;
-	INSERT INTO coupon (code, max_redemptions) VALUES ('A', 100), ('B', 100), ('C', 100);
+	TRUNCATE campaign, coupon, coupon_redemption, coupon_quota RESTART IDENTITY;
+	INSERT INTO campaign (name, max_redemptions) VALUES ('Spring', 300);
+	INSERT INTO coupon (code, max_redemptions, campaign_id) VALUES ('A', 100, NULL), ('B', 100, NULL), ('C', NULL, 1);
 	CREATE SEQUENCE buyer;
 	CREATE TABLE closing ();
 	CREATE TABLE answer (code text, status text, voided bool);
@@ -137,13 +146,13 @@ my $cap = 100;
 my $is_good = 1;
 foreach my $round (1 .. 3)
 {
-	foreach my $table ('coupon_quota', 'coupon_redemption', 'coupon')
+	foreach my $table ('coupon_quota', 'coupon_redemption', 'coupon', 'campaign')
 	{
 		my $bystander = start_bystander();
 		my $repack = repack($round == 2 ? '--only-indexes' : '--no-order', "--table=$table");
 		wait_for_copy($repack);
 		$cap += 200;
-		value("UPDATE coupon SET max_redemptions = $cap");
+		value("UPDATE coupon SET max_redemptions = $cap WHERE code <> 'C'; UPDATE campaign SET max_redemptions = $cap");
 		$node->poll_query_until('postgres', "SELECT min(redeemed) > $cap - 100 FROM coupon_usage") or die 'nobody buys';
 		$bystander->query_safe('COMMIT');
 		$bystander->quit;
@@ -154,7 +163,8 @@ ok($is_good, 'every table is rebuilt several times beside the buyers');
 value('INSERT INTO closing DEFAULT VALUES');
 is(scalar(grep { $_->finish } @buyers), 3, 'no buyer meets an error');
 is( value('SELECT code, redeemed, remaining_units FROM coupon_usage ORDER BY code'),
-	"A|$cap|0\nB|$cap|0\nC|$cap|0", 'exactly the cap is sold');
+	"A|$cap|0\nB|$cap|0\nC|$cap|", 'exactly the cap is sold');
+is(value('SELECT redeemed, remaining_units FROM campaign_usage'), "$cap|0", 'and that of the campaign');
 is( value(q(SELECT code, status, count(*) FILTER (WHERE NOT voided) FROM answer WHERE status <> 'sold_out' GROUP BY 1, 2 ORDER BY 1)),
 	"A|redeemed|$cap\nB|redeemed|$cap\nC|redeemed|$cap", 'and so the buyers were told');
 is(value('SELECT * FROM coupon_guard_verify()'), '', 'nothing is broken');

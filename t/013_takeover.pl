@@ -1,4 +1,4 @@
-# A subscriber of logical replication is taken over when the publisher is gone. Whatever of the three tables was published, however the
+# A subscriber of logical replication is taken over when the publisher is gone. Whatever of the tables was published, however the
 # subscriber was filled, and whatever was tried on it before: when its buyers press, of each coupon exactly the cap is sold.
 #
 # One publisher and one subscriber; every way of doing it has a database of its own there.

@@ -48,6 +48,8 @@ $node->safe_psql(
 
 my @coupons = map { { code => "C$_", cap => 3 * $_, limit => 1 + $_ % 3 } } 1 .. 6;
 push @coupons, { code => 'ONE', cap => 1, limit => 1 }, { code => 'U', cap => 'NULL', limit => 'NULL' };
+# Of one campaign, which is sold out before they are.
+$_->{is_in_campaign} = 1 foreach @coupons[ 3 .. 5 ], $coupons[-1];
 my %tally;
 my $storm = CouponGuard::Storm->new(node => $node, coupons => \@coupons, pg_repack => $pg_repack);
 $storm->look($_) foreach split /; /, $storm->installation;
@@ -129,10 +131,12 @@ sub come_to_rest
 sub judge
 {
 	my ($when) = @_;
-	my ($coupon, $ledger, $schema) = map { $storm->current_name($_) } qw(coupon ledger schema);
+	my ($coupon, $ledger, $campaign, $schema) = map { $storm->current_name($_) } qw(coupon ledger campaign schema);
 	my $oversold = "SELECT code || ' has ' || count(*) || ' live, cap ' || max_redemptions FROM $coupon c JOIN $ledger l ON l.coupon_id = c.id
 		WHERE voided_at IS NULL GROUP BY c.id HAVING count(*) > max_redemptions";
-	my @found = eval { ($storm->look($oversold), $storm->look("SELECT * FROM $schema.coupon_guard_verify()")) };
+	my $oversold_campaign = "SELECT name || ' has ' || count(*) || ' live, cap ' || max_redemptions FROM $campaign g JOIN $ledger l ON l.campaign_id = g.id
+		WHERE voided_at IS NULL GROUP BY g.id HAVING count(*) > max_redemptions";
+	my @found = eval { ($storm->look($oversold), $storm->look($oversold_campaign), $storm->look("SELECT * FROM $schema.coupon_guard_verify()")) };
 	push @finds, "$when: $@" if $@ && $storm->fingerprint eq $as_made;
 	push @finds, map { "$when: " . join ' ', @$_ } @found;
 	return;
@@ -181,6 +185,7 @@ sub sell_out
 {
 	$storm->look(q(UPDATE promo.coupon c SET max_redemptions = (SELECT count(*) + 7 FROM promo.coupon_redemption l WHERE l.coupon_id = c.id AND voided_at IS NULL)
 		WHERE code <> 'U'));
+	$storm->look('UPDATE promo.campaign SET max_redemptions = NULL, max_per_user = NULL');
 	foreach my $user (1001 .. 1020)
 	{
 		my $session = $buyers[ $user % @buyers ]{session};
@@ -188,6 +193,11 @@ sub sell_out
 	}
 	push @finds, map { "in the end $_->[0] has $_->[1] live, cap $_->[2]" }
 	  $storm->look('SELECT code, redeemed + held, max_redemptions FROM promo.coupon_usage WHERE redeemed + held <> max_redemptions');
+	$storm->look(q(UPDATE promo.coupon SET campaign_id = (SELECT id FROM promo.campaign) WHERE code = 'U'));
+	$storm->look(q(UPDATE promo.campaign g SET max_redemptions = (SELECT count(*) + 7 FROM promo.coupon_redemption l WHERE l.campaign_id = g.id AND voided_at IS NULL)));
+	$buyers[ $_ % @buyers ]{session}->query("SELECT redeem_coupon($_ + 0::bigint, 'U')") foreach 2001 .. 2020;
+	push @finds, map { "in the end $_->[0] has $_->[1] live, cap $_->[2]" }
+	  $storm->look('SELECT name, redeemed + held, max_redemptions FROM promo.campaign_usage WHERE redeemed + held <> max_redemptions');
 	judge('in the end');
 	return;
 }

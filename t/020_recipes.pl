@@ -58,8 +58,23 @@ is(follow('A gift card') =~ s/^(.*?)\|(?=order)/|/mgr, "7000|6500|0|500\n|order-
 	'gift card: the statement ends with what is left');
 all_is_well('gift card');
 
+shop('campaign', q(SELECT 1;));
+follow('A campaign');
+is(follow('A campaign'), 'redeemed|{"percent": 20}|', 'campaign: a code is worth what its campaign says');
+is(ask(q(SELECT r.status, r.limited_by FROM (VALUES (1, 42, 'WINTER-1002'), (2, 43, 'WINTER-1001')) c (no, user_id, code),
+		redeem_coupon(user_id, code, amount => 1) r ORDER BY no)), "already_redeemed|campaign\nsold_out|coupon", 'campaign: one to a customer, and each code once');
+is(ask(q(SELECT status, amount, limited_by FROM redeem_coupon(43, 'WINTER-1003', amount => 1000000))), 'insufficient|998002|campaign',
+	'campaign: no more than its budget');
+is(follow('A campaign'), 'Winter|1000|1|499|998002', 'campaign: how it goes');
+is(ask(q(SELECT status FROM redeem_coupon(42, 'WINTER-1002', amount => 1))), 'redeemed', 'campaign: a code that is taken out knows no campaign');
+is(ask(q(SELECT redeemed FROM campaign_usage)), '1', 'campaign: nor does the campaign know it');
+follow('A campaign');
+is(ask(q(SELECT status, limited_by FROM redeem_coupon(43, 'WINTER-1003', amount => 1))), 'inactive|campaign', 'campaign: it ends for all codes');
+all_is_well('campaign');
+
 # The guest has used ONE, which the customer has used too; TWICE once, as the customer; THRICE twice, whose number 1 the customer has
-# given back; ANY, which the customer has not used, and has given one back.
+# given back; ANY, which the customer has not used, and has given one back. Of a campaign that allows two the guest has used two codes, the
+# customer a third.
 shop('merging', q(
 	INSERT INTO coupon (code, max_redemptions, max_per_user) VALUES ('ONE', 10, 1), ('TWICE', 10, 2), ('THRICE', 10, 3), ('ANY', 10, NULL);
 	INSERT INTO coupon (code, holder) VALUES ('SORRY', 'guest-7');
@@ -67,13 +82,18 @@ shop('merging', q(
 	SELECT void_redemption(3);
 	SELECT redeem_coupon('guest-7', 'ONE', 'b'), redeem_coupon('guest-7', 'TWICE', 'a'), redeem_coupon('guest-7', 'THRICE'),
 	       redeem_coupon('guest-7', 'THRICE'), redeem_coupon('guest-7', 'ANY', 'c'), redeem_coupon('guest-7', 'ANY');
-	SELECT void_redemption(10);));
-is(follow('Merging two accounts'), '1', 'merging: one use is beyond the limit');
+	SELECT void_redemption(10);
+	INSERT INTO campaign (name, max_per_user) VALUES ('Two', 2);
+	INSERT INTO coupon (code, campaign_id) VALUES ('C1', 1), ('C2', 1), ('C3', 1);
+	SELECT redeem_coupon('42', 'C1'), redeem_coupon('guest-7', 'C2'), redeem_coupon('guest-7', 'C3');));
+is(follow('Merging two accounts'), '2', 'merging: one use is beyond the limit of its coupon, one beyond that of its campaign');
 is(ask($ledger), join("\n", 'ONE|42|1|1|f|a', 'TWICE|42|1|2|f|', 'THRICE|42|1|3|t|', 'THRICE|42|2|4|f|', 'ONE|guest-7|1|5|f|b',
-		'TWICE|42|2|6|f|', 'THRICE|42|1|7|f|', 'THRICE|42|3|8|f|', 'ANY|42|1|9|f|c', 'ANY|42|2|10|t|'),
+		'TWICE|42|2|6|f|', 'THRICE|42|1|7|f|', 'THRICE|42|3|8|f|', 'ANY|42|1|9|f|c', 'ANY|42|2|10|t|',
+		'C1|42|1|11|f|', 'C2|42|1|12|f|', 'C3|guest-7|1|13|f|'),
 	'merging: the guest\'s uses have the numbers that were free');
 is(ask(q(SELECT string_agg(status::text || coalesce(use_no::text, ''), ' ' ORDER BY code) FROM unnest('{ONE,TWICE,THRICE,ANY}'::text[]) code, redeem_coupon('42', code))),
 	'redeemed2 already_redeemed1 already_redeemed3 already_redeemed2', 'merging: the customer has what is left');
+is(ask('SELECT id, campaign_use_no FROM coupon_redemption WHERE campaign_id IS NOT NULL ORDER BY id'), "11|1\n12|2\n13|2", 'merging: likewise in their campaign');
 is(ask("SELECT status, redemption_id FROM redeem_coupon('42', 'ANY', 'c')"), 'redeemed|9', 'merging: a request id goes along');
 is(ask("SELECT status FROM unnest('{guest-7,42}'::text[]) u, redeem_coupon(u, 'SORRY')"), "reserved\nredeemed", 'merging: what was reserved for the guest is for the customer');
 all_is_well('merging');
@@ -151,14 +171,16 @@ is(ask("SELECT r.status, r.redemption_id FROM generate_series(2, 4) i, redeem_co
 all_is_well('restoring');
 
 shop('leaving', q(
-	INSERT INTO coupon (code, max_redemptions) VALUES ('THREE', 3);
+	INSERT INTO campaign (name, max_redemptions) VALUES ('Spring', 3);
+	INSERT INTO coupon (code, max_redemptions, campaign_id) VALUES ('THREE', 3, 1);
 	SELECT redeem_coupon(1, 'THREE'), redeem_coupon(2, 'THREE');));
-my $rows = 'SELECT * FROM coupon ORDER BY id; SELECT * FROM coupon_redemption ORDER BY id';
+my $rows = 'SELECT * FROM campaign ORDER BY id; SELECT * FROM coupon ORDER BY id; SELECT * FROM coupon_redemption ORDER BY id';
 my $had = ask($rows);
 isnt($node->psql($database, 'DROP EXTENSION coupon_guard CASCADE'), 0, 'leaving: the extension is not dropped with what it has');
 follow('Taking the extension away');
 is(ask($rows), $had, 'leaving: it has left every row, and every column');
 is(ask(q(INSERT INTO coupon (code, code_key) VALUES ('NEW', 'new') RETURNING id)), '2', 'leaving: identities go on');
+is(ask(q(INSERT INTO campaign (name, name_key) VALUES ('New', 'new') RETURNING id)), '2', 'leaving: those of campaigns too');
 is(ask(q(SELECT count(*) FROM pg_proc WHERE proname ~ 'coupon')), '0', 'leaving: nothing else is left');
 
 is_deeply([ $page->left ], [], 'every block of the page was run');

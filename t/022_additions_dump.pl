@@ -29,7 +29,8 @@ $node->safe_psql('postgres', 'CREATE DATABASE shop');
 $node->safe_psql('shop', q(
 	CREATE SCHEMA promo;
 	CREATE EXTENSION coupon_guard SCHEMA promo;
-	INSERT INTO promo.coupon (code, terms) VALUES ('SAVE10', '{"percent": 10}');
+	INSERT INTO promo.campaign (name, max_redemptions, max_per_user) VALUES ('Spring', 4, 1);
+	INSERT INTO promo.coupon (code, terms, campaign_id) VALUES ('SAVE10', '{"percent": 10}', 1);
 	SELECT promo.redeem_coupon(i, 'SAVE10') FROM generate_series(1, 3) i;
 	CREATE TABLE users (id text PRIMARY KEY);
 	INSERT INTO users SELECT generate_series(1, 9);
@@ -51,7 +52,7 @@ my %kept = (
 	'privileges on functions' => "SELECT has_function_privilege('clerk', 'promo.redeem_coupon(bigint, text, text, jsonb)', 'EXECUTE')",
 	'views' => "SELECT count(*) = 3 FROM recent",
 	'foreign keys to the ledger' => "SELECT count(*) = 1 FROM pg_constraint WHERE conrelid = 'orders'::regclass AND confrelid = $ledger AND convalidated",
-	'publications of the schema' => "SELECT count(*) = 3 FROM pg_publication_tables WHERE pubname = 'of_schema'");
+	'publications of the schema' => "SELECT count(*) = 4 FROM pg_publication_tables WHERE pubname = 'of_schema'");
 my %lost = (
 	'indexes' => [ 'CREATE INDEX x_index ON promo.coupon_redemption (redeemed_at)', "SELECT to_regclass('promo.x_index') IS NOT NULL" ],
 	'statistics' => [
@@ -135,13 +136,14 @@ $node->safe_psql('postgres', 'DROP DATABASE restored');
 # The page's way. What describes the tables, before and after.
 my $description = q(
 	SELECT attrelid::regclass, attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum) FROM pg_attribute
-	  WHERE attrelid IN ('promo.coupon'::regclass, 'promo.coupon_redemption'::regclass) AND attnum > 0 ORDER BY attrelid::regclass::text, attnum;
+	  WHERE attrelid IN ('promo.campaign'::regclass, 'promo.coupon'::regclass, 'promo.coupon_redemption'::regclass) AND attnum > 0 ORDER BY attrelid::regclass::text, attnum;
 	SELECT indexdef FROM pg_indexes WHERE schemaname = 'promo' ORDER BY 1;
 	SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'promo'::regnamespace ORDER BY 1, 2;
 	SELECT pg_get_triggerdef(oid), tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1;
 	SELECT tablename, policyname, cmd, qual FROM pg_policies ORDER BY 1, 2;
 	SELECT oid::regclass, relrowsecurity FROM pg_class WHERE relnamespace = 'promo'::regnamespace AND relkind = 'r' ORDER BY 1;
 	SELECT pubname, schemaname, tablename, attnames FROM pg_publication_tables ORDER BY 1, 2, 3;
+	SELECT * FROM promo.campaign ORDER BY id;
 	SELECT * FROM promo.coupon_redemption ORDER BY id);
 
 $node->safe_psql('shop', "$block{columns}; $block{additions}");

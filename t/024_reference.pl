@@ -93,7 +93,7 @@ my $relations = "$members 'pg_class'::regclass";
 my $types = "$members 'pg_type'::regclass";
 
 is_same_set($headings{'Tables'}, ask("SELECT relname FROM pg_class WHERE oid IN ($relations) AND relkind = 'r'"), 'tables');
-is_same_set($headings{'View'}, ask("SELECT relname FROM pg_class WHERE oid IN ($relations) AND relkind = 'v'"), 'views');
+is_same_set($headings{'Views'}, ask("SELECT relname FROM pg_class WHERE oid IN ($relations) AND relkind = 'v'"), 'views');
 # From 17 on, types that come of themselves (rows of tables, arrays) are members too.
 is_same_set(
 	$headings{'Types'},
@@ -112,7 +112,7 @@ foreach my $table (@{ $headings{'Tables'} })
 		  . "WHERE attrelid = '$table'::regclass AND attnum > 0 ORDER BY attnum"), "columns of $table");
 }
 
-foreach my $type (@{ $headings{'View'} }, grep { $_ ne 'coupon_status' } @{ $headings{'Types'} })
+foreach my $type (@{ $headings{'Views'} }, grep { $_ ne 'coupon_status' } @{ $headings{'Types'} })
 {
 	is_deeply(lines_of($type, 'column', 0, 1),
 		ask("$columns FROM pg_attribute WHERE attrelid = '$type'::regclass AND attnum > 0 ORDER BY attnum"), "columns of $type");
@@ -207,9 +207,9 @@ my $of_tables = "(SELECT oid FROM pg_class WHERE oid IN ($relations) AND relkind
 is_same_set(lines_of('Indexes', 'index', 0, 1),
 	ask("SELECT indexrelid::regclass || ' | ' || indrelid::regclass FROM pg_index WHERE indrelid IN $of_tables"), 'indexes');
 is_same_set(lines_of('Constraints', 'constraint', 0, 1),
-	ask("SELECT conname || ' | ' || conrelid::regclass FROM pg_constraint WHERE contype = 'c' AND conrelid IN $of_tables"), 'constraints');
+	ask("SELECT conname || ' | ' || conrelid::regclass FROM pg_constraint WHERE contype IN ('c', 'f') AND conrelid IN $of_tables"), 'constraints');
 is_same_set(lines_of('Triggers', 'trigger', 0, 1),
-	ask("SELECT tgname || ' | ' || tgrelid::regclass FROM pg_trigger WHERE tgrelid IN $of_tables"), 'triggers');
+	ask("SELECT tgname || ' | ' || tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal AND tgrelid IN $of_tables"), 'triggers');
 is_same_set([ grep { /^coupon_guard/ } quoted($text{'Triggers'}) ], ask('SELECT evtname FROM pg_event_trigger'), 'event triggers');
 
 # ---- SQLSTATEs ----------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ RETURNS pg_catalog.int4
 AS 'MODULE_PATHNAME', 'coupon_guard_generation'
 LANGUAGE C STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.coupon_guard_generation() IS
-  'state of the triggers on the three tables, by which quotas are void or not; NULL while they are not all in force';
+  'state of the triggers on the four tables, by which quotas are void or not; NULL while they are not all in force';
 
 -- One statement, so one snapshot: on a live system too the figures belong together. The ledger is read once. A body that
 -- is parsed here goes on when tables, columns or schemas are renamed.

@@ -268,6 +268,9 @@ BEGIN
 END
 $owner$;
 
+COMMENT ON FUNCTION @extschema@.coupon_guard_generation() IS
+  'state of the triggers on the four tables, by which quotas are void or not; NULL while they are not all in force';
+
 CREATE OR REPLACE FUNCTION @extschema@.coupon_guard_verify()
 RETURNS TABLE (invariant text, coupon_id int8, user_id text, detail text)
 LANGUAGE sql STABLE

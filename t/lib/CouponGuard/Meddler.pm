@@ -1,7 +1,7 @@
 # A session of the storm (t/014_ddl_storm.pl) that does to the tables whatever a DBA, or a tool, may do to them: one operation after the
 # other, each undone in the end.
 #
-# An operation names tables by what they are ({coupon}, {ledger}, {quota}; {rel:NAME} is any relation of that name): what they are called
+# An operation names tables by what they are ({campaign}, {coupon}, {ledger}, {quota}; {rel:NAME} is any relation of that name): what they are called
 # when the statement is sent is asked then, since another such session may just have renamed or moved them.
 
 package CouponGuard::Meddler;

@@ -1,5 +1,5 @@
-# What the storm (t/014_ddl_storm.pl) does to the tables, each operation with how it is undone. {coupon}, {ledger} and {quota} are the tables
-# by whatever names and in whatever schema they are at the moment, {schema} is the extension's schema, {rel:NAME} a relation of that name;
+# What the storm (t/014_ddl_storm.pl) does to the tables, each operation with how it is undone. {campaign}, {coupon}, {ledger} and {quota} are the
+# tables by whatever names and in whatever schema they are at the moment, {schema} is the extension's schema, {rel:NAME} a relation of that name;
 # the others are described where they are looked up (CouponGuard::Storm).
 #
 #   do, undo       the statements
@@ -16,7 +16,7 @@ use Exporter 'import';
 
 our @EXPORT = qw(choose_operation exclude_each_other);
 
-my @TABLES = qw(coupon ledger quota);
+my @TABLES = qw(campaign coupon ledger quota);
 
 # --- what there is to choose from ---------------------------------------------------------------
 
@@ -34,13 +34,17 @@ my @COLUMN_TYPES = (
 	[ 'quota', 'kind', 'text', '"char"' ],
 	[ 'coupon', 'terms', 'json USING terms::json', 'jsonb USING terms::jsonb' ],
 	[ 'coupon', 'max_per_user', 'int8', 'int4' ],
-	[ 'coupon', 'created_at', 'timestamptz(3)', 'timestamptz' ]);
+	[ 'coupon', 'created_at', 'timestamptz(3)', 'timestamptz' ],
+	[ 'ledger', 'campaign_use_no', 'int8', 'int4' ],
+	[ 'campaign', 'terms', 'json USING terms::json', 'jsonb USING terms::jsonb' ],
+	[ 'campaign', 'expires_at', 'timestamptz(3)', 'timestamptz' ]);
 
 # Attributes of coupon_redeem_answer, likewise.
 my @ATTRIBUTE_TYPES =
   ([qw(use_no text int4)], [qw(redemption_id numeric int8)], [qw(replayed int8 bool)], [qw(redeemed_at text timestamptz)]);
 
 my %INDEXES = (
+	campaign => [ 'USING btree (expires_at)', '(lower(name))', '(id DESC) INCLUDE (active)' ],
 	coupon => [ 'USING btree (expires_at)', 'USING hash (code)', '(lower(code))', '(id DESC) INCLUDE (active)', '(max_redemptions) WHERE active' ],
 	ledger => [
 		'USING btree (redeemed_at)', '(user_id, coupon_id)', 'USING brin (redeemed_at)', '(coupon_id) INCLUDE (user_id)', '(lower(user_id))',
@@ -50,17 +54,19 @@ my %INDEXES = (
 my @COLUMNS = (
 	'text', "text NOT NULL DEFAULT 'kept'", 'timestamptz DEFAULT clock_timestamp()', 'int NOT NULL GENERATED ALWAYS AS (7) STORED',
 	'int GENERATED ALWAYS AS IDENTITY');
-my %CHECKS = (coupon => "code <> 'never'", ledger => "user_id <> 'never'", quota => 'stripe >= 0');
-my @NOT_NULL = ([qw(ledger redeemed_at)], [qw(ledger user_id)], [qw(quota remaining)], [qw(coupon created_at)]);
+my %CHECKS = (campaign => "name <> 'never'", coupon => "code <> 'never'", ledger => "user_id <> 'never'", quota => 'stripe >= 0');
+my @NOT_NULL = ([qw(ledger redeemed_at)], [qw(ledger user_id)], [qw(quota remaining)], [qw(coupon created_at)], [qw(campaign active)]);
 my %RENAMED = (
-	coupon => [qw(code active max_redemptions max_per_user terms starts_at)],
-	ledger => [qw(id coupon_id user_id use_no metadata voided_at request_id hold_expires_at)],
+	campaign => [qw(id active max_redemptions max_per_user terms)],
+	coupon => [qw(code active max_redemptions max_per_user terms starts_at campaign_id)],
+	ledger => [qw(id coupon_id user_id use_no metadata voided_at request_id hold_expires_at campaign_id campaign_use_no)],
 	quota => [qw(owner_id kind stripe remaining)]);
 my %PARENTS = (
+	campaign => 'active bool NOT NULL',
 	coupon => 'active bool NOT NULL',
 	ledger => 'coupon_id bigint NOT NULL, void_reason text',
 	quota => 'owner_id bigint NOT NULL, remaining bigint NOT NULL');
-my %KEYS = (coupon => 'id', ledger => 'coupon_id', quota => 'owner_id');
+my %KEYS = (campaign => 'id', coupon => 'id', ledger => 'coupon_id', quota => 'owner_id');
 my @STORAGE = (
 	[ 'SET UNLOGGED', 'SET LOGGED' ],
 	[ 'SET (autovacuum_enabled = off)', 'RESET (autovacuum_enabled)' ],
@@ -75,7 +81,11 @@ my @PLAIN = (
 	'UPDATE {ledger} SET voided_at = now() WHERE id IN (SELECT id FROM {ledger} WHERE voided_at IS NULL LIMIT 3)',
 	'UPDATE {ledger} SET voided_at = NULL WHERE id IN (SELECT max(id) FROM {ledger} WHERE voided_at IS NOT NULL)',
 	"INSERT INTO {ledger} (coupon_id, user_id, use_no) SELECT id, 'by hand ' || random(), 1 FROM {coupon} WHERE code = {some code}",
-	'DELETE FROM {quota} WHERE owner_id IN (SELECT id FROM {coupon} WHERE code = {some code})');
+	'DELETE FROM {quota} WHERE owner_id IN (SELECT id FROM {coupon} WHERE code = {some code})',
+	'UPDATE {campaign} SET max_redemptions = max_redemptions + 2',
+	'UPDATE {campaign} SET max_redemptions = max_redemptions - 1 WHERE max_redemptions > 1',
+	'UPDATE {coupon} c SET campaign_id = CASE WHEN campaign_id IS NULL THEN (SELECT min(id) FROM {campaign}) END WHERE code = {some code}',
+	q(DELETE FROM {quota} WHERE kind = 'C'));
 
 # --- the operations ---------------------------------------------------------------------------------
 
@@ -194,7 +204,7 @@ my %OPERATIONS = (
 	'parent' => sub {
 		my ($one_of, $t, $own) = @_;
 		my @do = ("CREATE TABLE public.$own ($PARENTS{$t})", "ALTER TABLE {$t} INHERIT public.$own");
-		push @do, "UPDATE public.$own SET active = active" if $t eq 'coupon';
+		push @do, "UPDATE public.$own SET active = active" if $t eq 'coupon' || $t eq 'campaign';
 		return { do => \@do, undo => [ "{disinherit $t of $own}", "DROP TABLE IF EXISTS public.$own" ] };
 	},
 	'child' => sub {
@@ -241,11 +251,11 @@ my %OPERATIONS = (
 
 	'emptied' => sub {
 		my ($one_of) = @_;
-		my $which = $one_of->('{ledger}', '{quota}', '{ledger}, {quota}', '{coupon}, {ledger}, {quota}');
+		my $which = $one_of->('{ledger}', '{quota}', '{ledger}, {quota}', '{coupon}, {ledger}, {quota}', '{campaign}, {coupon}, {ledger}');
 		return { do => ["TRUNCATE $which"], undo => ['{coupons again}'], empties => scalar($which =~ /coupon/) };
 	},
 	'extension' => sub {
-		my @do = ('TRUNCATE {coupon}, {ledger}', 'DROP EXTENSION coupon_guard CASCADE');
+		my @do = ('TRUNCATE {coupon}, {ledger}, {campaign}', 'DROP EXTENSION coupon_guard CASCADE');
 		return { do => \@do, undo => [ '{extension again}', '{extension known}', '{coupons again}' ], empties => 1 };
 	},
 	'plain' => sub { my ($one_of) = @_; return { do => [ $one_of->(@PLAIN) ] } },
@@ -253,9 +263,13 @@ my %OPERATIONS = (
 		return { do => ['UPDATE {coupon} SET max_redemptions = NULL WHERE code = {some code}'], undo => ['{caps again}'] };
 	},
 
+	'cap of campaign' => sub {
+		return { do => ['UPDATE {campaign} SET max_redemptions = NULL'], undo => ['{limits again}'] };
+	},
+
 	'publication' => sub {
 		my ($one_of, $t, $own) = @_;
-		my $for = $one_of->("TABLE {$t}", 'TABLE {coupon}, {ledger}, {quota}', 'ALL TABLES');
+		my $for = $one_of->("TABLE {$t}", 'TABLE {campaign}, {coupon}, {ledger}, {quota}', 'ALL TABLES');
 		return { do => ["CREATE PUBLICATION $own FOR $for"], undo => ["DROP PUBLICATION IF EXISTS $own"], superuser => $for eq 'ALL TABLES' };
 	},
 	'lock' => sub {
@@ -270,12 +284,12 @@ my %OPERATIONS = (
 # --- what may be under way at once -----------------------------------------------------------------
 
 # With our triggers switched off, what plain SQL writes to coupons and ledger is nobody's but the writer's to keep right.
-my %WRITES = map { $_ => 1 } qw(plain cap parent emptied);
+my %WRITES = map { $_ => 1 } ('plain', 'cap', 'cap of campaign', 'parent', 'emptied');
 my %SWITCHES = map { $_ => 1 } ('triggers', 'trigger renamed');
 
 # pg_repack asks that nobody else do DDL meanwhile, and keeps off only what wants to lock the table exclusively: an index or a trigger that
 # is made or rebuilt beside it is broken by it.
-my %BESIDE_REPACK = map { $_ => 1 } qw(vacuum analyze plain cap lock cancel privileges owner publication);
+my %BESIDE_REPACK = map { $_ => 1 } qw(vacuum analyze plain cap lock cancel privileges owner publication), 'cap of campaign';
 
 sub exclude_each_other
 {

@@ -9,7 +9,7 @@ use warnings;
 use CouponGuard::Session;
 use Time::HiRes qw(time);
 
-my %TABLE = (coupon => 'coupon', ledger => 'coupon_redemption', quota => 'coupon_quota');
+my %TABLE = (campaign => 'campaign', coupon => 'coupon', ledger => 'coupon_redemption', quota => 'coupon_quota');
 
 sub new
 {
@@ -58,7 +58,7 @@ sub installation
 	my ($self) = @_;
 	my $schema = $self->value("SELECT nspname FROM pg_namespace WHERE nspname IN ('promo', 'marketing')");
 	return "SET ROLE shopkeeper; CREATE EXTENSION coupon_guard SCHEMA $schema; RESET ROLE; "
-	  . "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA $schema TO buyer; " . $self->new_coupons("$schema.coupon");
+	  . "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA $schema TO buyer; " . $self->new_coupons("$schema.coupon", "$schema.campaign");
 }
 
 sub drop_extension
@@ -73,9 +73,12 @@ sub drop_extension
 
 sub new_coupons
 {
-	my ($self, $table) = @_;
-	my $rows = join ', ', map { sprintf "('%s', %s, %s::int)", @{$_}{qw(code cap limit)} } @{ $self->{coupons} };
-	return "INSERT INTO $table (code, max_redemptions, max_per_user) SELECT * FROM (VALUES $rows) v WHERE NOT EXISTS (SELECT FROM $table)";
+	my ($self, $table, $campaign) = @_;
+	my $rows = join ', ', map { sprintf "('%s', %s, %s::int, %s)", @{$_}{qw(code cap limit)}, $_->{is_in_campaign} ? 'true' : 'false' } @{ $self->{coupons} };
+	return "WITH made AS (INSERT INTO $campaign (name, max_redemptions, max_per_user) SELECT 'Storm', 25, 3 WHERE NOT EXISTS (SELECT FROM $campaign) RETURNING id), "
+	  . "one AS (SELECT id FROM made UNION ALL SELECT min(id) FROM $campaign HAVING count(*) > 0) "
+	  . "INSERT INTO $table (code, max_redemptions, max_per_user, campaign_id) SELECT code, cap, use_limit, CASE WHEN is_in_campaign THEN (SELECT id FROM one) END "
+	  . "FROM (VALUES $rows) v (code, cap, use_limit, is_in_campaign) WHERE NOT EXISTS (SELECT FROM $table)";
 }
 
 # Notes how the extension is made, just after it was.
@@ -113,6 +116,7 @@ sub fingerprint
 	my $tables = join ', ', map { $self->{oid}{$_} } sort keys %TABLE;
 	return join "\n", map { join '|', @$_ }
 	  $self->look("SELECT 'coupons ' || count(*) FROM " . $self->current_name('coupon')),
+	  $self->look("SELECT 'campaigns ' || count(*) FROM " . $self->current_name('campaign')),
 	  $self->look("SELECT relname, relnamespace::regnamespace, relowner::regrole, relpersistence, relreplident, relrowsecurity, reloptions
 		FROM pg_class WHERE oid IN ($tables) ORDER BY 1"),
 	  $self->look("SELECT attrelid::regclass, attname, atttypid::regtype, attnotnull, attcollation FROM pg_attribute
@@ -178,8 +182,10 @@ sub again
 	{
 		return $self->value("SELECT count(*) FROM pg_extension WHERE extname = 'coupon_guard'") ? undef : $self->installation;
 	}
-	my ($coupon, $ledger) = map { $self->current_name($_) // return } qw(coupon ledger);
-	return $self->new_coupons($coupon) if $what eq 'coupons';
+	my ($coupon, $ledger, $campaign) = map { $self->current_name($_) // return } qw(coupon ledger campaign);
+	return $self->new_coupons($coupon, $campaign) if $what eq 'coupons';
+	return "UPDATE $campaign g SET max_redemptions = (SELECT count(*) + 5 FROM $ledger l WHERE l.campaign_id = g.id AND voided_at IS NULL) WHERE max_redemptions IS NULL"
+	  if $what eq 'limits';
 	my $new_cap = "SELECT count(*) + 5 FROM $ledger l WHERE l.coupon_id = c.id AND voided_at IS NULL";
 	return "UPDATE $coupon c SET max_redemptions = ($new_cap) WHERE max_redemptions IS NULL AND code <> 'U'";
 }
