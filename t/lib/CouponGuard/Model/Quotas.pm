@@ -211,7 +211,8 @@ sub claim_all
 		my @unsure = @{ $supply->{may_wait} // [] };
 		return { refused => $claim, effects => [], may_wait => [ @unsure, @unsure ? map { $self->movers($me, $_->[0]) } @claims : () ] };
 	}
-	my $ready = $self->prepare_siblings($me, @claims);
+	# A hold that is ended for the one may have units of the others.
+	my $ready = $self->prepare_quotas($me, @claims > 1 ? map { $_->[0] } @claims : ());
 	return $ready if $ready->{rivals};
 	my @prepared = @{ $ready->{effects} };
 	return before(\@prepared, $self->having_done($me, \@prepared, sub { $self->claim_all($me, @claims) })) if grep { $_->{set_up} } @prepared;
@@ -228,15 +229,6 @@ sub claim_all
 		push @kept, { spare => $quota, units => $amount } if !$self->{counting};
 	}
 	return { taken => 1, effects => \@done, may_wait => \@may_wait };
-}
-
-# Whoever claims two quotas of one coupon sets up both first.
-sub prepare_siblings
-{
-	my ($self, $me, @claims) = @_;
-	my %claimed;
-	$claimed{ coupon_of($_->[0]) }++ foreach @claims;
-	return $self->prepare_quotas($me, map { $_->[0] } grep { $claimed{ coupon_of($_->[0]) } > 1 } @claims);
 }
 
 sub prepare_quotas

@@ -87,7 +87,7 @@ sub follow_row
 	my ($self, $me, $entry, $more) = @_;
 	my $coupon = $entry->{image}{coupon};
 	my %error = (c => 'RC006', b => 'RC009');
-	my @done; # besides
+	my (@done, @may_wait); # besides
 	my @row = ($entry);
 	foreach my $kind (grep { $more->{$_} } qw(c b))
 	{
@@ -95,13 +95,14 @@ sub follow_row
 		my $need = $is_ended ? 0 : $more->{$kind};
 		my $outcome = $self->having_done($me, \@done, sub { $self->follow_use($me, "$kind:$coupon", $need, $row[0]) });
 		return before([ @row, @done ], $outcome) if $outcome->{rivals};
-		return answers({ error => $error{$kind} }) if !$outcome->{taken};
+		push @may_wait, @{ $outcome->{may_wait} // [] };
+		return { %{ answers({ error => $error{$kind} }) }, may_wait => \@may_wait } if !$outcome->{taken};
 		push @done, grep { ($_->{row} // 0) != $entry->{row} } @{ $outcome->{effects} };
 		next if !$outcome->{is_own_ended};
 		my %passing = (%{ $entry->{image} }, is_passing => 1);
 		@row = ({ row => $entry->{row}, is_passing => 1, image => \%passing }, grep { ($_->{row} // 0) == $entry->{row} } @{ $outcome->{effects} });
 	}
-	return answers({ value => 1 }, @row, @done);
+	return { %{ answers({ value => 1 }, @row, @done) }, may_wait => \@may_wait };
 }
 
 # What the row needs more is taken from the quota, if there is one; else what is used is counted. { taken } if it is within the limit.
