@@ -1,5 +1,6 @@
 # Random histories, played one step at a time by a few sessions, and a model that says of every step exactly what must come back: status,
-# use number, units left, or that the call waits, and for whom. Afterwards the tables are what the model says they are.
+# use number, amount, what is left of cap and budget, or that the call waits, and for whom. Afterwards the tables are what the model says
+# they are.
 #
 # The sessions live through all histories: what a backend remembers of coupons (that one is sold out, say) must be right at every step.
 #
@@ -39,6 +40,7 @@ $observer->query(q(CREATE FUNCTION claim(who text, codes text[], amounts bigint[
 	END $$));
 my %sessions = map { $_ => CouponGuard::Session->new($node) } 's1' .. 's4';
 my %tally;
+my $most_budget = 12;
 
 # --- choosing -------------------------------------------------------------------
 
@@ -67,14 +69,23 @@ sub begin_history
 	%history = (seed => $seed, users => [ 1 .. 3 + int(rand(4)) ], code => {}, told => [], inserted => 0, claimer => 0, deadline => 978303600000000, request => 0);
 	foreach my $place ('A' .. 'C')
 	{
-		my ($cap, $limit, $stripes) = (1 + int(rand(5)), 1 + int(rand(2)), 1 + int(rand(4)));
+		my ($cap, $budget) = @{ one_of([1], [1], [ 0, 1 ], [ 1, 1 ], [ 1, 1 ], [ 0, 0 ]) };
+		my %coupon = (
+			cap => $cap ? 1 + int(rand(5)) : undef,
+			budget => $budget ? 1 + int(rand($most_budget)) : undef,
+			limit => one_of(1, 1, 2, 2, undef),
+			holder => undef,
+			active => 't');
 		my $code = "$place-$seed";
+		my $values = join ', ', map { $_ // 'NULL' } @coupon{qw(cap budget limit)};
+		my $stripes = 1 + int(rand(4));
 		my ($row) = $observer->query("SET coupon_guard.quota_stripes = $stripes;
-			INSERT INTO coupon (code, max_redemptions, max_per_user) VALUES ('$code', $cap, $limit) RETURNING id");
-		$coupons{ $row->[0] } = { cap => $cap, limit => $limit, active => 't', set_up => $cap > 1 ? 1 : 0 };
+			INSERT INTO coupon (code, max_redemptions, budget, max_per_user) VALUES ('$code', $values) RETURNING id");
+		$coupons{ $row->[0] } = \%coupon;
 		$history{code}{ $row->[0] } = $code;
 	}
 	my $model = CouponGuard::Model->new(%coupons);
+	$model->{set_up}{"c:$_"} = 1 foreach grep { ($coupons{$_}{cap} // 0) > 1 } keys %coupons;
 	return CouponGuard::Player->new(node => $node, observer => $observer, sessions => \%sessions, model => $model, tally => \%tally);
 }
 
@@ -93,7 +104,7 @@ sub complete_row
 {
 	my ($player, $op) = @_;
 	my $model = $player->{model};
-	my $limit = $model->{coupons}{ $op->{coupon} }{limit};
+	my $limit = $model->{coupons}{ $op->{coupon} }{limit} // 99;
 	($op->{use_no}) = grep { !$model->uses_with_number('', { %$op, use_no => $_ }) } 1 .. $limit or return 0;
 	delete $op->{request}
 	  if $model->looks('', sub { $_[0]{user} eq $op->{user} && ($_[0]{request} // '') eq $op->{request} });
@@ -104,20 +115,34 @@ sub complete_row
 	return 1;
 }
 
+# What an amount may be: of a coupon with a budget one is nearly always given, and is often more than there is.
+sub choose_amount
+{
+	my ($model, $coupon) = @_;
+	my $has_budget = defined $model->{coupons}{$coupon}{budget};
+	return rand() < ($has_budget ? 0.95 : 0.3) ? 1 + int(rand(rand() < 0.2 ? $most_budget : 6)) : undef;
+}
+
 # What a session calls next; undef if there is nothing to do it to.
 sub choose_call
 {
 	my ($player, $name) = @_;
 	my $model = $player->{model};
 	my $is_plain = $player->isolation($name) eq 'READ COMMITTED'; # of plain SQL only then does the newest state count
-	my $coupon = one_of(sort { $a <=> $b } keys %{ $history{code} });
+	my @coupons = sort { $a <=> $b } keys %{ $history{code} };
+	my @capped = grep { defined $model->{coupons}{$_}{cap} } @coupons;
+	my @budgeted = grep { defined $model->{coupons}{$_}{budget} } @coupons;
+	my $coupon = one_of(@coupons);
 	my ($told) = grep { $_->[0] eq $name } @{ $history{told} };
 	my $kind = weighed(
-		$model->{counting} ? () : (claim => 14), # a claim that counts keeps what it has counted, which the model would count anew
+		@capped ? (claim => 10) : (),
 		redeem => 24, retry => 10, hold => 14, confirm => 5, void => 13, check => 7,
 		$told ? (again => 40) : (),
-		$is_plain ? (delete => 4, strike => 3, revive => 4, insert => 4, expire => 9, cap => 8) : (),
-		$is_plain ? (activate => $model->offer_is_active($coupon) ? 1 : 20, reopen => 0.5) : ());
+		$is_plain ? (delete => 4, strike => 3, revive => 4, insert => 4, expire => 9, resize => 4) : (),
+		$is_plain && @capped ? (cap => 8) : (),
+		$is_plain && @budgeted ? (budget => 8) : (),
+		$is_plain ? (activate => $model->offer_is_active($coupon) ? 1 : 20, reopen => 0.5) : (),
+		$is_plain ? (reserve => defined $model->{coupons}{$coupon}{holder} ? 8 : 2) : ());
 	$coupon = $told->[1] if $kind eq 'again';
 	my %op = (kind => $kind eq 'again' || $kind eq 'retry' ? 'redeem' : $kind);
 	if ($op{kind} =~ /^(redeem|hold|check)$/)
@@ -127,10 +152,12 @@ sub choose_call
 		# The same coupon, typed in another way.
 		$op{code} = lc " $op{code}" if rand() < 0.1;
 		$op{request} = "r$history{seed}-" . int(rand(4)) if $kind eq 'retry' || ($kind eq 'hold' && rand() < 0.5);
+		$op{amount} = choose_amount($model, $coupon);
+		$op{up_to} = 1 if $op{kind} eq 'redeem' && defined $op{amount} && rand() < 0.4;
 	}
 	elsif ($kind eq 'claim')
 	{
-		my @of = sort { $a <=> $b } keys %{ $history{code} };
+		my @of = @capped;
 		splice @of, int(rand(@of)), 1 while @of > 1 && rand() < 0.6;
 		# An expired hold that was ended for the first quota stays ended when the second turns out to have too few: the model decides anew.
 		my %earlier = map { $_ => 1 } @of[ 0 .. $#of - 1 ];
@@ -140,30 +167,34 @@ sub choose_call
 	}
 	elsif ($kind eq 'reopen')
 	{
-		$op{coupons} = [ sort { $a <=> $b } keys %{ $history{code} } ];
+		$op{coupons} = \@coupons;
 	}
 	elsif ($kind eq 'insert')
 	{
 		@op{ 'user', 'coupon' } = (one_of(@{ $history{users} }), $coupon);
 		$op{request} = "r$history{seed}-" . int(rand(4));
 		$op{deadline} = $history{deadline} += 1000000;
+		$op{amount} = choose_amount($model, $coupon);
 		return if !complete_row($player, \%op);
 	}
-	elsif ($op{kind} =~ /^(cap|activate)$/)
+	elsif ($op{kind} =~ /^(cap|budget|activate|reserve)$/)
 	{
-		$op{coupon} = $coupon;
+		$op{coupon} = $kind eq 'cap' ? one_of(@capped) : $kind eq 'budget' ? one_of(@budgeted) : $coupon;
 		$op{cap} = 1 + int(rand(5));
+		$op{budget} = 1 + int(rand($most_budget));
+		$op{holder} = defined $model->{coupons}{$coupon}{holder} ? undef : one_of(@{ $history{users} });
 		$op{active} = $model->offer_is_active($coupon) ? 'f' : 't';
 	}
 	else
 	{
 		$op{row} = choose_row($model, $kind) or return;
 		$op{deadline} = $history{deadline} += int(rand(2)) ? 1000000 : -7000000;
+		$op{amount} = 1 + int(rand(6)) if $kind eq 'resize' || ($kind =~ /^(confirm|void)$/ && rand() < 0.5);
 	}
 	return \%op;
 }
 
-# Whoever was told sold_out will ask again and again, while others bring units back or do not.
+# Whoever was told that there is too little will ask again and again, while others bring units back or do not.
 sub remember_told
 {
 	my ($player) = @_;
@@ -173,9 +204,9 @@ sub remember_told
 		next if $op->{kind} !~ /^(redeem|hold)$/;
 		my $status = $sessions{$name}{result}{rows}[0][0] // '';
 		my @others = grep { $_->[0] ne $name || $_->[1] != $op->{coupon} } @{ $history{told} };
-		$tally{"told sold_out, then $status"}++ if @others < @{ $history{told} };
+		$tally{"told no, then $status"}++ if @others < @{ $history{told} };
 		$history{told} = \@others;
-		unshift @{ $history{told} }, [ $name, $op->{coupon} ] if $status eq 'sold_out';
+		unshift @{ $history{told} }, [ $name, $op->{coupon} ] if $status =~ /^(sold_out|insufficient)$/;
 	}
 	return;
 }
@@ -252,10 +283,10 @@ sub differences
 	my $model = $player->{model};
 	my $ids = join ', ', sort keys %{ $history{code} };
 	my @found = map { "broken: @$_" } $observer->query('SELECT * FROM coupon_guard_verify()');
-	my @columns = qw(coupon user use_no hold voided lapsed reason request);
+	my @columns = qw(coupon user use_no hold voided lapsed reason request amount);
 	my %rows = map { $_->[0] => join '|', @$_ } $observer->query("SELECT id, coupon_id, user_id, use_no,
 		(extract(epoch FROM hold_expires_at) * 1000000)::bigint, CASE WHEN voided_at IS NOT NULL THEN 1 END,
-		CASE WHEN voided_at >= hold_expires_at THEN 1 END, void_reason, request_id
+		CASE WHEN voided_at >= hold_expires_at THEN 1 END, void_reason, request_id, amount
 		FROM coupon_redemption WHERE coupon_id IN ($ids)");
 	my %expected;
 	while (my ($id, $row) = each %{ $model->{rows} })
@@ -267,15 +298,16 @@ sub differences
 		my ($is, $should) = ($rows{$id} // 'missing', $expected{$id} // 'missing');
 		push @found, "row $id: expected $should; is $is" if $is ne $should;
 	}
-	foreach my $row ($observer->query("SELECT id, max_redemptions, active,
-		(SELECT sum(remaining) FROM coupon_quota WHERE owner_id = id AND generation = coupon_guard_generation())
-		FROM coupon WHERE id IN ($ids)"))
+	my $left = q((SELECT sum(remaining) FROM coupon_quota WHERE owner_id = id AND kind = '%s' AND generation = coupon_guard_generation()));
+	my $left_of = join ', ', map { sprintf $left, $_ } qw(c b);
+	foreach my $row ($observer->query("SELECT id, max_redemptions, budget, holder, active, $left_of FROM coupon WHERE id IN ($ids)"))
 	{
-		my ($id, $cap, $active, $units) = @$row;
+		my $id = $row->[0];
 		my $coupon = $model->{coupons}{$id};
-		my $used = grep { $_->{coupon} == $id && !$_->{voided} } values %{ $model->{rows} };
-		my $should = join '|', $coupon->{cap}, $coupon->{active}, $coupon->{set_up} ? $coupon->{cap} - $used : '';
-		push @found, "coupon $id: expected $should; is $cap|$active|$units" if "$cap|$active|$units" ne $should;
+		my @left = map { my $owned = $_; $model->{set_up}{$owned} ? $coupon->{ $owned =~ /^c/ ? 'cap' : 'budget' } - $model->used('', $owned) : undef } $model->quotas_of($id);
+		my $should = join '|', map { $_ // '' } $id, @{$coupon}{qw(cap budget holder active)}, @left;
+		my $is = join '|', @$row;
+		push @found, "coupon: expected $should; is $is" if $is ne $should;
 	}
 	return @found;
 }

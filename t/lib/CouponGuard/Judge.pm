@@ -72,17 +72,17 @@ sub read_busy_units
 	my (%busy, @locked);
 	foreach my $row ($self->{observer}->query('EXECUTE look'))
 	{
-		my ($transaction, $pid, $coupon, $units) = @$row;
+		my ($transaction, $pid, $quota) = @$row;
 		$self->{owner}{$transaction} = $name_of{$pid} if $pid && $name_of{$pid};
-		push @locked, $row if $coupon;
+		push @locked, $row if $quota;
 	}
 	foreach my $row (@locked)
 	{
-		my ($transaction, undef, $coupon, $units) = @$row;
-		# A claim that gathers does so in a subtransaction, which has ended by now.
+		my ($transaction, undef, $quota, $units) = @$row;
+		# Whoever gathers units does so in a subtransaction, which has ended by now.
 		my $owner = $self->{owner}{$transaction} //= $self->{gatherer};
 		die "whose is transaction $transaction?" if !$owner;
-		$busy{$coupon}{$owner} += $units;
+		$busy{$quota}{$owner} += $units;
 	}
 	return \%busy;
 }
@@ -92,11 +92,10 @@ sub read_busy_units
 sub learn_quotas
 {
 	my ($self, $model) = @_;
-	my $coupons = $model->{coupons};
-	my @unknown = grep { !$coupons->{$_}{set_up} } sort keys %$coupons or return 0;
-	my @found = map { $_->[0] } $self->{observer}->query('SELECT owner_id FROM coupon_quota WHERE stripe = 0 AND generation = coupon_guard_generation()
-		AND owner_id IN (' . join(', ', @unknown) . ')');
-	$coupons->{$_}{set_up} = 1 foreach @found;
+	my @unknown = grep { !$model->{set_up}{$_} } map { $model->quotas_of($_) } sort keys %{ $model->{coupons} } or return 0;
+	my @found = map { $_->[0] } $self->{observer}->query("SELECT concat(kind, ':', owner_id) FROM coupon_quota WHERE stripe = 0
+		AND generation = coupon_guard_generation() AND concat(kind, ':', owner_id) IN ('" . join("', '", @unknown) . "')");
+	$model->{set_up}{$_} = 1 foreach @found;
 	return scalar @found;
 }
 
@@ -105,13 +104,13 @@ sub busy_before
 {
 	my ($self, @names) = @_;
 	my %busy;
-	foreach my $coupon (keys %{ { %{ $self->{busy} }, %{ $self->{busy_then} } } })
+	foreach my $quota (keys %{ { %{ $self->{busy} }, %{ $self->{busy_then} } } })
 	{
-		$busy{$coupon} = { %{ $self->{busy}{$coupon} // {} } };
+		$busy{$quota} = { %{ $self->{busy}{$quota} // {} } };
 		foreach my $name (@names)
 		{
-			delete $busy{$coupon}{$name};
-			$busy{$coupon}{$name} = $self->{busy_then}{$coupon}{$name} if $self->{busy_then}{$coupon}{$name};
+			delete $busy{$quota}{$name};
+			$busy{$quota}{$name} = $self->{busy_then}{$quota}{$name} if $self->{busy_then}{$quota}{$name};
 		}
 	}
 	return \%busy;
@@ -123,8 +122,8 @@ sub as_text
 	return "error $answer->{error}" if $answer->{error};
 	my @columns =
 	    exists $answer->{value} ? 'value'
-	  : exists $answer->{remaining_units} ? qw(status remaining_uses remaining_units)
-	  : qw(status id use_no replayed moment);
+	  : exists $answer->{remaining_units} ? qw(status remaining_uses remaining_units remaining_budget)
+	  : qw(status id use_no replayed moment amount);
 	return join '|', map { $answer->{$_} // '' } @columns;
 }
 
@@ -161,8 +160,9 @@ sub take_answer
 	  || $state eq '40P01' && any { $self->{player}{$_} && $self->{player}{$_}{op} } @{ $outcome->{rivals} // [] };
 	if (!$is_broken_off)
 	{
-		return 0 if $outcome->{rivals};
-		my $is_expected = $self->expected($outcome) eq $self->got($name, $outcome->{answer});
+		my $is_other = $outcome->{or_answer} && $self->expected({ answer => $outcome->{or_answer} }) eq $self->got($name);
+		return 0 if $outcome->{rivals} && !$is_other;
+		my $is_expected = $is_other || $self->expected($outcome) eq $self->got($name, $outcome->{answer});
 		return 0 if !$is_expected && !$self->is_refused_later($model, $outcome, $name);
 	}
 	my $open = $model->{open}{$name};
@@ -185,7 +185,7 @@ sub take_answer
 sub is_refused_later
 {
 	my ($self, $model, $outcome, $name) = @_;
-	return 0 if !$self->{is_crowd} || !$outcome->{answer}{status} || $self->got($name) ne 'sold_out|||f|';
+	return 0 if !$self->{is_crowd} || !$outcome->{answer}{status} || $self->got($name) ne 'sold_out|||f||';
 	my $of_stranger = $self->decide($model, $name, { %{ $self->{player}{$name}{op} }, user => 0, request => undef });
 	return !$of_stranger->{rivals} && $of_stranger->{answer}{status} eq 'sold_out';
 }
@@ -218,6 +218,7 @@ sub hold_what_waiters_have
 		next if !$outcome->{rivals};
 		my ($locked) = map { $_->{coupon} } grep { $_->{lock} } @{ $outcome->{effects} };
 		$op->{for_lock} ||= $outcome->{for_lock} // $locked;
+		push @{ $model->{open}{$name}{log} }, @{ $outcome->{kept} // [] };
 		$model->{open}{$name}{held} = [ @{ $outcome->{effects} }, $op->{for_lock} ? { perhaps => $op->{for_lock} } : () ];
 	}
 	return;
@@ -277,9 +278,9 @@ sub judge
 	$self->{is_passed_on} = $what =~ /^(RELEASE|PREPARE)/ ? qr/\b$name\b/ : undef;
 	$self->settle;
 	my $model = dclone($self->{model});
-	# Of the claims of this step: a claim that goes on waiting does nothing.
-	my @claims = grep { $self->{player}{$_}{op}{kind} eq 'claim' } $self->waiting;
-	($self->{gatherer}) = ((grep { $_ eq ($fresh // '') || !$before->{$_} || !$self->{blocked}{$_} } @claims), @claims);
+	# Of the calls of this step: one that goes on waiting gathers nothing.
+	my @gatherers = grep { $self->{player}{$_}{op}{kind} =~ /^(claim|redeem|hold|insert|revive|resize)$/ } $self->waiting;
+	($self->{gatherer}) = ((grep { $_ eq ($fresh // '') || !$before->{$_} || !$self->{blocked}{$_} } @gatherers), @gatherers);
 	@{$self}{ 'busy_then', 'busy' } = ($self->{busy}, $self->read_busy_units);
 	my @answered = grep { !$self->{blocked}{$_} } $self->waiting;
 	my $is_first_answered = $fresh && any { $_ eq $fresh } @answered;

@@ -12,17 +12,17 @@ use List::Util qw(any none);
 use Time::HiRes qw(sleep time);
 
 my $microseconds = '(extract(epoch FROM %s) * 1000000)::bigint';
-my $answer = "SELECT status, redemption_id, use_no, replayed, " . sprintf($microseconds, 'redeemed_at') . " FROM";
-my $hold_answer = "SELECT status, redemption_id, use_no, replayed, " . sprintf($microseconds, 'hold_expires_at') . " FROM";
+my $answer = "SELECT status, redemption_id, use_no, replayed, " . sprintf($microseconds, 'redeemed_at') . ", amount FROM";
+my $hold_answer = "SELECT status, redemption_id, use_no, replayed, " . sprintf($microseconds, 'hold_expires_at') . ", amount FROM";
 my $count = "RETURNING 1) SELECT count(*) FROM changed";
 
 # What an operation is in SQL. %$op, and the code of the coupon.
 my %sql = (
-	redeem => sub { "$answer redeem_coupon($_[0]{user}, '$_[0]{code}'" . request_of($_[0]) . ')' },
-	hold => sub { "$hold_answer hold_coupon($_[0]{user}, '$_[0]{code}', '$_[0]{seconds} seconds'" . request_of($_[0]) . ')' },
-	confirm => sub { "$answer confirm_hold($_[0]{row})" },
-	void => sub { "SELECT void_redemption($_[0]{row}, 'model')" },
-	check => sub { "SELECT status, remaining_uses, remaining_units FROM check_coupon($_[0]{user}, '$_[0]{code}')" },
+	redeem => sub { "$answer redeem_coupon($_[0]{user}, '$_[0]{code}'" . request_of($_[0]) . amount_of($_[0]) . ($_[0]{up_to} ? ', up_to => true)' : ')') },
+	hold => sub { "$hold_answer hold_coupon($_[0]{user}, '$_[0]{code}', '$_[0]{seconds} seconds'" . request_of($_[0]) . amount_of($_[0]) . ')' },
+	confirm => sub { "$answer confirm_hold($_[0]{row}" . amount_of($_[0]) . ')' },
+	void => sub { "SELECT void_redemption($_[0]{row}, reason => 'model'" . amount_of($_[0]) . ')' },
+	check => sub { "SELECT status, remaining_uses, remaining_units, remaining_budget FROM check_coupon($_[0]{user}, '$_[0]{code}')" },
 	delete => sub { "WITH changed AS (DELETE FROM coupon_redemption WHERE id = $_[0]{row} $count" },
 	strike => sub {
 		"WITH changed AS (UPDATE coupon_redemption SET voided_at = clock_timestamp() WHERE id = $_[0]{row} AND voided_at IS NULL $count";
@@ -38,8 +38,11 @@ my %sql = (
 		my ($op) = @_;
 		my $moments = join ', ', map { defined $op->{$_} ? "'epoch'::timestamptz + $op->{$_} * interval '1 microsecond'" : 'NULL' } 'moment', 'hold';
 		my $request = defined $op->{request} ? "'$op->{request}'" : 'NULL';
-		return 'WITH changed AS (INSERT INTO coupon_redemption (id, coupon_id, user_id, use_no, redeemed_at, hold_expires_at, request_id)'
-		  . " VALUES ($op->{row}, $op->{coupon}, $op->{user}, $op->{use_no}, $moments, $request) $count";
+		return 'WITH changed AS (INSERT INTO coupon_redemption (id, coupon_id, user_id, use_no, redeemed_at, hold_expires_at, request_id, amount)'
+		  . " VALUES ($op->{row}, $op->{coupon}, $op->{user}, $op->{use_no}, $moments, $request, " . ($op->{amount} // 'NULL') . ") $count";
+	},
+	resize => sub {
+		"WITH changed AS (UPDATE coupon_redemption SET amount = $_[0]{amount} WHERE id = $_[0]{row} AND voided_at IS NULL $count";
 	},
 	claim => sub {
 		my ($op) = @_;
@@ -48,21 +51,24 @@ my %sql = (
 	},
 	activate => sub { "WITH changed AS (UPDATE coupon SET active = '$_[0]{active}' WHERE id = $_[0]{coupon} $count" },
 	reopen => sub { "WITH changed AS (UPDATE coupon SET active = true WHERE id IN (" . join(', ', @{ $_[0]{coupons} }) . ") $count" },
-	cap => sub { "WITH changed AS (UPDATE coupon SET max_redemptions = $_[0]{cap} WHERE id = $_[0]{coupon} $count" });
+	reserve => sub { "WITH changed AS (UPDATE coupon SET holder = " . ($_[0]{holder} // 'NULL') . " WHERE id = $_[0]{coupon} $count" },
+	cap => sub { "WITH changed AS (UPDATE coupon SET max_redemptions = $_[0]{cap} WHERE id = $_[0]{coupon} $count" },
+	budget => sub { "WITH changed AS (UPDATE coupon SET budget = $_[0]{budget} WHERE id = $_[0]{coupon} $count" });
 
 # The transactions that sessions have open, and the units in stripes that an open transaction has locked.
 my $look = q(PREPARE look AS
-	SELECT transactionid::text, pid, NULL::bigint, NULL::bigint FROM pg_locks
+	SELECT transactionid::text, pid, NULL::text, NULL::bigint FROM pg_locks
 	 WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
 	UNION ALL
-	SELECT xmax::text, NULL, owner_id, sum(remaining) FROM coupon_quota
-	 WHERE remaining > 0 AND generation = coupon_guard_generation() AND xmax::text <> '0' AND pg_xact_status(xmax::text::xid8) = 'in progress' GROUP BY xmax::text, owner_id);
+	SELECT xmax::text, NULL, concat(kind, ':', owner_id), sum(remaining) FROM coupon_quota
+	 WHERE remaining > 0 AND generation = coupon_guard_generation() AND xmax::text <> '0' AND pg_xact_status(xmax::text::xid8) = 'in progress' GROUP BY xmax::text, kind, owner_id);
 
 # Of one that is let go the model knows the answer exactly. Of several, which race then, it does not yet know every order.
 my $most_waiting = $ENV{COUPON_GUARD_WAITING} // 1;
 
 my $of_one_moment = qr/^(confirm|void|strike)$/;
 
+sub amount_of { return defined $_[0]{amount} ? ", amount => $_[0]{amount}" : '' }
 sub request_of { return defined $_[0]{request} ? ", request_id => '$_[0]{request}'" : '' }
 
 # %given: node, observer (a session), sessions (name => session), model, tally (what has happened, counted)
@@ -99,7 +105,7 @@ sub is_unwanted
 	$model->roll_back($name) if !$self->in_transaction($name);
 	return 1 if @next && $self->waiting >= $most_waiting;
 	# PostgreSQL keeps the lock of a row that a statement has waited for, though it does not change it after all.
-	return 1 if @next && $op->{kind} =~ /^(delete|strike|revive|expire)$/ && $self->in_transaction($name);
+	return 1 if @next && $op->{kind} =~ /^(delete|strike|revive|expire|resize)$/ && $self->in_transaction($name);
 	return 1 if @next && $op->{kind} eq 'reopen'; # in which order it meets the coupons the model does not know
 	my %seen;
 	while (defined(my $rival = shift @next))
@@ -227,7 +233,7 @@ sub terminate
 sub forget_quota
 {
 	my ($self, $coupon) = @_;
-	return $self->control('observer', "DELETE FROM coupon_quota WHERE owner_id = $coupon", sub { $_[0]{coupons}{$coupon}{set_up} = 0 });
+	return $self->control('observer', "DELETE FROM coupon_quota WHERE owner_id = $coupon", sub { $_[0]->forget_quotas($coupon) });
 }
 
 # Triggers off or on again: while they are off every redemption counts, and no quota of before is good afterwards. Nothing is open.
@@ -237,7 +243,7 @@ sub switch_triggers
 	my $is_off = !$self->{model}{counting};
 	my $how = $is_off ? 'DISABLE' : 'ENABLE ALWAYS';
 	return $self->control('observer', "ALTER TABLE coupon_quota $how TRIGGER coupon_quota_follow_truncate",
-		sub { my ($model) = @_; $model->{counting} = $is_off; $_->{set_up} = 0 foreach values %{ $model->{coupons} } });
+		sub { my ($model) = @_; $model->{counting} = $is_off; $model->{set_up} = {} });
 }
 
 # A step is better not played while a hold's deadline passes: those that are so near are awaited.
