@@ -60,6 +60,12 @@ struct code_text {
     std::string_view view() const noexcept { return {bytes, length}; }
 };
 
+// string_view::substr() could throw.
+bool begins_with(std::string_view text, std::string_view with) noexcept {
+    return text.size() >= with.size() &&
+           (with.empty() || std::memcmp(text.data(), with.data(), with.size()) == 0);
+}
+
 // What a letter beside a literal is for: blanks in the middle of a code stay, those around it go.
 constexpr std::string_view neighbour = "x";
 
@@ -199,10 +205,12 @@ bool find_literal_key(code_pattern &parsed, int place) noexcept {
         return fail(parsed,
                     beside.is_too_long ? code_pattern_error::too_long : error_of(key.error));
     std::string_view inner = view(key);
-    if ((!is_first && inner.substr(0, 1) != neighbour) ||
-        (!is_last && inner.substr(inner.size() - 1) != neighbour))
+    const std::size_t neighbours = (is_first ? 0 : 1) + (is_last ? 0 : 1);
+    if (inner.size() < neighbours || (!is_first && inner.front() != neighbour.front()) ||
+        (!is_last && inner.back() != neighbour.front()))
         return fail(parsed, code_pattern_error::character_joins);
-    inner = inner.substr(is_first ? 0 : 1, inner.size() - (is_first ? 0 : 1) - (is_last ? 0 : 1));
+    inner.remove_prefix(is_first ? 0 : 1);
+    inner.remove_suffix(is_last ? 0 : 1);
     const std::size_t begin = is_first ? 0 : parsed.key_ends[place - 1];
     if (begin + inner.size() > sizeof parsed.key)
         return fail(parsed, code_pattern_error::too_long);
@@ -324,7 +332,7 @@ int character_at(const code_pattern &pattern, std::string_view key) noexcept {
     if (first < 0x80 && pattern.of_ascii[first] >= 0)
         return pattern.of_ascii[first];
     for (int i = 0; i < pattern.alphabet_size; i++)
-        if (key.substr(0, pattern.alphabet[i].key_length) == key_of(pattern.alphabet[i]))
+        if (begins_with(key, key_of(pattern.alphabet[i])))
             return i;
     return -1;
 }
@@ -416,7 +424,7 @@ bool has_wrong_check_character(const code_pattern &pattern, std::string_view key
     unsigned sum = 0;
     for (int place = 0;; place++) {
         const std::string_view before = literal_key(pattern, place);
-        if (key.substr(0, before.size()) != before)
+        if (!begins_with(key, before))
             return false;
         key.remove_prefix(before.size());
         if (place == pattern.places)
