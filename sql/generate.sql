@@ -27,6 +27,15 @@ SELECT generate_coupons(NULL, 1, 'CARD-????????', active => NULL) IS NULL;
 \set VERBOSITY default
 DELETE FROM coupon;
 
+-- The campaign goes by its name, in any spelling.
+INSERT INTO campaign (name, max_redemptions) VALUES ('Spring Sale', 1);
+SELECT count(*) FROM generate_coupons(' spring sale', 2, 'SPRING-????????');
+SELECT m.name, count(*) FROM coupon c JOIN campaign m ON m.id = c.campaign_id GROUP BY 1;
+SELECT status FROM coupon c, LATERAL redeem_coupon(1, c.code) ORDER BY c.id;
+SELECT generate_coupons('summer sale', 2, '????????');
+SELECT generate_coupons(repeat('x', 3000), 2, '????????') IS NULL;
+DELETE FROM coupon_redemption; DELETE FROM coupon; DELETE FROM campaign;
+
 -- ---- how many codes a pattern must hold ----
 
 SELECT generate_coupons(NULL, 852892, '????????');

@@ -110,6 +110,7 @@ bool add_coupon(row_writer *writer, const coupon_columns &columns, const generat
                 Datum code) {
     const column_value values[] = {
         {columns.code, code, false, true},
+        {columns.campaign_id, wanted.campaign_id.value, wanted.campaign_id.isnull, false},
         {columns.active, wanted.active.value, wanted.active.isnull, false},
         {columns.starts_at, wanted.starts_at.value, wanted.starts_at.isnull, false},
         {columns.expires_at, wanted.expires_at.value, wanted.expires_at.isnull, false},

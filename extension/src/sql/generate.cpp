@@ -1,6 +1,7 @@
 // The functions that patterns of codes are given to.
 
 #include "catalog/code_patterns.hpp"
+#include "coupon/campaign.hpp"
 #include "coupon/generate_coupons.hpp"
 #include "pg/text_value.hpp"
 #include "sql/arguments.hpp"
@@ -144,15 +145,30 @@ generation read_generation(FunctionCallInfo call, code_pattern &pattern) {
     return wanted;
 }
 
+// Whoever deletes it meanwhile is the foreign key's to find.
+NullableDatum id_of_campaign(const installation &guard, const NullableDatum &name) {
+    if (name.isnull)
+        return name;
+    campaign_row campaign;
+    if (!find_campaign(guard, read_code(name.value), campaign))
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT),
+             errmsg("campaign \"%s\" does not exist", clip_for_message(name.value)),
+             errdetail("No campaign has this name, whatever the case, blanks and Unicode form.")));
+    return {Int64GetDatum(campaign.id), false};
+}
+
 Datum generate_coupons(FunctionCallInfo call) {
     const char *name = "generate_coupons()";
     PreventCommandIfReadOnly(name);
     PreventCommandIfParallelMode(name);
     code_pattern *pattern = static_cast<code_pattern *>(palloc(sizeof(code_pattern)));
-    const generation wanted = read_generation(call, *pattern);
+    generation wanted = read_generation(call, *pattern);
     InitMaterializedSRF(call, MAT_SRF_USE_EXPECTED_DESC);
     CommandCounterIncrement(); // what the command at hand has done so far counts
     const installation guard = open_guard(call->flinfo->fn_oid, AccessShareLock);
+    wanted.campaign_id = id_of_campaign(guard, call->args[0]);
     generate_coupons(guard, wanted, reinterpret_cast<ReturnSetInfo *>(call->resultinfo));
     return Datum{0};
 }
