@@ -47,15 +47,32 @@ const Const *constant_text(Node *argument) {
                : nullptr;
 }
 
+// Whether the arguments are columns and constants: nothing that the shop has put there is run.
+bool is_plain_call(Node *expression, Oid function) {
+    if (!IsA(expression, FuncExpr) || reinterpret_cast<FuncExpr *>(expression)->funcid != function)
+        return false;
+    ListCell *cell;
+    foreach (cell, reinterpret_cast<FuncExpr *>(expression)->args) {
+        Node *argument = static_cast<Node *>(lfirst(cell));
+        if (IsA(argument, NamedArgExpr))
+            argument = reinterpret_cast<Node *>(reinterpret_cast<NamedArgExpr *>(argument)->arg);
+        if (!IsA(argument, Var) && !IsA(argument, Const))
+            return false;
+    }
+    return true;
+}
+
 // Whether the constraint is coupon_code_fits(code, PATTERN, ALPHABET), both constant.
 bool read_constraint(const ConstrCheck &constraint, AttrNumber code, Oid function,
                      code_pattern &pattern) {
     if (!holds_for_all_rows(constraint) ||
         strstr(constraint.ccbin, psprintf("{FUNCEXPR :funcid %u ", function)) == nullptr)
         return false;
+    Node *expression = static_cast<Node *>(stringToNode(constraint.ccbin));
+    if (!is_plain_call(expression, function))
+        return false;
     // Named arguments take their places, and the default is put in.
-    Node *expression =
-        eval_const_expressions(nullptr, static_cast<Node *>(stringToNode(constraint.ccbin)));
+    expression = eval_const_expressions(nullptr, expression);
     if (!IsA(expression, FuncExpr))
         return false;
     FuncExpr *call = reinterpret_cast<FuncExpr *>(expression);
