@@ -73,6 +73,28 @@ struct code_pattern {
     std::uint16_t key_ends[max_code_places + 1];
 };
 
+// The literal before a place, or after the last one, and its key as it is in a code.
+inline std::string_view piece_of(const char *text, const std::uint16_t *ends, int place) noexcept {
+    const std::size_t begin = place == 0 ? 0 : ends[place - 1];
+    return {text + begin, ends[place] - begin};
+}
+
+inline std::string_view literal(const code_pattern &pattern, int place) noexcept {
+    return piece_of(pattern.text, pattern.text_ends, place);
+}
+
+inline std::string_view literal_key(const code_pattern &pattern, int place) noexcept {
+    return piece_of(pattern.key, pattern.key_ends, place);
+}
+
+inline std::string_view bytes_of(const code_character &character) noexcept {
+    return {character.bytes, character.length};
+}
+
+inline std::string_view key_of(const code_character &character) noexcept {
+    return {character.key, character.key_length};
+}
+
 // Both are given in UTF-8, or for bytewise keys in any encoding that contains ASCII.
 void parse_code_pattern(code_key_form form, std::string_view pattern, std::string_view alphabet,
                         code_pattern &parsed) noexcept;

@@ -14,7 +14,8 @@ struct generation {
     double max_share;   // of the pattern's codes
     int64 notice_every; // so many coupons; 0: never
     // The coupons' columns.
-    NullableDatum campaign_id, active, starts_at, expires_at, max_redemptions, max_per_user, budget, terms;
+    NullableDatum campaign_id, active, starts_at, expires_at, max_redemptions, max_per_user, budget,
+        terms;
 };
 
 // Writes the coupons, and adds their codes to the result. Waits for nobody: a code that another
