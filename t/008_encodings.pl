@@ -86,6 +86,34 @@ my $utf8 = make_database('UTF8');
 ($result, $stdout, $stderr) = $node->psql($utf8, "\\set VERBOSITY sqlstate\nSELECT status FROM redeem_coupon(1, E'x\\xC3')");
 like($stderr, qr/22021/, 'utf8: malformed bytes are a clear error');
 
+# Codes at random, of characters that are kept in another form: all that the pattern holds, each with its check character, by which
+# redeem_coupon() knows them too.
+sub check_generated
+{
+	my ($database, $literal, $alphabet) = @_;
+	my $size = length($alphabet =~ s/\\u[0-9A-F]{4}/x/gr);
+	ask($database, "ALTER TABLE coupon ADD CONSTRAINT checked CHECK (coupon_code_fits(code, '$literal-???', '$alphabet'))");
+	is( ask($database, "SELECT count(DISTINCT coupon_key(code)), bool_and(code LIKE '$literal-___') FROM
+		  generate_coupons(NULL, $size * $size, '$literal-???', alphabet => '$alphabet', check_character => true, max_share => 1) code"),
+		$size * $size . '|t', "$database: codes at random");
+	is( ask($database, "SELECT status, count(*) FROM (SELECT DISTINCT lower('$literal-' || a || b || c) FROM regexp_split_to_table('$alphabet', '') a,
+		  regexp_split_to_table('$alphabet', '') b, regexp_split_to_table('$alphabet', '') c) t (code), redeem_coupon(9, code) GROUP BY 1 ORDER BY 1"),
+		join("\n", 'redeemed|' . $size * $size, 'not_found|' . $size * $size * ($size - 1)), "$database: are those that can be redeemed");
+}
+check_generated($latin1, 'Caf\u00E9', 'A\u00C91\u00F8\u00DE');
+check_generated($euc_jp, '\u5272\u5F15', '\u30A2\u4E00\u4E8CX3');
+$node->safe_psql($sql_ascii, q(SELECT generate_coupons(NULL, 3, E'X\xE9-?', alphabet => 'ABC', max_share => 1)));
+is($node->safe_psql($sql_ascii, q(SELECT status FROM redeem_coupon(9, E'x\xE9-b'))), 'redeemed', 'sql_ascii: codes at random, bytes beyond ASCII are themselves');
+sub sqlstate_of
+{
+	my ($database, $sql) = @_;
+	my (undef, undef, $error) = $node->psql($database, "\\set VERBOSITY sqlstate\nSET client_encoding = 'UTF8';\n$sql");
+	return $error =~ /ERROR:  (\w+)/ ? $1 : '';
+}
+is(sqlstate_of($sql_ascii, q(SELECT generate_coupons(NULL, 1, '?', alphabet => E'A\xE9', max_share => 1))), '22023', 'sql_ascii: they are no characters');
+is(sqlstate_of($latin1, qq(SELECT generate_coupons(NULL, 1, '\xE5\x89\xB2?', max_share => 1))), '22P05', 'latin1: a character that it lacks is a clear error');
+is(sqlstate_of($utf8, q(SELECT generate_coupons(NULL, 1, E'\xC3?', max_share => 1))), '22021', 'utf8: malformed bytes are a clear error in a pattern, too');
+
 # From one encoding to another the key is made anew.
 ask($utf8, q(INSERT INTO coupon (code) VALUES ('Caf\u00E9 \u00DF'), ('SAVE30'); SELECT status FROM redeem_coupon(7, 'CAF\u00C9 SS')));
 $node->safe_psql('postgres', "CREATE DATABASE moved TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
@@ -94,6 +122,8 @@ $node->command_ok([ 'pg_dump', '--file', $dump, $utf8 ], 'dumped from UTF8');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'moved', '-f', $dump ], 'restored into LATIN1');
 is( ask('moved', q(SELECT code, code_key = coupon_key(code) FROM coupon WHERE code LIKE 'C%'; SELECT status FROM redeem_coupon(7, 'caf\u00E9 ss'))),
 	"Caf\xC3\xA9 \xC3\x9F|t\nalready_redeemed", 'and redeemed there it is');
+
+check_generated($utf8, 'Caf\u00E9\u5272', 'A\u00C9\u4E00\u30AC3');
 
 $node->stop;
 done_testing();

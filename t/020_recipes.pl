@@ -72,6 +72,19 @@ follow('A campaign');
 is(ask(q(SELECT status, limited_by FROM redeem_coupon(43, 'WINTER-1003', amount => 1))), 'inactive|campaign', 'campaign: it ends for all codes');
 all_is_well('campaign');
 
+shop('mailing', q(SELECT 1;));
+follow('Codes for a mailing');
+is(ask(q(SELECT count(DISTINCT m.code), min(length(m.code)), min(c.max_redemptions), min(c.max_per_user) FROM mailing m JOIN coupon c USING (code))),
+	'100000|18|1|1', 'mailing: as many single-use codes as were asked for');
+follow('Codes for a mailing');
+is(ask(q(SELECT status, terms FROM redeem_coupon(42, (SELECT lower(min(code)) FROM mailing)))), 'redeemed|{"percent": 20}', 'mailing: a customer uses one');
+is(ask(q(SELECT count(*) FROM mailing, LATERAL redeem_coupon(43, overlay(code PLACING CASE right(code, 1) WHEN 'A' THEN 'B' ELSE 'A' END FROM 18)) r
+	WHERE r.status <> 'not_found')), '0', 'mailing: the last character is a check character');
+is(scalar(() = follow('Codes for a mailing') =~ /^CARD-.{4}-.{4}-.{4}$/mg), 500, 'mailing: gift cards');
+is(ask(q(SELECT status FROM redeem_coupon(42, (SELECT min(code) FROM coupon WHERE code LIKE 'CARD-%'), amount => 100))), 'inactive',
+	'mailing: gift cards wait to be switched on');
+all_is_well('mailing');
+
 # The guest has used ONE, which the customer has used too; TWICE once, as the customer; THRICE twice, whose number 1 the customer has
 # given back; ANY, which the customer has not used, and has given one back. Of a campaign that allows two the guest has used two codes, the
 # customer a third.

@@ -35,6 +35,7 @@ def measure(settings, command, commit, progress):
                 results["groups"][group.name] = rounds.run_group(group, database, settings, progress)
         for study, one_database, run in (("wal", True, wal.measure), ("phases", True, phases.measure),
                                          ("memory", True, memory.measure), ("bulk", True, bulk.measure),
+                                         ("generated", True, bulk.generated),
                                          ("multiuse", True, bulk.multiuse), ("cliff", True, cliff.measure),
                                          ("growth", False, growth.ledger), ("coupons", False, growth.coupons)):
             if study in settings.studies:

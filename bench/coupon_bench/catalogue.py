@@ -136,4 +136,4 @@ CALLERS_OTHER = Group("callers_other", "Callers who are refused, or want one of 
 GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH, CALLERS, CALLERS_OTHER)
 
 # What is not a matter of clients has a module of its own.
-STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "multiuse", "cliff", "phases")
+STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "generated", "multiuse", "cliff", "phases")

@@ -37,6 +37,7 @@ TARGETS = (
     Target("callers_group_2", "callers_redis_always", 1.2, clients=(64,)),
     Target("callers_futures_2", "callers_loop_redis_always", 1.2, clients=(64,)),
 )
+GENERATED_TO_READY = 2.5
 LARGE_LEDGER, SMALL_LEDGER, LARGE_TO_SMALL = 10_000_000, 10_000, 0.9
 
 
@@ -54,6 +55,7 @@ def judge(results):
             rows.append(_row(titles[target.case], titles[target.against], at, target.least, target.most,
                              _ratio(measured, target)))
     rows.append(_growth(results.get("growth")))
+    rows.append(_generated(results.get("generated")))
     return rows
 
 
@@ -70,6 +72,11 @@ def _growth(growth):
     large = sizes.get(LARGE_LEDGER) if SMALL_LEDGER in sizes else None
     return _row("redeem_coupon, ledger of 10,000,000 rows", "ledger of 10,000 rows",
                 f"{growth['clients']} clients" if growth else "", LARGE_TO_SMALL, None, large["to_smallest"] if large else None)
+
+
+def _generated(study):
+    return _row("generate_coupons", "INSERT ... SELECT of codes that are ready", f"{study['codes']:,} codes" if study else "",
+                None, GENERATED_TO_READY, study["seconds_ratio"] if study else None)
 
 
 def _row(case, against, at, least, most, ratio):

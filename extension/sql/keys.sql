@@ -7,6 +7,14 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION @extschema@.coupon_key(pg_catalog.text) IS
   'the form of a code by which uniqueness is judged: Unicode NFKC_Casefold, surrounding blanks removed';
 
+CREATE FUNCTION @extschema@.coupon_code_fits(
+  code pg_catalog.text, pattern pg_catalog.text, alphabet pg_catalog.text DEFAULT '23456789ABCDEFGHJKMNPQRSTUVWXYZ')
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'coupon_guard_code_fits'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.coupon_code_fits(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+  'false if the code is one of the pattern, but for its check character; as a CHECK on coupon.code it lets redeem_coupon() refuse without a look-up';
+
 CREATE FUNCTION @extschema@.coupon_guard_version()
 RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'coupon_guard_version'

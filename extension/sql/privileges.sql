@@ -26,11 +26,11 @@ BEGIN
       AND (p.oid IS NOT NULL OR c.relkind IN ('r', 'v'))
     ORDER BY d.classid, d.objid
   LOOP
-    IF NOT member.is_trigger AND member.function <> 'coupon_key' THEN
+    IF NOT member.is_trigger AND member.function NOT IN ('coupon_key', 'coupon_code_fits') THEN
       EXECUTE format('ALTER %s OWNER TO %s', member.name, $owner$@extowner@$owner$);
     END IF;
     IF NOT member.is_table
-       AND member.function NOT IN ('coupon_key', 'coupon_guard_version', 'coupon_guard_generation', 'coupon_guard_user_id_fault') THEN
+       AND member.function NOT IN ('coupon_key', 'coupon_code_fits', 'coupon_guard_version', 'coupon_guard_generation', 'coupon_guard_user_id_fault') THEN
       EXECUTE format('REVOKE EXECUTE ON %s FROM PUBLIC', member.name);
     END IF;
     IF member.is_trigger THEN -- so that a trigger which was dropped can be made again

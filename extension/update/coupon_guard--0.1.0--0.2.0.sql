@@ -1,4 +1,4 @@
--- Amounts, budgets, holders, campaigns.
+-- Amounts, budgets, holders, campaigns, codes at random.
 
 \echo Use "ALTER EXTENSION coupon_guard UPDATE TO '0.2.0'" to load this file. \quit
 
@@ -144,6 +144,14 @@ $owner$;
 
 -- ---- functions ----
 
+CREATE FUNCTION @extschema@.coupon_code_fits(
+  code pg_catalog.text, pattern pg_catalog.text, alphabet pg_catalog.text DEFAULT '23456789ABCDEFGHJKMNPQRSTUVWXYZ')
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'coupon_guard_code_fits'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.coupon_code_fits(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+  'false if the code is one of the pattern, but for its check character; as a CHECK on coupon.code it lets redeem_coupon() refuse without a look-up';
+
 DO $functions$
 DECLARE
   owner CONSTANT regrole := (SELECT extowner FROM pg_extension WHERE extname = 'coupon_guard');
@@ -183,7 +191,16 @@ BEGIN
        'confirm_hold() of this amount: what the hold has beyond it comes back to the budget'),
       ('void_redemption', 'coupon_guard_void_amount',
        'redemption_id pg_catalog.int8, amount pg_catalog.int8, reason pg_catalog.text DEFAULT NULL', 'pg_catalog.bool',
-       'give a part of the amount of a redemption or hold back; void when nothing of it is left')
+       'give a part of the amount of a redemption or hold back; void when nothing of it is left'),
+      ('generate_coupons', 'coupon_guard_generate_coupons',
+       'campaign pg_catalog.text, count pg_catalog.int8, pattern pg_catalog.text,'
+       ' alphabet pg_catalog.text DEFAULT ''23456789ABCDEFGHJKMNPQRSTUVWXYZ'', check_character pg_catalog.bool DEFAULT false,'
+       ' max_share pg_catalog.float8 DEFAULT 0.000001, active pg_catalog.bool DEFAULT true,'
+       ' starts_at pg_catalog.timestamptz DEFAULT NULL, expires_at pg_catalog.timestamptz DEFAULT NULL,'
+       ' max_redemptions pg_catalog.int8 DEFAULT 1, max_per_user pg_catalog.int4 DEFAULT 1, budget pg_catalog.int8 DEFAULT NULL,'
+       ' terms pg_catalog.jsonb DEFAULT NULL, notice_every pg_catalog.int8 DEFAULT NULL',
+       'SETOF pg_catalog.text',
+       'makes coupons whose codes are drawn at random, and returns the codes; ? in the pattern is a character of the alphabet')
   LOOP
     EXECUTE format('CREATE FUNCTION @extschema@.%I(%s) RETURNS %s AS %L, %L LANGUAGE C VOLATILE PARALLEL UNSAFE',
       one.name, one.arguments, one.result, 'MODULE_PATHNAME', one.symbol);

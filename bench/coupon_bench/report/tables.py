@@ -46,7 +46,7 @@ def all_tables(results):
         tables += [_rates(group), _ratios(group)]
         tables += [_waits(group), _wait_ratios(group)] if group.get("waits") else [_latencies(group)]
     for study, table in (("growth", _growth), ("coupons", _coupons), ("wal", _wal), ("wal", _records), ("memory", _memory),
-                         ("bulk", _bulk), ("multiuse", _multiuse), ("cliff", _cliff), ("phases", _phases)):
+                         ("bulk", _bulk), ("generated", _generated), ("multiuse", _multiuse), ("cliff", _cliff), ("phases", _phases)):
         if study in results:
             tables.append(table(results[study]))
     return [table for table in tables if table and table.rows]
@@ -180,6 +180,13 @@ def _bulk(study):
             for table in study["tables"]]
     return Table(f"{study['codes']:,} single-use codes in one INSERT", ["table coupon", "seconds", "bytes per code"], rows,
                  f"Time with the triggers to time without: {as_text.ratio(study['seconds_ratio'])}.")
+
+
+def _generated(study):
+    return Table(f"{study['codes']:,} codes at random", ["way", "seconds", "bytes per code", "WAL bytes per code"],
+                 [[way["name"], as_text.rate(way["seconds"]), as_text.number(way["bytes_per_code"]), as_text.number(way["wal_per_code"])]
+                  for way in study["ways"]],
+                 f"Time of generate_coupons to that of the INSERT: {as_text.ratio(study['seconds_ratio'])}.")
 
 
 def _multiuse(study):

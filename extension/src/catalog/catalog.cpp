@@ -80,6 +80,7 @@ void check_function_exists(Oid function) {
 }
 
 void load(const installation &guard) {
+    is_proven = false; // should it fail: what cached points to is freed
     do {
         CHECK_FOR_INTERRUPTS();
         check_function_exists(guard.function);

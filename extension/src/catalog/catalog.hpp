@@ -13,6 +13,8 @@
 
 namespace coupon_guard {
 
+struct code_pattern;
+
 struct coupon_columns {
     AttrNumber id, code, code_key, active, starts_at, expires_at, max_redemptions, max_per_user,
         stripes, terms;
@@ -48,6 +50,8 @@ struct catalog {
     Oid coupon_id_index;     // unique (id)
     Oid coupon_holder_index; // unique (campaign_id, holder) where there is a campaign
     coupon_columns coupon;
+    const code_pattern *checked_patterns; // see code_patterns.hpp
+    int checked_pattern_count;
 
     Oid campaign_table;      // this and its indexes: none in objects of 0.1.0
     Oid campaign_name_index; // unique (name_key)

@@ -1,5 +1,7 @@
 #include "catalog/proof.hpp"
 
+#include "catalog/code_patterns.hpp"
+
 extern "C" {
 #include "catalog/pg_enum.h"
 #include "common/hashfn.h"
@@ -162,6 +164,7 @@ bool prove_coupon(catalog &found, uint32 &state) {
                                2,
                                {0, {found.coupon.campaign_id, 0}}});
     check_key(table, found, found.coupon.code_key, found.coupon.code);
+    find_checked_patterns(table, found);
     bool followed = is_owner_followed(table, found, "coupon_guard_follow_coupon", state);
     table_close(table, NoLock);
     return followed;

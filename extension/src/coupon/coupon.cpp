@@ -1,5 +1,6 @@
 #include "coupon/coupon.hpp"
 
+#include "catalog/code_patterns.hpp"
 #include "catalog/invalidation.hpp"
 #include "coupon/coupon_cache.hpp"
 #include "pg/text_value.hpp"
@@ -22,10 +23,13 @@ coupon_row read_coupon(const coupon_columns &columns, const index_scan &scan) {
 }
 
 // The newest version of the coupon that the key finds in the index. settled says whether its row
-// is committed and nobody is changing it.
+// is committed and nobody is changing it. Given the code's key, what cannot be there is not looked
+// for.
 bool read_newest(const installation &guard, Oid catalog::*index, ScanKeyData key, coupon_row &found,
-                 bool &settled) {
+                 bool &settled, const code_key *asked = nullptr) {
     const catalog &tables = lock_table(guard, &catalog::coupon_table, AccessShareLock);
+    if (asked != nullptr && is_ruled_out(tables, *asked))
+        return false;
     coupon_columns columns = tables.coupon;
     index_scan scan = begin_scan(tables.coupon_table, tables.*index, &key, 1);
     bool exists = next_row(scan);
@@ -50,7 +54,7 @@ bool find_coupon(const installation &guard, const code_key &key, coupon_row &fou
     uint64 changes = coupon_changes();
     bool settled;
     if (!read_newest(guard, &catalog::coupon_key_index, equals_text(1, key_text.datum()), found,
-                     settled))
+                     settled, &key))
         return false;
     if (settled && !found.has_holder) // one customer asks for such a coupon, seldom twice
         cache_coupon(guard, key, found, changes);

@@ -171,6 +171,15 @@ inline void init_range_table(EState *estate, Relation table, Bitmapset *updated_
 #endif
 }
 
+// Whether no row of the table breaks the constraint. It need not be enforced since 18.
+inline bool holds_for_all_rows(const ConstrCheck &constraint) {
+#if PG_VERSION_NUM >= 180000
+    return constraint.ccvalid && constraint.ccenforced;
+#else
+    return constraint.ccvalid;
+#endif
+}
+
 // The owner of an identity sequence is found by relation since 17.
 inline Oid identity_sequence_of(Relation table, AttrNumber column) {
 #if PG_VERSION_NUM >= 170000

@@ -24,6 +24,11 @@ struct text_value {
 };
 static_assert(offsetof(text_value<1>, bytes) == VARHDRSZ);
 
+// The encodings from which the server cannot convert: bytes beyond ASCII have no known meaning.
+inline bool is_opaque_encoding(int encoding) {
+    return encoding == PG_SQL_ASCII || encoding == PG_MULE_INTERNAL;
+}
+
 // A text datum as a string for an error message, at most 64 bytes of it.
 const char *clip_for_message(Datum text);
 

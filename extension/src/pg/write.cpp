@@ -88,45 +88,10 @@ void end_write(write_state &state) {
     CommandCounterIncrement();
 }
 
-// Columns that a shop added to the table get their defaults.
-void fill_defaults(const write_state &state, const bool *given) {
-    TupleDesc columns = RelationGetDescr(table_of(state));
-    for (int i = 0; i < columns->natts; i++) {
-        Form_pg_attribute column = TupleDescAttr(columns, i);
-        if (given[i] || column->attisdropped || column->attgenerated)
-            continue;
-        Node *expression = build_column_default(table_of(state), i + 1);
-        if (expression == nullptr) {
-            if (get_typtype(column->atttypid) == TYPTYPE_DOMAIN) // which may refuse a null
-                domain_check(Datum{0}, true, column->atttypid, nullptr, nullptr);
-            continue;
-        }
-        ExprState *value = ExecPrepareExpr(reinterpret_cast<Expr *>(expression), state.estate);
-        state.row->tts_values[i] = ExecEvalExprSwitchContext(
-            value, GetPerTupleExprContext(state.estate), &state.row->tts_isnull[i]);
-    }
-}
-
 void store_row(const write_state &state) {
     ExecStoreVirtualTuple(state.row);
     ExecMaterializeSlot(state.row);
     state.row->tts_tableOid = RelationGetRelid(table_of(state));
-}
-
-void fill_new_row(const write_state &state, const column_value *values, int count) {
-    int column_count = RelationGetDescr(table_of(state))->natts;
-    bool *given = static_cast<bool *>(palloc0(sizeof(bool) * column_count));
-    ExecClearTuple(state.row);
-    memset(state.row->tts_isnull, true, sizeof(bool) * column_count);
-    for (int i = 0; i < count; i++) {
-        int at = values[i].column - 1;
-        state.row->tts_values[at] = values[i].value;
-        state.row->tts_isnull[at] = values[i].is_null;
-        given[at] = true;
-    }
-    if (count < column_count)
-        fill_defaults(state, given);
-    store_row(state);
 }
 
 // The transition tables of statement triggers. ExecSimpleRelationUpdate() has fired the row
@@ -166,7 +131,7 @@ void fire_before_insert(const write_state &state, const column_value *values, in
     if (!ExecBRInsertTriggers(state.estate, state.target, state.row))
         ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
                         errmsg("a trigger on table \"%s\" suppressed a new row", name_of(state)),
-                        errhint("To refuse a redemption, raise an error in the trigger.")));
+                        errhint("To refuse it, raise an error in the trigger.")));
     check_fixed_columns(state, values, count, "new");
     state.row->tts_tableOid = RelationGetRelid(table_of(state));
 }
@@ -211,21 +176,108 @@ bool write_new_row(const write_state &state, List *arbiters, List **recheck) {
     return !conflict;
 }
 
-// From here on nothing of the plan is read: a trigger may alter tables.
-bool insert_through_executor(const write_plan &plan, const column_value *values, int count) {
-    write_state state = begin_write(plan, CMD_INSERT, nullptr);
-    List *arbiters = arbiters_of(plan);
-    bool checks_are_known = plan.checks_are_known;
-    ExecBSInsertTriggers(state.estate, state.target);
-    fill_new_row(state, values, count);
+// ---- inserting ------------------------------------------------------------------------------
+
+struct column_default {
+    AttrNumber column;
+    ExprState *value;
+};
+
+} // namespace
+
+// Nothing of the plan is read once it has begun: a trigger may alter tables.
+struct row_writer {
+    write_state state;
+    List *arbiters;
+    bool checks_are_known;
+    column_default *defaults; // of columns that rows do not give; null before the first row
+    int default_count;
+};
+static_assert(std::is_trivially_destructible_v<row_writer>);
+
+namespace {
+
+bool is_given(AttrNumber column, const column_value *values, int count) {
+    for (int i = 0; i < count; i++)
+        if (values[i].column == column)
+            return true;
+    return false;
+}
+
+// Columns that a shop added to the table get their defaults, too.
+void prepare_defaults(row_writer &writer, const column_value *values, int count) {
+    Relation table = table_of(writer.state);
+    TupleDesc columns = RelationGetDescr(table);
+    writer.defaults =
+        static_cast<column_default *>(palloc(sizeof(column_default) * columns->natts));
+    writer.default_count = 0;
+    if (count == columns->natts)
+        return;
+    for (int i = 0; i < columns->natts; i++) {
+        Form_pg_attribute column = TupleDescAttr(columns, i);
+        if (column->attisdropped || column->attgenerated || is_given(column->attnum, values, count))
+            continue;
+        Node *expression = build_column_default(table, column->attnum);
+        if (expression != nullptr)
+            writer.defaults[writer.default_count++] = {
+                column->attnum,
+                ExecPrepareExpr(reinterpret_cast<Expr *>(expression), writer.state.estate)};
+        else if (get_typtype(column->atttypid) == TYPTYPE_DOMAIN) // which may refuse a null
+            domain_check(Datum{0}, true, column->atttypid, nullptr, nullptr);
+    }
+}
+
+void fill_new_row(row_writer &writer, const column_value *values, int count) {
+    const write_state &state = writer.state;
+    ExecClearTuple(state.row);
+    memset(state.row->tts_isnull, true, sizeof(bool) * RelationGetDescr(table_of(state))->natts);
+    for (int i = 0; i < count; i++) {
+        int at = values[i].column - 1;
+        state.row->tts_values[at] = values[i].value;
+        state.row->tts_isnull[at] = values[i].is_null;
+    }
+    if (writer.defaults == nullptr)
+        prepare_defaults(writer, values, count);
+    for (int i = 0; i < writer.default_count; i++) {
+        int at = writer.defaults[i].column - 1;
+        state.row->tts_values[at] = ExecEvalExprSwitchContext(writer.defaults[i].value,
+                                                              GetPerTupleExprContext(state.estate),
+                                                              &state.row->tts_isnull[at]);
+    }
+    store_row(state);
+}
+
+row_writer begin_insertion(const write_plan &plan) {
+    row_writer writer;
+    writer.state = begin_write(plan, CMD_INSERT, nullptr);
+    writer.arbiters = arbiters_of(plan);
+    writer.checks_are_known = plan.checks_are_known;
+    writer.defaults = nullptr;
+    ExecBSInsertTriggers(writer.state.estate, writer.state.target);
+    return writer;
+}
+
+bool insert_next(row_writer &writer, const column_value *values, int count) {
+    const write_state &state = writer.state;
+    fill_new_row(writer, values, count);
     fire_before_insert(state, values, count);
-    complete_and_check(state, checks_are_known);
+    complete_and_check(state, writer.checks_are_known);
     List *recheck = NIL;
-    bool inserted = write_new_row(state, arbiters, &recheck);
+    bool inserted = write_new_row(state, writer.arbiters, &recheck);
     if (inserted)
         ExecARInsertTriggers(state.estate, state.target, state.row, recheck, state.transition);
-    ExecASInsertTriggers(state.estate, state.target, state.transition);
-    end_write(state);
+    return inserted;
+}
+
+void end_insertion(row_writer &writer) {
+    ExecASInsertTriggers(writer.state.estate, writer.state.target, writer.state.transition);
+    end_write(writer.state);
+}
+
+bool insert_through_executor(const write_plan &plan, const column_value *values, int count) {
+    row_writer writer = begin_insertion(plan);
+    bool inserted = insert_next(writer, values, count);
+    end_insertion(writer);
     return inserted;
 }
 
@@ -250,6 +302,27 @@ bool insert_row(const write_plan &plan, const column_value *values, int count) {
     bool inserted = insert_plainly(plan, row, nulls);
     CommandCounterIncrement();
     return inserted;
+}
+
+row_writer *begin_rows(const write_plan &plan) {
+    row_writer *writer = static_cast<row_writer *>(palloc(sizeof(row_writer)));
+    *writer = begin_insertion(plan);
+    MemoryContextSwitchTo(writer->state.caller);
+    return writer;
+}
+
+bool add_row(row_writer *writer, const column_value *values, int count) {
+    MemoryContextSwitchTo(writer->state.estate->es_query_cxt);
+    bool inserted = insert_next(*writer, values, count);
+    ResetPerTupleExprContext(writer->state.estate);
+    MemoryContextSwitchTo(writer->state.caller);
+    return inserted;
+}
+
+void end_rows(row_writer *writer) {
+    MemoryContextSwitchTo(writer->state.estate->es_query_cxt);
+    end_insertion(*writer);
+    pfree(writer);
 }
 
 void update_row(const write_plan &plan, TupleTableSlot *locked, const column_value *values,

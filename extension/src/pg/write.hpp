@@ -25,6 +25,14 @@ struct column_value {
 // 09000 if a trigger suppresses the row.
 bool insert_row(const write_plan &plan, const column_value *values, int count);
 
+// The same for many rows of the same columns, as by one INSERT: statement triggers fire before the
+// first and after the last, and so do AFTER triggers of all rows; until then the executor keeps
+// what it needs, so at most some thousand. The memory context at hand must be that of begin_rows().
+struct row_writer;
+row_writer *begin_rows(const write_plan &plan);
+bool add_row(row_writer *writer, const column_value *values, int count);
+void end_rows(row_writer *writer);
+
 // Changes columns of a row that the caller has locked, see lock_row(), or deletes it, and makes the
 // change visible to the transaction's next command. Through the executor, always.
 // Errors: as for insert_row().

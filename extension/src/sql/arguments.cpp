@@ -14,11 +14,6 @@ const config_enum_entry user_id_type_names[] = {
 
 namespace {
 
-// The encodings from which the server cannot convert: bytes beyond ASCII have no known meaning.
-bool is_opaque_encoding(int encoding) {
-    return encoding == PG_SQL_ASCII || encoding == PG_MULE_INTERNAL;
-}
-
 // Of ASCII; no encoding of a server has such a byte in another character.
 bool is_control_character(char byte) {
     return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f;
