@@ -61,6 +61,8 @@ CREATE TABLE @extschema@.coupon (
 -- A user holds at most one coupon of a campaign; those that nobody holds are in it as NULL.
 CREATE UNIQUE INDEX coupon_campaign_holder_unique
   ON @extschema@.coupon (campaign_id, holder) WHERE campaign_id IS NOT NULL;
+CREATE INDEX coupon_campaign_free
+  ON @extschema@.coupon (campaign_id, id) WHERE campaign_id IS NOT NULL AND holder IS NULL;
 COMMENT ON TABLE @extschema@.coupon IS
   'the coupons: manage with plain INSERT and UPDATE; a redemption never updates a row here';
 COMMENT ON COLUMN @extschema@.coupon.code IS 'what the customer types, as the shop likes to show it';
@@ -75,6 +77,7 @@ COMMENT ON COLUMN @extschema@.coupon.holder IS 'the only user who may redeem it,
 COMMENT ON COLUMN @extschema@.coupon.budget IS 'amount that all its redemptions may have together, in the smallest unit of the currency; NULL: any';
 COMMENT ON COLUMN @extschema@.coupon.campaign_id IS 'the campaign whose limits its redemptions come under, too; those made before it moved stay with the one they were made in; NULL: none';
 COMMENT ON INDEX @extschema@.coupon_campaign_holder_unique IS 'the arbiter of claims: a user holds at most one coupon of a campaign';
+COMMENT ON INDEX @extschema@.coupon_campaign_free IS 'finds the codes of a campaign that nobody holds';
 COMMENT ON COLUMN @extschema@.coupon.terms IS 'what the code is worth; opaque to coupon_guard, returned on success';
 
 CREATE TABLE @extschema@.coupon_redemption (

@@ -12,7 +12,9 @@ CREATE TYPE @extschema@.coupon_status AS ENUM (
   'withheld',
   'voided',
   'insufficient',
-  'reserved'
+  'reserved',
+  'claimed',
+  'released'
 );
 COMMENT ON TYPE @extschema@.coupon_status IS
   'what became of a redemption: redeemed or held, or the business reason for which it was refused';
@@ -55,3 +57,12 @@ CREATE TYPE @extschema@.coupon_check_answer AS (
 );
 COMMENT ON TYPE @extschema@.coupon_check_answer IS
   'what check_coupon() answers; what is left is NULL where there is no limit';
+
+CREATE TYPE @extschema@.coupon_claim_answer AS (
+  status @extschema@.coupon_status,
+  coupon_id pg_catalog.int8,
+  code pg_catalog.text,
+  terms pg_catalog.jsonb,
+  replayed pg_catalog.bool
+);
+COMMENT ON TYPE @extschema@.coupon_claim_answer IS 'what claim_coupon() and release_claim() answer';

@@ -8,12 +8,22 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 
 ALTER TYPE @extschema@.coupon_status ADD VALUE 'insufficient';
 ALTER TYPE @extschema@.coupon_status ADD VALUE 'reserved';
+ALTER TYPE @extschema@.coupon_status ADD VALUE 'claimed';
+ALTER TYPE @extschema@.coupon_status ADD VALUE 'released';
 ALTER TYPE @extschema@.coupon_redeem_answer ADD ATTRIBUTE amount pg_catalog.int8;
 ALTER TYPE @extschema@.coupon_hold_answer ADD ATTRIBUTE amount pg_catalog.int8;
 ALTER TYPE @extschema@.coupon_check_answer ADD ATTRIBUTE remaining_budget pg_catalog.int8;
 ALTER TYPE @extschema@.coupon_redeem_answer ADD ATTRIBUTE limited_by pg_catalog.text;
 ALTER TYPE @extschema@.coupon_hold_answer ADD ATTRIBUTE limited_by pg_catalog.text;
 ALTER TYPE @extschema@.coupon_check_answer ADD ATTRIBUTE limited_by pg_catalog.text;
+CREATE TYPE @extschema@.coupon_claim_answer AS (
+  status @extschema@.coupon_status,
+  coupon_id pg_catalog.int8,
+  code pg_catalog.text,
+  terms pg_catalog.jsonb,
+  replayed pg_catalog.bool
+);
+COMMENT ON TYPE @extschema@.coupon_claim_answer IS 'what claim_coupon() and release_claim() answer';
 
 -- ---- tables ----
 
@@ -59,6 +69,8 @@ ALTER TABLE @extschema@.coupon
 -- A user holds at most one coupon of a campaign; those that nobody holds are in it as NULL.
 CREATE UNIQUE INDEX coupon_campaign_holder_unique
   ON @extschema@.coupon (campaign_id, holder) WHERE campaign_id IS NOT NULL;
+CREATE INDEX coupon_campaign_free
+  ON @extschema@.coupon (campaign_id, id) WHERE campaign_id IS NOT NULL AND holder IS NULL;
 ALTER TABLE @extschema@.coupon_redemption
   ADD COLUMN amount pg_catalog.int8
     CONSTRAINT coupon_redemption_amount_positive CHECK (amount OPERATOR(pg_catalog.>) 0),
@@ -77,6 +89,7 @@ CREATE INDEX coupon_redemption_campaign_voided
   WHERE campaign_id IS NOT NULL AND voided_at IS NOT NULL;
 COMMENT ON COLUMN @extschema@.coupon.campaign_id IS 'the campaign whose limits its redemptions come under, too; those made before it moved stay with the one they were made in; NULL: none';
 COMMENT ON INDEX @extschema@.coupon_campaign_holder_unique IS 'the arbiter of claims: a user holds at most one coupon of a campaign';
+COMMENT ON INDEX @extschema@.coupon_campaign_free IS 'finds the codes of a campaign that nobody holds';
 COMMENT ON COLUMN @extschema@.coupon_redemption.campaign_id IS 'the campaign that the coupon belonged to when it was redeemed: under whose limits the row counts; NULL: none';
 COMMENT ON COLUMN @extschema@.coupon_redemption.campaign_use_no IS '1 for the user''s first use of a coupon of the campaign, 2 for the second ...';
 COMMENT ON INDEX @extschema@.coupon_redemption_campaign_use_unique IS
@@ -183,7 +196,15 @@ BEGIN
        'code pg_catalog.text, ttl pg_catalog.interval, amount pg_catalog.int8, metadata pg_catalog.jsonb DEFAULT NULL,'
        ' request_id pg_catalog.text DEFAULT NULL',
        '@extschema@.coupon_hold_answer',
-       'hold_coupon() of an amount, which the coupon''s budget must have')
+       'hold_coupon() of an amount, which the coupon''s budget must have'),
+      ('claim_coupon', 'coupon_guard_claim',
+       'campaign pg_catalog.text',
+       '@extschema@.coupon_claim_answer',
+       'a code of the campaign that nobody holds, now this user''s; asked again, the same code'),
+      ('release_claim', 'coupon_guard_release_claim',
+       'campaign pg_catalog.text',
+       '@extschema@.coupon_claim_answer',
+       'give the user''s code of the campaign back for others, unless it is redeemed or held')
     ) AS f (name, symbol, arguments, result, comment)
     UNION ALL VALUES
       ('confirm_hold', 'coupon_guard_confirm_hold_amount',

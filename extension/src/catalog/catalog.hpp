@@ -48,7 +48,9 @@ struct catalog {
     Oid coupon_table;
     Oid coupon_key_index;    // unique (code_key)
     Oid coupon_id_index;     // unique (id)
-    Oid coupon_holder_index; // unique (campaign_id, holder) where there is a campaign
+    Oid coupon_holder_index; // unique (campaign_id, holder) where there is a campaign: the arbiter
+                             // of claims. This and the next: none in objects of 0.1.0
+    Oid coupon_free_index;   // (campaign_id, id) of the codes that nobody holds
     coupon_columns coupon;
     const code_pattern *checked_patterns; // see code_patterns.hpp
     int checked_pattern_count;

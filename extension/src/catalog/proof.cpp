@@ -157,12 +157,13 @@ bool prove_coupon(catalog &found, uint32 &state) {
     found.coupon = find_columns(table, coupon_rules, found);
     found.coupon_key_index = find_index(table, {true, {found.coupon.code_key}, 1, {}});
     found.coupon_id_index = find_index(table, {true, {found.coupon.id}, 1, {}});
-    if (found.is_updated)
+    if (found.is_updated) {
+        const AttrNumber campaign = found.coupon.campaign_id;
         found.coupon_holder_index =
-            find_index(table, {true,
-                               {found.coupon.campaign_id, found.coupon.holder},
-                               2,
-                               {0, {found.coupon.campaign_id, 0}}});
+            find_index(table, {true, {campaign, found.coupon.holder}, 2, {0, {campaign, 0}}});
+        found.coupon_free_index = find_index(
+            table, {false, {campaign, found.coupon.id}, 2, {found.coupon.holder, {campaign, 0}}});
+    }
     check_key(table, found, found.coupon.code_key, found.coupon.code);
     find_checked_patterns(table, found);
     bool followed = is_owner_followed(table, found, "coupon_guard_follow_coupon", state);

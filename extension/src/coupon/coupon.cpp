@@ -56,7 +56,7 @@ bool find_coupon(const installation &guard, const code_key &key, coupon_row &fou
     if (!read_newest(guard, &catalog::coupon_key_index, equals_text(1, key_text.datum()), found,
                      settled, &key))
         return false;
-    if (settled && !found.has_holder) // one customer asks for such a coupon, seldom twice
+    if (settled && !is_personal(found))
         cache_coupon(guard, key, found, changes);
     return true;
 }

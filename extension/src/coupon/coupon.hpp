@@ -14,6 +14,12 @@ struct coupon_row : limited_row {
 };
 static_assert(std::is_trivially_copyable_v<coupon_row>);
 
+// Whether only one customer asks for such a coupon, and seldom twice: one that has a holder, or
+// that a claim may give one. Backends do not cache it, so need not hear of it when it gets another.
+inline bool is_personal(const coupon_row &coupon) {
+    return coupon.has_holder || (coupon.has_campaign && coupon.max_redemptions == 1);
+}
+
 // The coupon with this key or id in the newest committed state (and what the transaction itself
 // did), whatever snapshot the caller's statement uses. False if there is none.
 // Errors: 23514 for a cap, budget or limit below 1, which the table's constraints do not allow.

@@ -28,7 +28,10 @@
 //   - on a standby, which gets no messages;
 //   - where the triggers are not in force.
 //
-// New coupons need no message: that a code does not exist is never kept.
+// New coupons need no message: that a code does not exist is never kept. Nor does a change of one
+// that is not kept, because few ask for it (is_personal()): of any version before, which may have
+// been kept, the message was sent when that was changed. So a claim, which gives a code a holder,
+// leaves all caches alone.
 
 #include "coupon/coupon_cache.hpp"
 

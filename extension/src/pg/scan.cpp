@@ -10,6 +10,7 @@ static index_scan open_scan(Oid table, Oid index, LOCKMODE index_lock) {
     scan.row = table_slot_create(scan.table, nullptr);
     scan.newest = nullptr;
     scan.fingerprint = 0;
+    scan.entries_left = PG_INT64_MAX;
     return scan;
 }
 
@@ -42,6 +43,23 @@ index_scan begin_version_scan(Oid table, Oid index, ScanKeyData *keys, int count
     return scan;
 }
 
+bool find_outermost(Oid table, Oid index, ScanKeyData *keys, int count, ScanDirection direction,
+                    AttrNumber index_column, int64 &value) {
+    index_scan scan = open_scan(table, index, AccessShareLock);
+    scan.scan = begin_index_scan(scan.table, scan.index, SnapshotAny, count);
+    scan.scan->xs_want_itup = true;
+    index_rescan(scan.scan, keys, count, nullptr, 0);
+    bool exists = index_getnext_tid(scan.scan, direction) != nullptr;
+    if (exists) {
+        bool is_null;
+        value = DatumGetInt64(
+            index_getattr(scan.scan->xs_itup, index_column, scan.scan->xs_itupdesc, &is_null));
+        exists = !is_null;
+    }
+    end_scan(scan);
+    return exists;
+}
+
 void restart_scan(index_scan &scan, ScanKeyData *keys, int count) {
     index_rescan(scan.scan, keys, count, nullptr, 0);
     scan.fingerprint = 0;
@@ -56,9 +74,11 @@ static uint64 place_of(const ItemPointerData &tid) {
 bool next_row(index_scan &scan, ScanDirection direction) {
     for (;;) {
         if (!scan.scan->xs_heap_continue) {
-            ItemPointer entry = index_getnext_tid(scan.scan, direction);
+            ItemPointer entry =
+                scan.entries_left > 0 ? index_getnext_tid(scan.scan, direction) : nullptr;
             if (entry == nullptr)
                 return false;
+            scan.entries_left--;
             scan.fingerprint = combine(scan.fingerprint, place_of(*entry));
         }
         if (index_fetch_heap(scan.scan, scan.row))
@@ -112,6 +132,18 @@ ScanKeyData is_at_most(AttrNumber index_column, TimestampTz value) {
     ScanKeyData key;
     ScanKeyInit(&key, index_column, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
                 TimestampTzGetDatum(value));
+    return key;
+}
+
+ScanKeyData is_at_least_bigint(AttrNumber index_column, int64 value) {
+    ScanKeyData key;
+    ScanKeyInit(&key, index_column, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(value));
+    return key;
+}
+
+ScanKeyData is_at_most_bigint(AttrNumber index_column, int64 value) {
+    ScanKeyData key;
+    ScanKeyInit(&key, index_column, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(value));
     return key;
 }
 
@@ -188,6 +220,22 @@ bool is_being_deleted(const index_scan &scan, const SnapshotData &dirty) {
     return ItemPointerEquals(&row->t_self, &row->t_data->t_ctid); // else: the next version
 }
 
+version_fate fate_of_version(const index_scan &scan, Snapshot since, rival_transaction &rival) {
+    SnapshotData dirty;
+    InitDirtySnapshot(dirty);
+    if (table_tuple_satisfies_snapshot(scan.table, scan.row, &dirty))
+        return find_rival(scan, dirty, rival) ? version_fate::in_progress : version_fate::there;
+    if (table_tuple_satisfies_snapshot(scan.table, scan.row, since))
+        return version_fate::changed;
+    bool should_free;
+    HeapTupleHeader row = ExecFetchSlotHeapTuple(scan.row, false, &should_free)->t_data;
+    Assert(!should_free);
+    TransactionId creator = HeapTupleHeaderGetXmin(row);
+    return XidInMVCCSnapshot(creator, since) && TransactionIdDidCommit(creator)
+               ? version_fate::changed
+               : version_fate::gone;
+}
+
 uint64 state_of_row(const index_scan &scan, const SnapshotData &dirty) {
     bool should_free;
     HeapTupleHeader row = ExecFetchSlotHeapTuple(scan.row, false, &should_free)->t_data;
@@ -199,10 +247,14 @@ uint64 state_of_row(const index_scan &scan, const SnapshotData &dirty) {
 }
 
 void depend_on_row(const index_scan &scan) {
+    depend_on_row(scan.table, scan.row);
+}
+
+void depend_on_row(Relation table, TupleTableSlot *row) {
     if (!IsolationIsSerializable())
         return;
     bool should_free;
-    HeapTuple tuple = ExecFetchSlotHeapTuple(scan.row, false, &should_free);
+    HeapTuple tuple = ExecFetchSlotHeapTuple(row, false, &should_free);
     TransactionId creator = HeapTupleHeaderGetXmin(tuple->t_data); // FrozenTransactionId if frozen
     Assert(!should_free);
     if (TransactionIdIsCurrentTransactionId(creator))
@@ -213,9 +265,9 @@ void depend_on_row(const index_scan &scan) {
                         errmsg("could not serialize access due to concurrent update"),
                         errdetail("Table \"%s\" has a row that decides this call but was committed "
                                   "after this transaction's snapshot was taken.",
-                                  RelationGetRelationName(scan.table)),
+                                  RelationGetRelationName(table)),
                         errhint("The transaction might succeed if retried.")));
-    PredicateLockTID(scan.table, &scan.row->tts_tid, snapshot, creator);
+    PredicateLockTID(table, &row->tts_tid, snapshot, creator);
 }
 
 } // namespace coupon_guard

@@ -15,6 +15,7 @@ struct index_scan {
     TupleTableSlot *row; // the row at hand, after next_row() said true
     Snapshot newest;     // null: a dirty snapshot, which is the caller's
     uint64 fingerprint;  // of the index entries met, whatever became of their rows
+    int64 entries_left;  // that may be met; then there is no next row
 };
 
 // Rows of table, which the caller has locked, for which columns of its B-tree index are as the
@@ -31,6 +32,11 @@ index_scan begin_dirty_scan(Oid table, Oid index, SnapshotData &dirty, ScanKeyDa
                             LOCKMODE index_lock = RowExclusiveLock);
 // All versions of such rows, whatever became of them.
 index_scan begin_version_scan(Oid table, Oid index, ScanKeyData *keys, int count);
+
+// The value that a column of type bigint has in the first entry of the index, or (backwards) the
+// last, for which columns are as the keys say; whatever became of its row. False if there is none.
+bool find_outermost(Oid table, Oid index, ScanKeyData *keys, int count, ScanDirection direction,
+                    AttrNumber index_column, int64 &value);
 
 // Begins the scan anew, with the same keys.
 void restart_scan(index_scan &scan, ScanKeyData *keys, int count);
@@ -52,12 +58,24 @@ void end_scan(table_scan &scan);
 ScanKeyData equals_bigint(AttrNumber index_column, int64 value);
 ScanKeyData equals_text(AttrNumber index_column, Datum value);
 ScanKeyData is_at_most(AttrNumber index_column, TimestampTz value);
+ScanKeyData is_at_least_bigint(AttrNumber index_column, int64 value);
+ScanKeyData is_at_most_bigint(AttrNumber index_column, int64 value);
 ScanKeyData equals_integer(AttrNumber index_column, int32 value);
 ScanKeyData equals_char(AttrNumber index_column, char value);
 
 // Whether another transaction, still open, writes the row at hand, which a scan by a dirty
 // snapshot (SnapshotDirty) has found; and which.
 bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival_transaction &found);
+
+// What has become of a version, which a scan of all versions has found, since a moment from which
+// on a snapshot has been kept.
+enum class version_fate : unsigned char {
+    gone,        // it was dead then, or has never been committed
+    changed,     // it is dead, but was not yet then, or was in progress
+    there,       // it is committed, and nobody is changing it
+    in_progress, // a rival is writing or changing it
+};
+version_fate fate_of_version(const index_scan &scan, Snapshot since, rival_transaction &rival);
 
 // Tells one state of a row from another: differs if it is another version, if a transaction has
 // begun or ended changing it or locked it, or if such a one has been rolled back.
@@ -89,5 +107,6 @@ bool is_being_deleted(const index_scan &scan, const SnapshotData &dirty);
 // Errors: 40001 if the transaction's snapshot does not show the row, for then no serial order
 // explains both what the caller has read and what the guard answers.
 void depend_on_row(const index_scan &scan);
+void depend_on_row(Relation table, TupleTableSlot *row);
 
 } // namespace coupon_guard

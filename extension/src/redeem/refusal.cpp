@@ -95,6 +95,8 @@ void report_refusal(const redeem_request &request, const redeem_answer &answer, 
     case coupon_status::redeemed:
     case coupon_status::held:
     case coupon_status::withheld:
+    case coupon_status::claimed:
+    case coupon_status::released:
         break;
     }
     pg_unreachable();

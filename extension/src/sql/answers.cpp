@@ -35,6 +35,13 @@ constexpr uint32 refusals = bit(coupon_status::not_found) | bit(coupon_status::i
         return bit(coupon_status::voided);
     case called::check_coupon:
         return refusals | bit(coupon_status::redeemed);
+    case called::claim_coupon:
+        return bit(coupon_status::claimed) | bit(coupon_status::not_found) |
+               bit(coupon_status::inactive) | bit(coupon_status::not_started) |
+               bit(coupon_status::expired) | bit(coupon_status::sold_out);
+    case called::release_claim:
+        return bit(coupon_status::released) | bit(coupon_status::not_found) |
+               bit(coupon_status::already_redeemed);
     }
     return 0;
 }
@@ -96,12 +103,15 @@ constexpr int answer_column_count = 9;
 constexpr int first_answer_column_count = 7; // of 0.1.0
 constexpr int check_column_count = 6;
 constexpr int first_check_column_count = 4;
+constexpr int claim_column_count = 5;
 answer_shape<answer_column_count> redeem_answer_shape = {
     {InvalidOid, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, BOOLOID, INT8OID, TEXTOID},
     0};
 answer_shape<answer_column_count> hold_answer_shape = redeem_answer_shape;
 answer_shape<check_column_count> check_answer_shape = {
     {InvalidOid, INT8OID, INT4OID, INT8OID, INT8OID, TEXTOID}, 0};
+answer_shape<claim_column_count> claim_answer_shape = {
+    {InvalidOid, INT8OID, TEXTOID, JSONBOID, BOOLOID}, 0};
 
 Datum value_of(const catalog &tables, coupon_status what) {
     return ObjectIdGetDatum(tables.status_values[static_cast<int>(what)]);
@@ -169,6 +179,22 @@ Datum answer_row(const installation &guard, const coupon_check &answer) {
         is_unlimited,
     };
     return form_row(tables, guard.result_type, check_answer_shape, first_check_column_count, values,
+                    nulls);
+}
+
+Datum answer_row(called function, const installation &guard, const claim_answer &answer) {
+    leave(function, answer.status);
+    const catalog &tables = catalog_of(guard);
+    const Datum values[] = {
+        value_of(tables, answer.status),
+        Int64GetDatum(answer.code.id),
+        answer.code.code,
+        answer.code.terms,
+        BoolGetDatum(answer.is_replayed),
+    };
+    bool has_terms = answer.status == coupon_status::claimed && answer.code.has_terms;
+    const bool nulls[] = {false, !answer.has_code, !answer.has_code, !has_terms, false};
+    return form_row(tables, guard.result_type, claim_answer_shape, claim_column_count, values,
                     nulls);
 }
 

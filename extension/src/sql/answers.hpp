@@ -3,6 +3,7 @@
 #pragma once
 
 #include "redeem/check.hpp"
+#include "redeem/claim_coupon.hpp"
 #include "redeem/redeem.hpp"
 
 namespace coupon_guard {
@@ -16,12 +17,15 @@ enum class called : unsigned char {
     confirm_hold,
     void_redemption,
     check_coupon,
+    claim_coupon,
+    release_claim,
 };
 
 // The answer as a row of the type that the function returns; a hold's has its deadline where a
 // redemption's has its time. Errors: 55000 if the type is not as the extension made it.
 Datum answer_row(called function, const installation &guard, const redeem_answer &answer);
 Datum answer_row(const installation &guard, const coupon_check &answer);
+Datum answer_row(called function, const installation &guard, const claim_answer &answer);
 
 // The same, but that a refusal is raised as an error (RC001 to RC006, RC012). code is what the
 // customer typed.

@@ -184,10 +184,34 @@ void after_insert(const change &at) {
             set_up_new_quota(at.guard, limit);
 }
 
+bool has(const change &at, HeapTuple row, AttrNumber column) {
+    bool is_null = true;
+    if (column != 0)
+        value_of(row, column, at.trigger, is_null);
+    return !is_null;
+}
+
+// Whether backends may have cached what is changed: the row as it was, or that a limit is used up.
+bool concerns_others(const change &at) {
+    HeapTuple row = at.trigger.tg_trigtuple;
+    if (at.table.owner != limit_owner::coupon || TRIGGER_FIRED_BY_DELETE(at.trigger.tg_event))
+        return true;
+    const coupon_columns &columns = catalog_of(at.guard).coupon;
+    const limits before = limits_of(at, row);
+    const limits after = limits_of(at, at.trigger.tg_newtuple);
+    coupon_row coupon;
+    coupon.max_redemptions = before.of[0].granted;
+    coupon.has_holder = has(at, row, columns.holder);
+    coupon.has_campaign = has(at, row, columns.campaign_id);
+    return !is_personal(coupon) || !is_same(before.of[0].id, after.of[0].id) ||
+           before.of[0].granted != after.of[0].granted ||
+           before.of[1].granted != after.of[1].granted;
+}
+
 void after_change(const change &at) {
     const TriggerData &trigger = at.trigger;
     CommandId command = command_of(trigger);
-    if (claim_news_of(command))
+    if (concerns_others(at) && claim_news_of(command))
         send_coupon_change(at.guard);
     int64 id = id_of(at, trigger.tg_trigtuple);
     bool is_deleted = TRIGGER_FIRED_BY_DELETE(trigger.tg_event);

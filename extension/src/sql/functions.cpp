@@ -221,6 +221,31 @@ Datum void_redemption(FunctionCallInfo call, int64 amount, const NullableDatum &
                                        !reason.isnull, amount));
 }
 
+// ---- claiming ---------------------------------------------------------------------------------
+
+code_key read_user_and_campaign(FunctionCallInfo call, user_reader read_user, user_id &user) {
+    check_argument_given(call->args[0], "user id");
+    check_argument_given(call->args[1], "campaign");
+    read_user(call->args[0].value, user);
+    return read_code(call->args[1].value); // names are compared as codes are
+}
+
+// claim_coupon(user_id, campaign)
+Datum claim_coupon(FunctionCallInfo call, user_reader read_user) {
+    user_id user;
+    const code_key campaign = read_user_and_campaign(call, read_user, user);
+    const installation guard = open_guard_to_write(call->flinfo->fn_oid, "claim_coupon()");
+    return answer_row(called::claim_coupon, guard, claim_coupon(guard, user, campaign));
+}
+
+// release_claim(user_id, campaign)
+Datum release_claim(FunctionCallInfo call, user_reader read_user) {
+    user_id user;
+    const code_key campaign = read_user_and_campaign(call, read_user, user);
+    const installation guard = open_guard_to_write(call->flinfo->fn_oid, "release_claim()");
+    return answer_row(called::release_claim, guard, release_claim(guard, user, campaign));
+}
+
 // ---- looking ----------------------------------------------------------------------------------
 
 // check_coupon(user_id, code)
@@ -329,5 +354,7 @@ FUNCTIONS_OF_USERS(redeem_coupons, redeem_coupons)
 FUNCTIONS_OF_USERS(redeem_coupons_amounts, redeem_coupons_amounts)
 FUNCTIONS_OF_USERS(hold, hold_coupon)
 FUNCTIONS_OF_USERS(hold_amount, hold_amount)
+FUNCTIONS_OF_USERS(claim, claim_coupon)
+FUNCTIONS_OF_USERS(release_claim, release_claim)
 FUNCTIONS_OF_USERS(check, check_coupon)
 }
