@@ -85,6 +85,17 @@ is(ask(q(SELECT status FROM redeem_coupon(42, (SELECT min(code) FROM coupon WHER
 	'mailing: gift cards wait to be switched on');
 all_is_well('mailing');
 
+shop('handing_out', q(SELECT 1;));
+follow('Handing out codes');
+my ($reader) = follow('Handing out codes') =~ /^claimed\|(NL-[\w-]+)\|\{"percent": 10\}$/;
+ok($reader, 'handing out: a code, and what it is worth');
+is(ask(q(SELECT status, code, replayed FROM claim_coupon(42, 'newsletter 26'))), "claimed|$reader|t", 'handing out: the same when asked again');
+is(ask(qq(SELECT status FROM redeem_coupon(43, '$reader'))), 'reserved', 'handing out: it is nobody else\'s');
+is(scalar(() = follow('Handing out codes') =~ /^\d+\|claimed\|NL-[\w-]+$/mg), 100, 'handing out: a mailing');
+is(follow('Handing out codes'), 'released', 'handing out: and back');
+is(follow('Handing out codes'), '1000|100', 'handing out: what is left');
+all_is_well('handing out');
+
 # The guest has used ONE, which the customer has used too; TWICE once, as the customer; THRICE twice, whose number 1 the customer has
 # given back; ANY, which the customer has not used, and has given one back. Of a campaign that allows two the guest has used two codes, the
 # customer a third.
