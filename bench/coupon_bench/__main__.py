@@ -6,7 +6,7 @@ import pathlib
 import signal
 import sys
 
-from . import bulk, cliff, growth, machine, memory, merge, phases, rounds, settings as command_line, targets, wal
+from . import bulk, cliff, growth, last_codes, machine, memory, merge, phases, rounds, settings as command_line, targets, wal
 from .catalogue import GROUPS, STUDIES
 from .database import Databases, SqlError, ask, checkpoint, run_schema
 from .load import LoadError
@@ -37,6 +37,7 @@ def measure(settings, command, commit, progress):
                                          ("memory", True, memory.measure), ("bulk", True, bulk.measure),
                                          ("generated", True, bulk.generated),
                                          ("multiuse", True, bulk.multiuse), ("cliff", True, cliff.measure),
+                                         ("last_codes", True, last_codes.measure),
                                          ("growth", False, growth.ledger), ("coupons", False, growth.coupons)):
             if study in settings.studies:
                 checkpoint()

@@ -100,6 +100,12 @@ BATCH = Group("batch", "1,000 users in one statement", "redemptions/s", (
     Case("batch_capped", "redeem_coupon, one capped coupon", ("guard",), ("batch_bare",), GUARD, 1000, 1000),
 ))
 
+CLAIM = Group("claim", "Codes of a campaign handed out", "codes/s", (
+    Case("claim_bare", "UPDATE ... WHERE id = (SELECT ... FOR UPDATE SKIP LOCKED LIMIT 1)", ("guard", "codes", "bare_codes"), (),
+         "bare.claimed", 1),
+    Case("claim_code", "claim_coupon", ("guard", "codes"), ("claim_bare",), "guard.claimed", 1),
+))
+
 # Threads are compared with threads, an event loop with an event loop.
 THREADS = ("callers_connections", "callers_redis_always")
 LOOPS = ("callers_loop_redis_always",)
@@ -133,7 +139,7 @@ CALLERS_OTHER = Group("callers_other", "Callers who are refused, or want one of 
          ("many_connections",), GUARD, 1, asking=Asking("group", ("--connections=2", *MANY))),
 ), waits=True)
 
-GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH, CALLERS, CALLERS_OTHER)
+GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH, CLAIM, CALLERS, CALLERS_OTHER)
 
 # What is not a matter of clients has a module of its own.
-STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "generated", "multiuse", "cliff", "phases")
+STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "generated", "multiuse", "cliff", "phases", "last_codes")

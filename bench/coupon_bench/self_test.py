@@ -54,6 +54,7 @@ def _studies(results):
     yield ("each addition to the ledger was measured, and the ledger has what was acknowledged",
            all(case["per_second"]["median"] > 0 and case["ledger_is_right"]
                for addition in results["cliff"]["additions"] for case in addition["cases"].values()))
+    yield "each of the last codes has a user of its own", results["last_codes"]["is_right"]
     multiuse = results["multiuse"]
     yield (f"a code for {multiuse['cap']} uses has at most four rows of quota while nobody competes for it",
            multiuse["redeemed"] == multiuse["codes"] and multiuse["used"]["rows"] <= 4 * multiuse["codes"])

@@ -24,6 +24,7 @@ class Settings:
     bulk_codes: int
     multiuse_codes: int
     bulk_rounds: int
+    last_codes: int
     has_more: bool  # clients, where a group asks for them
 
     def clients_of(self, group):
@@ -60,7 +61,7 @@ def parse(arguments):
 def _settings(given):
     cases, studies = _chosen(given.cases)
     if given.self_test:
-        return Settings([2], 1, 1, 0, cases, studies, 2, [100, 1000], [10, 100], 20_000, 200, 2000, 100, 2, False)
+        return Settings([2], 1, 1, 0, cases, studies, 2, [100, 1000], [10, 100], 20_000, 200, 2000, 100, 2, 1000, False)
     quick = given.quick
     return Settings(
         clients=given.clients or ([1, 32, 64] if quick else [1, 8, 32, 64]),
@@ -77,6 +78,7 @@ def _settings(given):
         bulk_codes=100_000 if quick else 1_000_000,
         multiuse_codes=2000 if quick else 20_000,
         bulk_rounds=2 if quick else 4,
+        last_codes=20_000 if quick else 100_000,
         has_more=not quick and not given.clients,
     )
 

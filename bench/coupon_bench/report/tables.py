@@ -46,7 +46,8 @@ def all_tables(results):
         tables += [_rates(group), _ratios(group)]
         tables += [_waits(group), _wait_ratios(group)] if group.get("waits") else [_latencies(group)]
     for study, table in (("growth", _growth), ("coupons", _coupons), ("wal", _wal), ("wal", _records), ("memory", _memory),
-                         ("bulk", _bulk), ("generated", _generated), ("multiuse", _multiuse), ("cliff", _cliff), ("phases", _phases)):
+                         ("bulk", _bulk), ("generated", _generated), ("multiuse", _multiuse), ("cliff", _cliff), ("phases", _phases),
+                         ("last_codes", _last_codes)):
         if study in results:
             tables.append(table(results[study]))
     return [table for table in tables if table and table.rows]
@@ -217,3 +218,13 @@ def _phases(study):
                  [[case["title"]] + [as_text.percent(case["phases"][name]) for name in names] for case in study["cases"]],
                  "Wait events of all backends, sampled from pg_stat_activity. A backend whose client has sent something, but that "
                  "has not got a core yet, still counts as waiting for the client.")
+
+
+def _last_codes(study):
+    wrong = "" if study["is_right"] else " Not every code had a user of its own."
+    return Table(f"The last of {study['codes']:,} codes, {as_text.clients(study['clients'])}",
+                 ["codes", "ms"],
+                 [[f"the last {study['last']}", as_text.rate(study["last_ms"])],
+                  [f"the {study['last']} before them", as_text.rate(study["before_ms"])]],
+                 f"Claimed until sold out, at {as_text.rate(study['per_second'])} codes/s over all. The last ones took, to those "
+                 f"before them: {as_text.ratio(study['ratio'])}.{wrong}")

@@ -1,0 +1,1 @@
+SELECT status, code FROM guard.claim_coupon(nextval('guard.customer'), 'drop');
