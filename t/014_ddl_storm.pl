@@ -158,7 +158,10 @@ sub make_as_it_was
 	$storm->look('ALTER SCHEMA marketing RENAME TO promo') if $storm->value("SELECT count(*) FROM pg_namespace WHERE nspname = 'marketing'");
 	$storm->look($_) foreach split /; /, $storm->installation;
 	$storm->know_extension;
-	push @finds, 'it cannot be made as it was' if $storm->fingerprint ne $as_made;
+	my $made_anew = $storm->fingerprint;
+	return if $made_anew eq $as_made;
+	my %is_now = map { $_ => 1 } split /\n/, $made_anew;
+	push @finds, join "\n", 'it cannot be made as it was:', (map { "+ $_" } grep { !$was{$_} } sort keys %is_now), (map { "- $_" } grep { !$is_now{$_} } sort keys %was);
 	return;
 }
 

@@ -195,8 +195,14 @@ outcome take_claims(const installation &guard, const claim *claims, int count, T
         is_at_hand[i] = is_likely_granted(guard, claims[i]);
     for (refused = 1; refused < count; refused++) {
         Assert(is_before(claims[refused - 1].from.id, claims[refused].from.id));
-        if (!is_at_hand[refused] && is_certain_refusal(guard, claims[refused], moment))
-            return decided(false);
+        if (is_at_hand[refused] || !is_certain_refusal(guard, claims[refused], moment))
+            continue;
+        // Where both a campaign and its coupon refuse, the campaign is named.
+        if (!is_at_hand[0] &&
+            owner_of(claims[0].from.id.kind) != owner_of(claims[refused].from.id.kind) &&
+            is_certain_refusal(guard, claims[0], moment))
+            refused = 0;
+        return decided(false);
     }
     // A hold that is ended for the units that it has of one may have units of the others.
     for (int i = 0; count > 1 && i < count; i++) {

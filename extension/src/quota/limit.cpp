@@ -18,10 +18,6 @@ rows_of rows_under(const quota_id &id) {
     return {owner_of(id.kind), id.owner_id};
 }
 
-const char *name_of(limit_owner owner) {
-    return owner == limit_owner::campaign ? "campaign" : "coupon";
-}
-
 // A hold that is ended for its units of one quota, and what goes back to others.
 struct ended_hold {
     quota_id taken_from;

@@ -24,6 +24,10 @@ inline limit_owner owner_of(quota_kind kind) {
                ? limit_owner::campaign
                : limit_owner::coupon;
 }
+// In messages.
+inline const char *name_of(limit_owner owner) {
+    return owner == limit_owner::campaign ? "campaign" : "coupon";
+}
 
 struct quota_id {
     int64 owner_id; // of the row that has the limit: the coupon, or its campaign

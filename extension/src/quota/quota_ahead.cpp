@@ -123,15 +123,17 @@ void return_spare_units() {
 
 // Nothing is left, unless another extension's callback redeemed after ours.
 void warn_of_lost_units() {
-    for (int i = 0; i < entry_count; i++)
+    for (int i = 0; i < entry_count; i++) {
+        const quota_id &id = entries[i].quota.id;
         if (entries[i].spare > 0)
             ereport(WARNING,
-                    (errmsg(INT64_FORMAT " units of coupon " INT64_FORMAT " were not given back",
-                            entries[i].spare, entries[i].quota.id.owner_id),
+                    (errmsg(INT64_FORMAT " units of %s " INT64_FORMAT " were not given back",
+                            entries[i].spare, name_of(owner_of(id.kind)), id.owner_id),
                      errdetail("They were taken while the transaction was being committed."),
                      errhint("DELETE FROM coupon_quota WHERE owner_id = " INT64_FORMAT
-                             " has the units counted anew.",
-                             entries[i].quota.id.owner_id)));
+                             " AND kind = '%c' has the units counted anew.",
+                             id.owner_id, static_cast<char>(id.kind))));
+    }
 }
 
 void end_transaction(XactEvent event, void *) {
