@@ -1,5 +1,6 @@
-# Random histories on small caps: redeem, hold, confirm, void, expire, raise, lower, claim several units of two quotas, amounts and budgets, roll back, roll back to a savepoint, prepare, cancel
-# and kill, from several sessions at once. After each the ledger is what the calls answered, no cap is exceeded, nothing is broken.
+# Random histories on small caps and budgets, of coupons and of their campaigns: redeem, hold, confirm, void, in part too, expire, raise,
+# lower, move to another campaign, claim several units of two quotas, roll back, roll back to a savepoint, prepare, cancel and kill, from
+# several sessions at once. After each the ledger is what the calls answered, no limit is exceeded, nothing is broken.
 #
 # COUPON_GUARD_SEED repeats a history's choices (its interleaving is the machine's); COUPON_GUARD_HISTORIES says how many.
 
@@ -40,7 +41,9 @@ $node->safe_psql(
 	  WHEN step <= 8 THEN
 	    SELECT * INTO r FROM hold_coupon(who, code, '15 minutes', 1 + cap);
 	    IF r.status = 'held' THEN INSERT INTO answer VALUES (DEFAULT, r.redemption_id, which, who, 'held'); END IF;
-	  WHEN step >= 16 THEN
+	  WHEN step = 19 THEN
+	    UPDATE coupon SET campaign_id = nullif(cap % 3, 0) WHERE id = which;
+	  WHEN step BETWEEN 16 AND 18 THEN
 	    claimer := 'c' || nextval('answer_id_seq');
 	    IF claim_units(claimer, ARRAY['C1', 'C2'], ARRAY[1 + cap % 3, 1 + which % 2]) IS NULL THEN
 	      INSERT INTO answer SELECT nextval('answer_id_seq'), l.id, l.coupon_id, who, 'redeemed' FROM coupon_redemption l WHERE l.user_id LIKE claimer || '-%';
@@ -64,6 +67,8 @@ $node->safe_psql(
 	    UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE id = target AND hold_expires_at IS NOT NULL;
 	  WHEN step = 14 THEN
 	    UPDATE coupon SET max_redemptions = nullif(cap, 0), budget = CASE which WHEN 1 THEN NULL ELSE nullif(cap * 3, 0) END WHERE id = which;
+	  WHEN step = 20 THEN
+	    UPDATE campaign SET max_redemptions = nullif(cap, 0) + 2, budget = nullif(cap * 5, 0) WHERE id = 1 + which % 2;
 	  ELSE
 	    SELECT count(*) INTO r FROM redeem_coupons(who, ARRAY['C3', 'C2', 'C1']) s WHERE s.status = 'redeemed' AND s.code = '';
 	    INSERT INTO answer SELECT nextval('answer_id_seq'), l.id, l.coupon_id, who, 'redeemed' FROM coupon_redemption l
@@ -75,7 +80,7 @@ $node->safe_psql(
 	END $$));
 
 my $choose = q(
-\set step random(1, 18)
+\set step random(1, 20)
 \set which random(1, 3)
 \set user random(1, 5)
 \set cap random(0, 4)
@@ -111,6 +116,12 @@ my %checks = (
 	'no more than the cap' => q(SELECT code, redeemed, held, max_redemptions FROM coupon_usage WHERE redeemed + held > max_redemptions),
 	'no more than the budget' => q(SELECT code, redeemed_amount, held_amount, budget FROM coupon_usage WHERE redeemed_amount + held_amount > budget),
 	'no more than one use a user' => q(SELECT coupon_id, user_id FROM coupon_redemption WHERE voided_at IS NULL GROUP BY 1, 2 HAVING count(*) > 1),
+	'no more than the cap of the campaign' => q(SELECT name, redeemed, held, max_redemptions FROM campaign_usage WHERE redeemed + held > max_redemptions),
+	'no more than the budget of the campaign' => q(
+		SELECT name, redeemed_amount, held_amount, budget FROM campaign_usage WHERE redeemed_amount + held_amount > budget),
+	'no more than one use of the campaign a user' => q(
+		SELECT l.campaign_id, l.user_id FROM coupon_redemption l JOIN campaign m ON m.id = l.campaign_id
+		 WHERE l.voided_at IS NULL GROUP BY 1, 2, m.max_per_user HAVING count(*) > m.max_per_user),
 	'every row was answered' => q(SELECT id FROM coupon_redemption EXCEPT SELECT redemption_id FROM answer),
 	'every answer has its row' => q(SELECT redemption_id FROM answer EXCEPT SELECT id FROM coupon_redemption),
 	'voided is what was voided, once, or taken over as an expired hold' => q(
@@ -124,9 +135,14 @@ foreach my $seed ($first_seed .. $first_seed + $histories - 1)
 {
 	srand($seed);
 	my $stripes = (1, 2, 64)[ int(rand(3)) ];
-	my @caps = map { my $cap = int(rand(5)); $cap || 'NULL' } 1 .. 3;
-	$node->safe_psql('postgres', "SET coupon_guard.quota_stripes = $stripes; TRUNCATE coupon, coupon_redemption, answer;
-		INSERT INTO coupon (id, code, max_redemptions, budget) VALUES (1, 'C1', $caps[0], NULL), (2, 'C2', $caps[1], NULL), (3, 'C3', $caps[2], 7)");
+	my $some = sub { my ($most) = @_; return int(rand($most)) || 'NULL' };
+	my @caps = map { $some->(5) } 1 .. 3;
+	my @campaigns = map { join ', ', $some->(8), $some->(30), $some->(2) } 1 .. 2;
+	my @of = map { $some->(3) } 1 .. 3;
+	$node->safe_psql('postgres', "SET coupon_guard.quota_stripes = $stripes; TRUNCATE coupon, coupon_redemption, campaign, answer;
+		INSERT INTO campaign (id, name, max_redemptions, budget, max_per_user) VALUES (1, 'M1', $campaigns[0]), (2, 'M2', $campaigns[1]);
+		INSERT INTO coupon (id, code, max_redemptions, budget, campaign_id) VALUES
+		 (1, 'C1', $caps[0], NULL, $of[0]), (2, 'C2', $caps[1], NULL, $of[1]), (3, 'C3', $caps[2], 7, $of[2])");
 	# pgbench ends a client that was cancelled or killed: its exit status says nothing.
 	my ($out, $err) = ('', '');
 	IPC::Run::run([ 'pgbench', '--no-vacuum', "--client=$clients", '--jobs=1', '--transactions=8', '--max-tries=100', "--random-seed=$seed", @files,
@@ -142,7 +158,7 @@ foreach my $seed ($first_seed .. $first_seed + $histories - 1)
 		my $found = $node->safe_psql('postgres', $checks{$check});
 		next if $found eq '';
 		fail("seed $seed: $check");
-		diag("stripes $stripes, caps @caps\n$found\n$err");
+		diag("stripes $stripes, caps @caps, campaigns (@campaigns), of them @of\n$found\n$err");
 		$bad++;
 	}
 	last if $bad > 3;

@@ -15,7 +15,7 @@ use lib "$FindBin::RealBin/lib";
 use CouponGuard::Model;
 use CouponGuard::Player;
 use CouponGuard::Session;
-use List::Util qw(first sum0);
+use List::Util qw(any first sum0);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -61,31 +61,47 @@ sub weighed
 # A history's coupons, users and request ids; what its generator remembers.
 my %history;
 
+# Caps and budgets: one of them, both or neither; the limit per user is one of those.
+sub choose_limits
+{
+	my (@limits) = @_;
+	my ($cap, $budget) = @{ one_of([1], [1], [ 0, 1 ], [ 1, 1 ], [ 1, 1 ], [ 0, 0 ]) };
+	return (cap => $cap ? 1 + int(rand(5)) : undef, budget => $budget ? 1 + int(rand($most_budget)) : undef, limit => one_of(@limits));
+}
+
 sub begin_history
 {
 	my ($seed) = @_;
 	srand($seed);
-	my %coupons;
-	%history = (seed => $seed, users => [ 1 .. 3 + int(rand(4)) ], code => {}, told => [], inserted => 0, claimer => 0, deadline => 978303600000000, request => 0);
-	foreach my $place ('A' .. 'C')
+	my (%owners, @campaigns);
+	%history = (
+		seed => $seed, users => [ 1 .. 3 + int(rand(4)) ], code => {}, campaigns => [], holder => {}, told => [], inserted => 0, claimer => 0,
+		deadline => 978303600000000, request => 0);
+	foreach my $place (1 .. int(rand(3)))
 	{
-		my ($cap, $budget) = @{ one_of([1], [1], [ 0, 1 ], [ 1, 1 ], [ 1, 1 ], [ 0, 0 ]) };
-		my %coupon = (
-			cap => $cap ? 1 + int(rand(5)) : undef,
-			budget => $budget ? 1 + int(rand($most_budget)) : undef,
-			limit => one_of(1, 1, 2, 2, undef),
-			holder => undef,
-			active => 't');
-		my $code = "$place-$seed";
-		my $values = join ', ', map { $_ // 'NULL' } @coupon{qw(cap budget limit)};
+		my %campaign = (choose_limits(undef, 1, 1, 2), active => 't');
+		my $values = join ', ', map { $_ // 'NULL' } @campaign{qw(cap budget limit)};
+		my ($row) = $observer->query("INSERT INTO campaign (name, max_redemptions, budget, max_per_user) VALUES ('M$place-$seed', $values) RETURNING id");
+		$owners{"m$row->[0]"} = \%campaign;
+		push @{ $history{campaigns} }, $row->[0];
+	}
+	foreach my $place (1 .. 3)
+	{
+		my %coupon = (choose_limits(1, 1, 2, 2, undef), holder => undef, active => 't', campaign => one_of(undef, @{ $history{campaigns} }, @{ $history{campaigns} }));
+		my $code = ('', qw(A B C))[$place] . "-$seed";
+		my $values = join ', ', map { $_ // 'NULL' } @coupon{qw(cap budget limit campaign)};
 		my $stripes = 1 + int(rand(4));
 		my ($row) = $observer->query("SET coupon_guard.quota_stripes = $stripes;
-			INSERT INTO coupon (code, max_redemptions, budget, max_per_user) VALUES ('$code', $values) RETURNING id");
-		$coupons{ $row->[0] } = \%coupon;
+			INSERT INTO coupon (code, max_redemptions, budget, max_per_user, campaign_id) VALUES ('$code', $values) RETURNING id");
+		$owners{ $row->[0] } = \%coupon;
 		$history{code}{ $row->[0] } = $code;
+		$history{holder}{ $row->[0] } = $place; # not another coupon's: of one campaign a user holds one at most
 	}
-	my $model = CouponGuard::Model->new(%coupons);
-	$model->{set_up}{"c:$_"} = 1 foreach grep { ($coupons{$_}{cap} // 0) > 1 } keys %coupons;
+	my $model = CouponGuard::Model->new(%owners);
+	foreach my $quota (map { $model->quotas_of($_) } sort keys %owners)
+	{
+		$model->{set_up}{$quota} = 1 if ($model->granted('', $quota) // 0) > ($quota =~ /^[CB]/ ? 0 : $quota =~ /^c/ ? 1 : 99);
+	}
 	return CouponGuard::Player->new(node => $node, observer => $observer, sessions => \%sessions, model => $model, tally => \%tally);
 }
 
@@ -104,8 +120,12 @@ sub complete_row
 {
 	my ($player, $op) = @_;
 	my $model = $player->{model};
-	my $limit = $model->{coupons}{ $op->{coupon} }{limit} // 99;
+	$op->{campaign} = $model->{owners}{ $op->{coupon} }{campaign};
+	my $limit = $model->{owners}{ $op->{coupon} }{limit} // 99;
+	my $campaign_limit = defined $op->{campaign} ? $model->{owners}{"m$op->{campaign}"}{limit} // 99 : 1;
 	($op->{use_no}) = grep { !$model->uses_with_number('', { %$op, use_no => $_ }) } 1 .. $limit or return 0;
+	my ($number) = grep { !$model->uses_with_number('', { %$op, campaign_use_no => $_ }) } 1 .. $campaign_limit or return 0;
+	$op->{campaign_use_no} = $number if defined $op->{campaign};
 	delete $op->{request}
 	  if $model->looks('', sub { $_[0]{user} eq $op->{user} && ($_[0]{request} // '') eq $op->{request} });
 	($op->{row}) = map { $_->[0] } $observer->query(q(SELECT nextval('coupon_redemption_id_seq')));
@@ -115,11 +135,12 @@ sub complete_row
 	return 1;
 }
 
-# What an amount may be: of a coupon with a budget one is nearly always given, and is often more than there is.
+# What an amount may be: where there is a budget one is nearly always given, and is often more than there is.
 sub choose_amount
 {
 	my ($model, $coupon) = @_;
-	my $has_budget = defined $model->{coupons}{$coupon}{budget};
+	my $campaign = $model->{owners}{$coupon}{campaign};
+	my $has_budget = defined $model->{owners}{$coupon}{budget} || (defined $campaign && defined $model->{owners}{"m$campaign"}{budget});
 	return rand() < ($has_budget ? 0.95 : 0.3) ? 1 + int(rand(rand() < 0.2 ? $most_budget : 6)) : undef;
 }
 
@@ -130,19 +151,22 @@ sub choose_call
 	my $model = $player->{model};
 	my $is_plain = $player->isolation($name) eq 'READ COMMITTED'; # of plain SQL only then does the newest state count
 	my @coupons = sort { $a <=> $b } keys %{ $history{code} };
-	my @capped = grep { defined $model->{coupons}{$_}{cap} } @coupons;
-	my @budgeted = grep { defined $model->{coupons}{$_}{budget} } @coupons;
+	my @owners = (@coupons, map { "m$_" } @{ $history{campaigns} });
+	my @capped = grep { defined $model->{owners}{$_}{cap} } @owners;
+	my @budgeted = grep { defined $model->{owners}{$_}{budget} } @owners;
 	my $coupon = one_of(@coupons);
+	my $owner = one_of(@owners);
 	my ($told) = grep { $_->[0] eq $name } @{ $history{told} };
 	my $kind = weighed(
-		@capped ? (claim => 10) : (),
+		(any { !/^m/ } @capped) ? (claim => 10) : (),
 		redeem => 24, retry => 10, hold => 14, confirm => 5, void => 13, check => 7,
 		$told ? (again => 40) : (),
 		$is_plain ? (delete => 4, strike => 3, revive => 4, insert => 4, expire => 9, resize => 4) : (),
 		$is_plain && @capped ? (cap => 8) : (),
 		$is_plain && @budgeted ? (budget => 8) : (),
-		$is_plain ? (activate => $model->offer_is_active($coupon) ? 1 : 20, reopen => 0.5) : (),
-		$is_plain ? (reserve => defined $model->{coupons}{$coupon}{holder} ? 8 : 2) : ());
+		$is_plain ? (activate => $model->is_active($owner) ? 1 : 20, reopen => 0.5) : (),
+		$is_plain ? (reserve => defined $model->{owners}{$coupon}{holder} ? 8 : 2) : (),
+		$is_plain && @{ $history{campaigns} } ? (move => 6, limit => 2) : ());
 	$coupon = $told->[1] if $kind eq 'again';
 	my %op = (kind => $kind eq 'again' || $kind eq 'retry' ? 'redeem' : $kind);
 	if ($op{kind} =~ /^(redeem|hold|check)$/)
@@ -157,7 +181,7 @@ sub choose_call
 	}
 	elsif ($kind eq 'claim')
 	{
-		my @of = @capped;
+		my @of = grep { !/^m/ } @capped;
 		splice @of, int(rand(@of)), 1 while @of > 1 && rand() < 0.6;
 		# An expired hold that was ended for the first quota stays ended when the second turns out to have too few: the model decides anew.
 		my %earlier = map { $_ => 1 } @of[ 0 .. $#of - 1 ];
@@ -177,13 +201,16 @@ sub choose_call
 		$op{amount} = choose_amount($model, $coupon);
 		return if !complete_row($player, \%op);
 	}
-	elsif ($op{kind} =~ /^(cap|budget|activate|reserve)$/)
+	elsif ($op{kind} =~ /^(cap|budget|activate|reserve|move|limit)$/)
 	{
-		$op{coupon} = $kind eq 'cap' ? one_of(@capped) : $kind eq 'budget' ? one_of(@budgeted) : $coupon;
+		my %owner = (cap => one_of(@capped), budget => one_of(@budgeted), activate => $owner, limit => "m" . (one_of(@{ $history{campaigns} }) // ''));
+		$op{owner} = $owner{$kind} // $coupon;
 		$op{cap} = 1 + int(rand(5));
 		$op{budget} = 1 + int(rand($most_budget));
-		$op{holder} = defined $model->{coupons}{$coupon}{holder} ? undef : one_of(@{ $history{users} });
-		$op{active} = $model->offer_is_active($coupon) ? 'f' : 't';
+		$op{holder} = defined $model->{owners}{$coupon}{holder} ? undef : $history{holder}{$coupon};
+		$op{active} = $model->is_active($owner) ? 'f' : 't';
+		$op{campaign} = one_of(undef, @{ $history{campaigns} });
+		$op{limit} = one_of(undef, 1, 1, 2, 3);
 	}
 	else
 	{
@@ -231,8 +258,8 @@ sub play_step
 	return $player->end_prepared(one_of(@prepared), one_of('COMMIT', 'ROLLBACK')) if $who eq 'prepared';
 	if ($who eq 'forget')
 	{
-		my $coupon = first { $player->{model}->is_quiet($_) } sort keys %{ $history{code} };
-		return $coupon ? $player->forget_quota($coupon) : 1;
+		my $owner = first { $player->{model}->is_quiet($_) } sort { rand() <=> 0.5 } sort keys %{ $player->{model}{owners} };
+		return $owner ? $player->forget_quotas($owner) : 1;
 	}
 
 	my $name = one_of(@idle);
@@ -283,11 +310,11 @@ sub differences
 	my $model = $player->{model};
 	my $ids = join ', ', sort keys %{ $history{code} };
 	my @found = map { "broken: @$_" } $observer->query('SELECT * FROM coupon_guard_verify()');
-	my @columns = qw(coupon user use_no hold voided lapsed reason request amount);
+	my @columns = qw(coupon user use_no hold voided lapsed reason request amount campaign campaign_use_no);
 	my %rows = map { $_->[0] => join '|', @$_ } $observer->query("SELECT id, coupon_id, user_id, use_no,
 		(extract(epoch FROM hold_expires_at) * 1000000)::bigint, CASE WHEN voided_at IS NOT NULL THEN 1 END,
-		CASE WHEN voided_at >= hold_expires_at THEN 1 END, void_reason, request_id, amount
-		FROM coupon_redemption WHERE coupon_id IN ($ids)");
+		CASE WHEN voided_at >= hold_expires_at THEN 1 END, void_reason, request_id, amount,
+		campaign_id, campaign_use_no FROM coupon_redemption WHERE coupon_id IN ($ids)");
 	my %expected;
 	while (my ($id, $row) = each %{ $model->{rows} })
 	{
@@ -299,15 +326,19 @@ sub differences
 		push @found, "row $id: expected $should; is $is" if $is ne $should;
 	}
 	my $left = q((SELECT sum(remaining) FROM coupon_quota WHERE owner_id = id AND kind = '%s' AND generation = coupon_guard_generation()));
-	my $left_of = join ', ', map { sprintf $left, $_ } qw(c b);
-	foreach my $row ($observer->query("SELECT id, max_redemptions, budget, holder, active, $left_of FROM coupon WHERE id IN ($ids)"))
+	my %offers = (coupon => [ join(', ', keys %{ $history{code} }), 'id::text, holder, campaign_id', 'c', 'b' ], campaign => [ join(', ', @{ $history{campaigns} }), "'m' || id, NULL, NULL", 'C', 'B' ]);
+	foreach my $table (sort grep { $offers{$_}[0] } keys %offers)
 	{
-		my $id = $row->[0];
-		my $coupon = $model->{coupons}{$id};
-		my @left = map { my $owned = $_; $model->{set_up}{$owned} ? $coupon->{ $owned =~ /^c/ ? 'cap' : 'budget' } - $model->used('', $owned) : undef } $model->quotas_of($id);
-		my $should = join '|', map { $_ // '' } $id, @{$coupon}{qw(cap budget holder active)}, @left;
-		my $is = join '|', @$row;
-		push @found, "coupon: expected $should; is $is" if $is ne $should;
+		my ($in, $columns, @kinds) = @{ $offers{$table} };
+		my $left_of = join ', ', map { sprintf $left, $_ } @kinds;
+		foreach my $row ($observer->query("SELECT $columns, max_redemptions, budget, max_per_user, active, $left_of FROM $table WHERE id IN ($in)"))
+		{
+			my $offer = $model->{owners}{ $row->[0] };
+			my @left = map { $model->{set_up}{$_} ? $offer->{ $model->is_budget($_) ? 'budget' : 'cap' } - $model->used('', $_) : undef } $model->quotas_of($row->[0]);
+			my $should = join '|', map { $_ // '' } $row->[0], @{$offer}{qw(holder campaign cap budget limit active)}, @left;
+			my $is = join '|', @$row;
+			push @found, "$table: expected $should; is $is" if $is ne $should;
+		}
 	}
 	return @found;
 }

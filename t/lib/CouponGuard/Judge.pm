@@ -92,7 +92,7 @@ sub read_busy_units
 sub learn_quotas
 {
 	my ($self, $model) = @_;
-	my @unknown = grep { !$model->{set_up}{$_} } map { $model->quotas_of($_) } sort keys %{ $model->{coupons} } or return 0;
+	my @unknown = grep { !$model->{set_up}{$_} } map { $model->quotas_of($_) } sort keys %{ $model->{owners} } or return 0;
 	my @found = map { $_->[0] } $self->{observer}->query("SELECT concat(kind, ':', owner_id) FROM coupon_quota WHERE stripe = 0
 		AND generation = coupon_guard_generation() AND concat(kind, ':', owner_id) IN ('" . join("', '", @unknown) . "')");
 	$model->{set_up}{$_} = 1 foreach @found;
@@ -122,8 +122,8 @@ sub as_text
 	return "error $answer->{error}" if $answer->{error};
 	my @columns =
 	    exists $answer->{value} ? 'value'
-	  : exists $answer->{remaining_units} ? qw(status remaining_uses remaining_units remaining_budget)
-	  : qw(status id use_no replayed moment amount);
+	  : exists $answer->{remaining_units} ? qw(status remaining_uses remaining_units remaining_budget limited_by)
+	  : qw(status id use_no replayed moment amount limited_by);
 	return join '|', map { $answer->{$_} // '' } @columns;
 }
 
@@ -160,7 +160,7 @@ sub take_answer
 	  || $state eq '40P01' && any { $self->{player}{$_} && $self->{player}{$_}{op} } @{ $outcome->{rivals} // [] };
 	if (!$is_broken_off)
 	{
-		my $is_other = $outcome->{or_answer} && $self->expected({ answer => $outcome->{or_answer} }) eq $self->got($name);
+		my $is_other = any { $self->expected({ answer => $_ }) eq $self->got($name) } @{ $outcome->{or_answers} // [] };
 		return 0 if $outcome->{rivals} && !$is_other;
 		my $is_expected = $is_other || $self->expected($outcome) eq $self->got($name, $outcome->{answer});
 		return 0 if !$is_expected && !$self->is_refused_later($model, $outcome, $name);
@@ -185,7 +185,7 @@ sub take_answer
 sub is_refused_later
 {
 	my ($self, $model, $outcome, $name) = @_;
-	return 0 if !$self->{is_crowd} || !$outcome->{answer}{status} || $self->got($name) ne 'sold_out|||f||';
+	return 0 if !$self->{is_crowd} || !$outcome->{answer}{status} || $self->got($name) !~ /^sold_out/;
 	my $of_stranger = $self->decide($model, $name, { %{ $self->{player}{$name}{op} }, user => 0, request => undef });
 	return !$of_stranger->{rivals} && $of_stranger->{answer}{status} eq 'sold_out';
 }
@@ -216,7 +216,7 @@ sub hold_what_waiters_have
 		my $op = $self->{player}{$name}{op};
 		my $outcome = $self->decide($model, $name, $op);
 		next if !$outcome->{rivals};
-		my ($locked) = map { $_->{coupon} } grep { $_->{lock} } @{ $outcome->{effects} };
+		my ($locked) = map { $_->{owner} } grep { $_->{lock} } @{ $outcome->{effects} };
 		$op->{for_lock} ||= $outcome->{for_lock} // $locked;
 		push @{ $model->{open}{$name}{log} }, @{ $outcome->{kept} // [] };
 		$model->{open}{$name}{held} = [ @{ $outcome->{effects} }, $op->{for_lock} ? { perhaps => $op->{for_lock} } : () ];

@@ -3,10 +3,11 @@
 # A row of the ledger has a committed image and, in the log of at most one open transaction, newer ones. A transaction's view is what
 # is committed and what it has logged itself; a row that another has logged is undecided: it may be any of its images yet.
 #
-#   coupons  id => { cap, limit, budget, holder, active }                     committed; undef: none
+#   owners   owner => { cap, limit, budget, active, holder, campaign }        committed; undef: none. Of limits: a coupon, by its id, or a
+#                                                                             campaign, 'm' and its id
 #   set_up   quota => 1                                                       committed: the quota is counted. 'c:ID' is that of a coupon's
-#                                                                             cap, 'b:ID' that of its budget
-#   rows     id => { coupon, user, use_no, amount, hold, voided, lapsed, reason, request, moment }
+#                                                                             cap, 'b:ID' that of its budget, 'C:ID' and 'B:ID' a campaign's
+#   rows     id => { coupon, user, use_no, campaign, campaign_use_no, amount, hold, voided, lapsed, reason, request, moment }
 #                                                                             committed; hold: the deadline, as moment in microseconds;
 #                                                                             lapsed: a hold that was voided when that had passed
 #   open     name => { log => [...], marks => [[savepoint, log's length] ...], held => [...] }
@@ -14,11 +15,12 @@
 #
 # A log's entry is one of
 #   { row => id, image => {...} }               undef: deleted; is_passing: it was a row for one moment only, and never can be again
-#   { coupon => id, set => {...} }              the coupon's row changed
-#   { coupon => id, lock => 1 or 'share' }      ... or locked: whoever sets up a quota, or must know that nobody does
+#   { owner => owner, set => {...} }            the row of the coupon or campaign changed
+#   { owner => owner, lock => 1, 'share' or 'key' }
+#                                               ... or locked: by whoever sets up a quota, must know that nobody does, or refers to it
 #   { set_up => quota }, { touch => quota }     the quota set up; units of it moved
 #   { spare => quota, units => n or -n }        units that were in use kept ahead, or used from there: no stripe is touched
-#   { perhaps => id }                           the coupon's row perhaps locked: by whoever had to wait for that
+#   { perhaps => owner }                        that row perhaps locked: by whoever had to wait for that
 # Held is what the statement at hand has logged when it waits.
 #
 # Where units are is the one thing the model is told: B<busy>, by quota and transaction, the committed units in stripes that an open
@@ -35,8 +37,8 @@ use parent qw(CouponGuard::Model::State CouponGuard::Model::Quotas CouponGuard::
 
 sub new
 {
-	my ($class, %coupons) = @_;
-	return bless { coupons => \%coupons, set_up => {}, rows => {}, open => {}, busy => {}, now => 0 }, $class;
+	my ($class, %owners) = @_;
+	return bless { owners => \%owners, set_up => {}, rows => {}, open => {}, busy => {}, now => 0 }, $class;
 }
 
 # What comes of $op of transaction $me, if nobody else does anything.
@@ -46,8 +48,8 @@ sub decide
 	my $decide = $self->can("decide_$op->{kind}");
 	local $self->{open}{$me}{held} = [];
 	my $outcome = $self->$decide($me, $op);
-	my %locked = map { $_ => 1 } grep { $_ } $op->{for_lock}, $outcome->{for_lock}, map { $_->{coupon} } @{ $outcome->{effects} };
-	push @{ $outcome->{may_wait} }, $self->who_logged($me, sub { $locked{ $_[0]{perhaps} // 0 } || $_[0]{is_passing} });
+	my %locked = map { $_ => 1 } grep { $_ } $op->{for_lock}, $outcome->{for_lock}, map { $_->{owner} } @{ $outcome->{effects} };
+	push @{ $outcome->{may_wait} }, $self->who_logged($me, sub { $locked{ $_[0]{perhaps} // '' } || $_[0]{is_passing} });
 	return $outcome;
 }
 

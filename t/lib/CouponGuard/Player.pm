@@ -12,8 +12,8 @@ use List::Util qw(any none);
 use Time::HiRes qw(sleep time);
 
 my $microseconds = '(extract(epoch FROM %s) * 1000000)::bigint';
-my $answer = "SELECT status, redemption_id, use_no, replayed, " . sprintf($microseconds, 'redeemed_at') . ", amount FROM";
-my $hold_answer = "SELECT status, redemption_id, use_no, replayed, " . sprintf($microseconds, 'hold_expires_at') . ", amount FROM";
+my $answer = "SELECT status, redemption_id, use_no, replayed, " . sprintf($microseconds, 'redeemed_at') . ", amount, limited_by FROM";
+my $hold_answer = "SELECT status, redemption_id, use_no, replayed, " . sprintf($microseconds, 'hold_expires_at') . ", amount, limited_by FROM";
 my $count = "RETURNING 1) SELECT count(*) FROM changed";
 
 # What an operation is in SQL. %$op, and the code of the coupon.
@@ -22,7 +22,7 @@ my %sql = (
 	hold => sub { "$hold_answer hold_coupon($_[0]{user}, '$_[0]{code}', '$_[0]{seconds} seconds'" . request_of($_[0]) . amount_of($_[0]) . ')' },
 	confirm => sub { "$answer confirm_hold($_[0]{row}" . amount_of($_[0]) . ')' },
 	void => sub { "SELECT void_redemption($_[0]{row}, reason => 'model'" . amount_of($_[0]) . ')' },
-	check => sub { "SELECT status, remaining_uses, remaining_units, remaining_budget FROM check_coupon($_[0]{user}, '$_[0]{code}')" },
+	check => sub { "SELECT status, remaining_uses, remaining_units, remaining_budget, limited_by FROM check_coupon($_[0]{user}, '$_[0]{code}')" },
 	delete => sub { "WITH changed AS (DELETE FROM coupon_redemption WHERE id = $_[0]{row} $count" },
 	strike => sub {
 		"WITH changed AS (UPDATE coupon_redemption SET voided_at = clock_timestamp() WHERE id = $_[0]{row} AND voided_at IS NULL $count";
@@ -38,8 +38,10 @@ my %sql = (
 		my ($op) = @_;
 		my $moments = join ', ', map { defined $op->{$_} ? "'epoch'::timestamptz + $op->{$_} * interval '1 microsecond'" : 'NULL' } 'moment', 'hold';
 		my $request = defined $op->{request} ? "'$op->{request}'" : 'NULL';
-		return 'WITH changed AS (INSERT INTO coupon_redemption (id, coupon_id, user_id, use_no, redeemed_at, hold_expires_at, request_id, amount)'
-		  . " VALUES ($op->{row}, $op->{coupon}, $op->{user}, $op->{use_no}, $moments, $request, " . ($op->{amount} // 'NULL') . ") $count";
+		return 'WITH changed AS (INSERT INTO coupon_redemption (id, coupon_id, user_id, use_no, redeemed_at, hold_expires_at, request_id, amount, campaign_id,
+			campaign_use_no)'
+		  . " VALUES ($op->{row}, $op->{coupon}, $op->{user}, $op->{use_no}, $moments, $request, "
+		  . join(', ', map { $op->{$_} // 'NULL' } qw(amount campaign campaign_use_no)) . ") $count";
 	},
 	resize => sub {
 		"WITH changed AS (UPDATE coupon_redemption SET amount = $_[0]{amount} WHERE id = $_[0]{row} AND voided_at IS NULL $count";
@@ -49,11 +51,21 @@ my %sql = (
 		my ($codes, $amounts) = map { my $n = $_; join ',', map { $_->[$n] } @{ $op->{claims} } } 2, 1;
 		return "SELECT what, made FROM claim('$op->{user}', '{$codes}', '{$amounts}')";
 	},
-	activate => sub { "WITH changed AS (UPDATE coupon SET active = '$_[0]{active}' WHERE id = $_[0]{coupon} $count" },
 	reopen => sub { "WITH changed AS (UPDATE coupon SET active = true WHERE id IN (" . join(', ', @{ $_[0]{coupons} }) . ") $count" },
-	reserve => sub { "WITH changed AS (UPDATE coupon SET holder = " . ($_[0]{holder} // 'NULL') . " WHERE id = $_[0]{coupon} $count" },
-	cap => sub { "WITH changed AS (UPDATE coupon SET max_redemptions = $_[0]{cap} WHERE id = $_[0]{coupon} $count" },
-	budget => sub { "WITH changed AS (UPDATE coupon SET budget = $_[0]{budget} WHERE id = $_[0]{coupon} $count" });
+	activate => sub { change_of($_[0], active => "'$_[0]{active}'") },
+	reserve => sub { change_of($_[0], holder => $_[0]{holder}) },
+	move => sub { change_of($_[0], campaign_id => $_[0]{campaign}) },
+	limit => sub { change_of($_[0], max_per_user => $_[0]{limit}) },
+	cap => sub { change_of($_[0], max_redemptions => $_[0]{cap}) },
+	budget => sub { change_of($_[0], budget => $_[0]{budget}) });
+
+# Of a coupon or, 'm' and its id, a campaign.
+sub change_of
+{
+	my ($op, $column, $value) = @_;
+	my ($table, $id) = $op->{owner} =~ /^m(.*)/ ? (campaign => $1) : (coupon => $op->{owner});
+	return "WITH changed AS (UPDATE $table SET $column = " . ($value // 'NULL') . " WHERE id = $id $count";
+}
 
 # The transactions that sessions have open, and the units in stripes that an open transaction has locked.
 my $look = q(PREPARE look AS
@@ -230,10 +242,11 @@ sub terminate
 }
 
 # A quota that is not there, as after a restore.
-sub forget_quota
+sub forget_quotas
 {
-	my ($self, $coupon) = @_;
-	return $self->control('observer', "DELETE FROM coupon_quota WHERE owner_id = $coupon", sub { $_[0]->forget_quotas($coupon) });
+	my ($self, $owner) = @_;
+	my $quotas = join "', '", $self->{model}->quotas_of($owner);
+	return $self->control('observer', "DELETE FROM coupon_quota WHERE concat(kind, ':', owner_id) IN ('$quotas')", sub { $_[0]->forget_quotas($owner) });
 }
 
 # Triggers off or on again: while they are off every redemption counts, and no quota of before is good afterwards. Nothing is open.

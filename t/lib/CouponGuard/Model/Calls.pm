@@ -5,8 +5,8 @@ package CouponGuard::Model::Calls;
 use strict;
 use warnings;
 
-use CouponGuard::Model::Outcome qw(waits answers before of_row voided);
-use List::Util qw(any max sum0);
+use CouponGuard::Model::Outcome qw(waits answers before of_row voided is_under);
+use List::Util qw(any max min sum0);
 
 my $no_limit = 2147483647;
 
@@ -16,40 +16,83 @@ sub decide_redeem
 {
 	my ($self, $me, $op) = @_;
 	my $offer = $self->offer($me, $op->{coupon});
+	my $campaign = $self->campaign_of($me, $offer);
 	if (defined $op->{request})
 	{
 		my ($made) = $self->looks($me, sub { $_[0]{user} eq $op->{user} && ($_[0]{request} // '') eq $op->{request} });
 		return waits([ $made->{rival} ]) if $made && $made->{rival};
 		return $self->replay($me, $made, $op) if $made;
 	}
-	my @uses = $self->looks($me, sub { $_[0]{coupon} == $op->{coupon} && $_[0]{user} eq $op->{user} && !$_[0]{voided} });
+	my @uses = $self->uses($me, $offer->{id}, $op->{user});
 	my @holds = sort { $b->{view}{use_no} <=> $a->{view}{use_no} } grep { !$_->{rival} && defined $_->{view}{hold} } @uses;
-	my $refusal = judge_offer($offer, $op->{user});
+	my ($refusal, $by) = judge_offers($offer, $campaign, $op->{user});
 	if ($refusal)
 	{
 		my ($live) = grep { may_use($_, $op) && !$self->is_expired($_->{view}) } @holds;
-		return $live && !$op->{hold} ? $self->confirm($me, $live, $op) : answers({ status => $refusal });
+		return $live && !$op->{hold} ? $self->confirm($me, $live, $op) : answers(refused($campaign, $by, status => $refusal));
 	}
 	my @own = grep { may_use($_, $op) } @holds;
 	my ($own) = ((grep { !$self->is_expired($_->{view}) } @own), @own); # a live one comes first
 	return $self->use_hold($me, $own, $op) if $own;
-	my $limit = $offer->{limit} // $no_limit;
+	my @may_wait;
+	my %number;
+	foreach my $of ([ $offer, 'use_no', 'coupon' ], $campaign ? [ $campaign, 'campaign_use_no', 'campaign' ] : ())
+	{
+		my ($limited, $column, $owner) = @$of;
+		my $found = $self->judge_uses($me, $limited, $column, $op);
+		# Of the coupon a hold that has lapsed is ended even though others are undecided.
+		return $self->end_lapsed_hold($me, $found->{lapsed}, $op) if $found->{lapsed} && ($owner eq 'coupon' || !$found->{rivals});
+		return { %{ waits($found->{rivals}) }, or_if_let_go => [ map { $self->movers($me, $_->[0]) } claims_of($offer, $campaign, 1) ] } if $found->{rivals};
+		my $latest = $found->{latest};
+		my $is_used = sub { refused($campaign, $owner, %{ of_row('already_redeemed', $latest->{id}, $latest->{view}, 'f', time_of($latest->{view}, $op)) }) };
+		return answers($is_used->()) if $found->{is_used_up};
+		$number{$column} = $found->{free};
+		push @may_wait, @{ $found->{may_wait} };
+	}
+	my $outcome = $self->redeem_new($me, $offer, $campaign, $op, %number);
+	push @{ $outcome->{may_wait} }, @may_wait;
+	return $outcome;
+}
+
+sub campaign_of
+{
+	my ($self, $me, $offer) = @_;
+	return defined $offer->{campaign} ? $self->offer($me, "m$offer->{campaign}") : undef;
+}
+
+# A refusal says by which of the two, where there are two.
+sub refused
+{
+	my ($campaign, $by, %answer) = @_;
+	return { %answer, limited_by => $campaign ? $by : undef };
+}
+
+sub uses
+{
+	my ($self, $me, $owner, $user) = @_;
+	return $self->looks($me, sub { is_under($_[0], $owner) && $_[0]{user} eq $user && !$_[0]{voided} });
+}
+
+# What the user has used of the coupon or campaign: a use number that is free, or that none is, or whom that hangs on; a hold that has
+# lapsed, if its number is needed.
+sub judge_uses
+{
+	my ($self, $me, $limited, $column, $op) = @_;
+	my $limit = $limited->{limit} // $no_limit;
+	my @uses = $self->uses($me, $limited->{id}, $op->{user});
 	my @settled = sort { $b->{view}{moment} <=> $a->{view}{moment} } grep { !$_->{rival} } @uses;
-	my %used = map { ($_->{view} // $_->{images}[0])->{use_no} => 1 } @uses;
-	my ($lapsed) = reverse grep { $self->is_expired($_->{view}) } @holds;
-	return $self->end_lapsed_hold($me, $lapsed, $offer, $op) if $lapsed && keys %used >= $limit;
-	my $latest = $settled[0];
-	return answers(of_row('already_redeemed', $latest->{id}, $latest->{view}, 'f', time_of($latest->{view}, $op))) if @settled >= $limit;
-	# It looks at its user's rows first and at the quotas then: if both change at once it may come to wait for the latter.
-	return { %{ waits([ $self->rivals_of(@uses) ]) }, or_if_let_go => [ map { $self->movers($me, $_) } $self->quotas_of($offer->{id}) ] }
-	  if keys %used >= $limit;
-	my $use_no = 1;
-	$use_no++ while $used{$use_no};
-	my $outcome = $self->redeem_new($me, $offer, $op, $use_no);
+	my %used = map { ($_->{view} // $_->{images}[0])->{$column} => 1 } @uses;
+	if (keys %used >= $limit)
+	{
+		my ($lapsed) = sort { $a->{view}{$column} <=> $b->{view}{$column} } grep { $self->is_expired($_->{view}) } @settled;
+		# It looks at its user's rows first and at the quotas then: if both change at once it may come to wait for the latter.
+		return { lapsed => $lapsed, @settled >= $limit ? (is_used_up => 1, latest => $settled[0]) : (rivals => [ $self->rivals_of(@uses) ]) };
+	}
+	my $free = 1;
+	$free++ while $used{$free};
 	# A row counts once for every version it may turn out to be: so the user may wait although a use number is free.
 	my $versions = sum0(map { $_->{rival} ? scalar(grep { !$_->{voided} } @{ $_->{images} }) : 1 } @uses);
-	push @{ $outcome->{may_wait} }, $self->rivals_of(@uses) if $versions >= $limit;
-	return $outcome;
+	return { free => $free, may_wait => [ $versions >= $limit ? $self->rivals_of(@uses) : () ] };
 }
 
 # hold_coupon() differs in that it leaves a hold a hold.
@@ -59,11 +102,13 @@ sub decide_hold
 	return $self->decide_redeem($me, { %$op, hold => 1 });
 }
 
-sub judge_offer
+# Why it cannot be redeemed now, and whose answer that is.
+sub judge_offers
 {
-	my ($offer, $user) = @_;
-	return 'inactive' if $offer->{active} ne 't';
-	return defined $offer->{holder} && $offer->{holder} ne $user ? 'reserved' : undef;
+	my ($offer, $campaign, $user) = @_;
+	return ('inactive', 'coupon') if $offer->{active} ne 't';
+	return ('reserved', 'coupon') if defined $offer->{holder} && $offer->{holder} ne $user;
+	return $campaign && $campaign->{active} ne 't' ? ('inactive', 'campaign') : ();
 }
 
 # A hold belongs to the request that placed it, or to none.
@@ -84,45 +129,62 @@ sub time_of
 # What a redemption takes, in this order.
 sub claims_of
 {
-	my ($offer, $amount) = @_;
-	return (defined $offer->{cap} ? [ "c:$offer->{id}", 1 ] : (), defined $offer->{budget} ? [ "b:$offer->{id}", $amount ] : ());
+	my ($offer, $campaign, $amount) = @_;
+	my @claims;
+	foreach my $limited ($campaign // (), $offer)
+	{
+		my ($cap, $budget) = CouponGuard::Model::Quotas->quotas_of($limited->{id});
+		push @claims, [ $cap, 1 ] if defined $limited->{cap};
+		push @claims, [ $budget, $amount ] if defined $limited->{budget};
+	}
+	return @claims;
 }
 
 sub redeem_new
 {
-	my ($self, $me, $offer, $op, $use_no) = @_;
-	return answers({ error => '22004' }) if defined $offer->{budget} && !defined $op->{amount};
+	my ($self, $me, $offer, $campaign, $op, %number) = @_;
 	my $amount = $op->{amount};
-	my $supply = $self->claim_all($me, claims_of($offer, $amount));
+	my @claims = claims_of($offer, $campaign, $amount);
+	return answers({ error => '22004' }) if !defined $amount && any { $self->is_budget($_->[0]) } @claims;
+	my $supply = $self->claim_all($me, @claims);
+	return $supply if $supply->{rivals};
 	my @may_wait = @{ $supply->{may_wait} // [] };
-	my $refused = $supply->{refused};
-	if ($refused && $refused->[0] =~ /^b/)
+	if ($supply->{refused})
 	{
-		my $outcome = $self->having_done($me, $supply->{effects}, sub { $self->refuse_amount($me, $refused->[0], $offer, $op, $use_no) });
-		# Once it is remembered that the cap is used up, the budget is not looked at any more.
-		my $cap = defined $offer->{cap} ? $self->take($me, "c:$offer->{id}", 1) : { taken => 1 };
-		my $is_used_up = !$cap->{taken} && !$cap->{rivals};
-		$outcome = { %{ before($supply->{effects}, $outcome) }, $is_used_up ? (or_answer => { status => 'sold_out' }) : () };
-		push @{ $outcome->{may_wait} }, @may_wait;
+		my $refuse = sub { my ($claim) = @_; return $self->refuse_claim($me, $claim, $offer, $campaign, $op, %number) };
+		my $outcome = before($supply->{effects}, $self->having_done($me, $supply->{effects}, sub { $refuse->($supply->{refused}) }));
+		# Which of several is told hangs on what the server remembers of them.
+		my @others = grep { $_->[0] ne $supply->{refused}[0] && $self->is_refused($me, $_) } @claims;
+		push @{ $outcome->{may_wait} }, @may_wait, map { $self->movers($me, $_->[0]) } @others;
+		push @{ $outcome->{or_answers} }, map { my $other = $refuse->($_); ($other->{answer} // (), @{ $other->{or_answers} // [] }) } @others;
 		return $outcome;
 	}
-	return $supply if $supply->{rivals};
-	return { %{ answers({ status => 'sold_out' }, @{ $supply->{effects} }) }, may_wait => \@may_wait } if $refused;
-	my %made = (coupon => $op->{coupon}, user => $op->{user}, use_no => $use_no, amount => $amount, request => $op->{request}, is_hold => $op->{hold});
+	my %made = (coupon => $op->{coupon}, user => $op->{user}, amount => $amount, request => $op->{request}, is_hold => $op->{hold}, %number);
+	$made{campaign} = $offer->{campaign};
 	my $answer = of_row($op->{hold} ? 'held' : 'redeemed', 'new', \%made, 'f', 'new');
 	return { %{ answers($answer, @{ $supply->{effects} }, { row => 'new', image => \%made }) }, may_wait => \@may_wait };
 }
 
-# The budget has too few for the amount: what is left says how, and is claimed next by whoever takes that too.
-sub refuse_amount
+sub is_refused
 {
-	my ($self, $me, $budget, $offer, $op, $use_no) = @_;
-	my $left = $self->left($me, $budget);
-	my $insufficient = answers({ status => 'insufficient', amount => $left });
-	return $op->{up_to} ? $self->redeem_new($me, $offer, { %$op, amount => $left }, $use_no) : $insufficient if $left > 0;
-	my $sold_out = answers({ status => 'sold_out' });
+	my ($self, $me, $claim) = @_;
+	my $supply = $self->take($me, @$claim);
+	return !$supply->{rivals} && !$supply->{taken};
+}
+
+# A quota has too few: what is left of a budget says how, and is claimed next by whoever takes that too.
+sub refuse_claim
+{
+	my ($self, $me, $claim, $offer, $campaign, $op, %number) = @_;
+	my $quota = $claim->[0];
+	my $by = $quota =~ /^[CB]/ ? 'campaign' : 'coupon';
+	my $sold_out = answers(refused($campaign, $by, status => 'sold_out'));
+	return $sold_out if !$self->is_budget($quota);
+	my $left = $self->left($me, $quota);
+	my $insufficient = answers(refused($campaign, $by, status => 'insufficient', amount => $left));
+	return $op->{up_to} ? $self->redeem_new($me, $offer, $campaign, { %$op, amount => $left }, %number) : $insufficient if $left > 0;
 	return $sold_out if $self->{counting};
-	my $any = $self->take($me, $budget, 1); # a rival may bring something
+	my $any = $self->take($me, $quota, 1); # a rival may bring something
 	return $any->{rivals} ? ($op->{up_to} ? $any : $insufficient) : { %$sold_out, may_wait => $any->{may_wait} };
 }
 
@@ -132,7 +194,7 @@ sub confirm
 	my $view = $hold->{view};
 	my $less = defined $op->{amount} ? ($view->{amount} // 0) - $op->{amount} : 0;
 	return answers({ error => '22023' }) if $less < 0;
-	my $return = $less > 0 ? $self->return_units($me, "b:$view->{coupon}") : answers(undef);
+	my $return = $less > 0 ? $self->return_amount($me, $view) : answers(undef);
 	return $return if $return->{rivals};
 	return waits([ $hold->{rival} ], grep { $_->{lock} } @{ $return->{effects} }) if $hold->{rival};
 	my %image = (%$view, hold => undef, moment => 'new', request => $op->{request} // $view->{request}, amount => $op->{amount} // $view->{amount});
@@ -154,14 +216,13 @@ sub use_hold
 # Another request's hold has lapsed: it is ended, and what it had is there for this one.
 sub end_lapsed_hold
 {
-	my ($self, $me, $hold, $offer, $op) = @_;
-	my @claims = grep { $_->[1] } claims_of($offer, $hold->{view}{amount});
-	my $ready = $self->prepare_quotas($me, map { $_->[0] } @claims);
+	my ($self, $me, $hold, $op) = @_;
+	my @had = $self->shares_of($hold->{view});
+	my $ready = $self->prepare_quotas($me, grep { defined $self->granted($me, $_) } map { $_->[0] } @had);
 	return $ready if $ready->{rivals};
-	my @done = (
-		@{ $ready->{effects} },
-		{ row => $hold->{id}, image => voided($hold->{view}, 'hold expired', 1) },
-		$self->{counting} ? () : map { { spare => $_->[0], units => $_->[1] } } @claims);
+	my @done = (@{ $ready->{effects} }, { row => $hold->{id}, image => voided($hold->{view}, 'hold expired', 1) });
+	my @set_up = $self->having_done($me, \@done, sub { grep { $self->is_set_up($me, $_->[0]) } @had });
+	push @done, map { { spare => $_->[0], units => $_->[1] } } @set_up;
 	return before(\@done, $self->having_done($me, \@done, sub { $self->decide_redeem($me, $op) }));
 }
 
@@ -199,7 +260,7 @@ sub decide_void
 	return answers({ value => 'f' }) if $view->{voided};
 	my $kept = defined $op->{amount} ? ($view->{amount} // 0) - $op->{amount} : 0;
 	return answers({ error => '22023' }) if $kept < 0;
-	my $return = $kept > 0 ? $self->return_units($me, "b:$view->{coupon}") : $self->return_shares($me, $view);
+	my $return = $kept > 0 ? $self->return_amount($me, $view) : $self->return_shares($me, $view);
 	return $return if $return->{rivals};
 	return waits([ $look->{rival} ], grep { $_->{lock} } @{ $return->{effects} }) if $look->{rival};
 	my $image = $kept > 0 ? { %$view, amount => $kept } : voided($view, 'model', $self->is_expired($view));
@@ -210,19 +271,34 @@ sub decide_check
 {
 	my ($self, $me, $op) = @_;
 	my $offer = $self->offer($me, $op->{coupon});
+	my $campaign = $self->campaign_of($me, $offer);
 	my @own = grep { $_->{user} eq $op->{user} } map { $_->{view} } $self->views($me, $op->{coupon});
 	my @holds = grep { defined $_->{hold} } @own;
-	my $remaining_uses = defined $offer->{limit} ? max(0, $offer->{limit} - grep { !$self->is_expired($_) } @own) : undef;
-	my ($units, $budget) = map { defined $self->granted($me, $_) ? $self->left($me, $_) : undef } $self->quotas_of($op->{coupon});
-	my $refusal = judge_offer($offer, $op->{user});
+	my ($refusal, $by) = judge_offers($offer, $campaign, $op->{user});
 	my $has_hold = any { !$refusal || !$self->is_expired($_) } @holds;
-	my $status =
-	    $has_hold ? 'redeemed'
-	  : $refusal ? $refusal
-	  : ($remaining_uses // 1) == 0 ? 'already_redeemed'
-	  : ($units // 1) == 0 || ($budget // 1) == 0 ? 'sold_out'
-	  : 'redeemed';
-	return answers({ status => $status, remaining_uses => $remaining_uses, remaining_units => $units, remaining_budget => $budget });
+	my (@uses, @units, @budgets, %status);
+	foreach my $limited ($offer, $campaign // ())
+	{
+		my ($cap, $budget) = map { defined $self->granted($me, $_) ? $self->left($me, $_) : undef } $self->quotas_of($limited->{id});
+		my $used = grep { $_->{user} eq $op->{user} && !$self->is_expired($_) } map { $_->{view} } $self->views($me, $limited->{id});
+		my $left = defined $limited->{limit} ? max(0, $limited->{limit} - $used) : undef;
+		push @uses, $left // ();
+		push @units, $cap // ();
+		push @budgets, $budget // ();
+		$status{ $limited == $offer ? 'coupon' : 'campaign' } = { used_up => ($left // 1) == 0, sold_out => ($cap // 1) == 0 || ($budget // 1) == 0 };
+	}
+	my $status = 'redeemed';
+	if (!$has_hold)
+	{
+		my @refusals = (
+			$refusal ? [ $refusal, $by ] : (),
+			(map { $status{$_}{used_up} ? [ 'already_redeemed', $_ ] : () } 'coupon', 'campaign'),
+			map { $status{$_}{sold_out} ? [ 'sold_out', $_ ] : () } 'campaign', 'coupon');
+		($status, $by) = @{ $refusals[0] // [ 'redeemed', undef ] };
+	}
+	return answers({
+		status => $status, remaining_uses => min(@uses), remaining_units => min(@units), remaining_budget => min(@budgets),
+		limited_by => $campaign && !$has_hold ? $by : undef });
 }
 
 # --- claims of several units, of several caps, by the function that only tests declare

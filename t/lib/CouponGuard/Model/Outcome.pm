@@ -5,7 +5,7 @@
 #   for_lock       of one that waits: the coupon whose row it waits for
 #   may_wait       for whom it may wait without need
 #   or_if_let_go   for whom, if it has waited already
-#   or_answer      another answer, as good
+#   or_answers     others, as good
 
 package CouponGuard::Model::Outcome;
 
@@ -14,7 +14,7 @@ use warnings;
 
 use Exporter qw(import);
 
-our @EXPORT_OK = qw(waits waits_after answers before of_row voided);
+our @EXPORT_OK = qw(waits waits_after answers before of_row voided is_under);
 
 sub waits { my ($rivals, @held) = @_; return { rivals => $rivals, effects => \@held } }
 sub answers { my ($answer, @effects) = @_; return { answer => $answer, effects => \@effects } }
@@ -37,6 +37,13 @@ sub of_row
 {
 	my ($status, $id, $image, $replayed, $moment) = @_;
 	return { status => $status, id => $id, use_no => $image->{use_no}, replayed => $replayed, moment => $moment, amount => $image->{amount} };
+}
+
+# Whether the row counts for the coupon, or the campaign.
+sub is_under
+{
+	my ($image, $owner) = @_;
+	return $owner =~ /^m/ ? defined $image->{campaign} && "m$image->{campaign}" eq $owner : $image->{coupon} == $owner;
 }
 
 sub voided

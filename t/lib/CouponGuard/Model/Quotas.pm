@@ -8,30 +8,39 @@ package CouponGuard::Model::Quotas;
 use strict;
 use warnings;
 
-use CouponGuard::Model::Outcome qw(waits waits_after answers before voided);
+use CouponGuard::Model::Outcome qw(waits waits_after answers before voided is_under);
 use List::Util qw(any max sum0);
 
-# --- of a coupon, in the order in which they are claimed ------------------------------
+# --- whose they are, in the order in which they are claimed ----------------------------
 
-my %limit_of_kind = (c => 'cap', b => 'budget');
+my %limit_of_kind = (C => 'cap', B => 'budget', c => 'cap', b => 'budget');
 
-sub quotas_of { my ($self, $coupon) = @_; return map { "$_:$coupon" } qw(c b) }
+sub quotas_of { my ($self, $owner) = @_; return $owner =~ /^m(.*)/ ? map { "$_:$1" } qw(C B) : map { "$_:$owner" } qw(c b) }
 sub kind_of { my ($quota) = @_; return substr $quota, 0, 1 }
-sub coupon_of { my ($quota) = @_; return substr $quota, 2 }
+sub owner_of { my ($quota) = @_; return (kind_of($quota) =~ /[CB]/ ? 'm' : '') . substr $quota, 2 }
+sub is_budget { my ($self, $quota) = @_; return kind_of($quota) =~ /[Bb]/ }
 
 # What a row has of the quota; a row that is voided has nothing.
 sub share_of
 {
 	my ($image, $quota) = @_;
-	return 0 if !$image || $image->{voided} || $image->{coupon} != coupon_of($quota);
-	return kind_of($quota) eq 'c' ? 1 : $image->{amount} // 0;
+	return 0 if !$image || $image->{voided} || !is_under($image, owner_of($quota));
+	return $quota =~ /^[Cc]/ ? 1 : $image->{amount} // 0;
+}
+
+# [quota, units] of all that a row has.
+sub shares_of
+{
+	my ($self, $image) = @_;
+	my @quotas = map { $self->quotas_of($_) } defined $image->{campaign} ? "m$image->{campaign}" : (), $image->{coupon};
+	return grep { $_->[1] > 0 } map { [ $_, share_of($image, $_) ] } @quotas;
 }
 
 # undef: no such limit
 sub granted
 {
 	my ($self, $me, $quota) = @_;
-	return $self->offer($me, coupon_of($quota))->{ $limit_of_kind{ kind_of($quota) } };
+	return $self->offer($me, owner_of($quota))->{ $limit_of_kind{ kind_of($quota) } };
 }
 
 sub is_set_up
@@ -45,7 +54,7 @@ sub is_set_up
 sub used
 {
 	my ($self, $me, $quota) = @_;
-	return sum0(map { share_of($_->{view}, $quota) } $self->views($me, coupon_of($quota)));
+	return sum0(map { share_of($_->{view}, $quota) } $self->views($me, owner_of($quota)));
 }
 
 # Units that I can have without waiting: all there are, but for those that others have locked.
@@ -67,7 +76,7 @@ sub spare
 sub left
 {
 	my ($self, $me, $quota) = @_;
-	my @expired = grep { $self->is_expired($_->{view}) } $self->views($me, coupon_of($quota));
+	my @expired = grep { $self->is_expired($_->{view}) } $self->views($me, owner_of($quota));
 	return max(0, $self->granted($me, $quota) - $self->used($me, $quota)) + sum0(map { share_of($_->{view}, $quota) } @expired);
 }
 
@@ -77,11 +86,11 @@ sub most
 	my ($self, $me, $quota) = @_;
 	my $needed = sub { my ($image) = @_; return $image && $self->is_expired($image) ? 0 : share_of($image, $quota) };
 	my $granted = $self->granted($me, $quota);
-	my $most = $granted - sum0(map { $needed->($_->{view}) } $self->views($me, coupon_of($quota)));
+	my $most = $granted - sum0(map { $needed->($_->{view}) } $self->views($me, owner_of($quota)));
 	foreach my $rival ($self->others($me))
 	{
 		my %last = map { $_->{row} => $_->{image} } grep { $_->{row} } $self->logged($rival);
-		my $more = $self->granted($rival, $quota) - ($self->{coupons}{ coupon_of($quota) }{ $limit_of_kind{ kind_of($quota) } });
+		my $more = $self->granted($rival, $quota) - ($self->{owners}{ owner_of($quota) }{ $limit_of_kind{ kind_of($quota) } });
 		$more += sum0(map { $needed->($self->{rows}{$_}) - $needed->($last{$_}) } keys %last);
 		$most += max(0, $more);
 	}
@@ -149,8 +158,9 @@ sub take_counted
 sub expired_holds
 {
 	my ($self, $me, $quota) = @_;
-	my $coupon = coupon_of($quota);
-	return $self->looks($me, sub { my ($image) = @_; $image->{coupon} == $coupon && !$image->{voided} && !$image->{is_passing} && $self->is_expired($image) });
+	my $owner = owner_of($quota);
+	my $is_such = sub { my ($image) = @_; return is_under($image, $owner) && !$image->{voided} && !$image->{is_passing} };
+	return $self->looks($me, sub { $is_such->(@_) && $self->is_expired(@_) });
 }
 
 # The row that the units are for may itself be such a hold.
@@ -186,7 +196,7 @@ sub end_holds
 	foreach my $hold (@holds)
 	{
 		push @done, { row => $hold->{id}, image => voided($hold->{view}, 'hold expired', 1) };
-		foreach my $other (grep { $_ ne $quota && share_of($hold->{view}, $_) > 0 } $self->quotas_of($hold->{view}{coupon}))
+		foreach my $other (grep { $_ ne $quota } map { $_->[0] } $self->shares_of($hold->{view}))
 		{
 			my $return = $self->having_done($me, \@done, sub { $self->return_units($me, $other) });
 			return before(\@done, $return) if $return->{rivals};
@@ -208,16 +218,17 @@ sub claim_all
 		my $supply = $self->take($me, @$claim);
 		next if $supply->{rivals} || $supply->{taken};
 		# If that is not certain yet, to the server, the claims before it come first.
-		my @unsure = @{ $supply->{may_wait} // [] };
+		my @unsure = (@{ $supply->{may_wait} // [] }, $self->who_logged($me, sub { $_[0]{is_passing} }));
 		return { refused => $claim, effects => [], may_wait => [ @unsure, @unsure ? map { $self->movers($me, $_->[0]) } @claims : () ] };
 	}
-	# A hold that is ended for the one may have units of the others.
-	my $ready = $self->prepare_quotas($me, @claims > 1 ? map { $_->[0] } @claims : ());
+	# A hold that is ended for the one may have units of the others: all are set up first, and after each it begins anew.
+	my @missing = @claims > 1 ? grep { !$self->is_set_up($me, $_) } map { $_->[0] } @claims : ();
+	my $ready = $self->prepare_quotas($me, $self->{counting} ? @missing : $missing[0] // ());
 	return $ready if $ready->{rivals};
 	my @prepared = @{ $ready->{effects} };
 	return before(\@prepared, $self->having_done($me, \@prepared, sub { $self->claim_all($me, @claims) })) if grep { $_->{set_up} } @prepared;
 	my (@kept, @may_wait);
-	my @done = @prepared;
+	my @done = @prepared; # where they are counted, locks
 	foreach my $claim (@claims)
 	{
 		my ($quota, $amount) = @$claim;
@@ -237,7 +248,7 @@ sub prepare_quotas
 	my @done;
 	foreach my $quota (grep { !$self->is_set_up($me, $_) } @quotas)
 	{
-		my $set_up = $self->{counting} ? 'lock_coupon' : 'set_up_quota';
+		my $set_up = $self->{counting} ? 'lock_owner' : 'set_up_quota';
 		my $outcome = $self->having_done($me, \@done, sub { $self->$set_up($me, $quota) });
 		return before(\@done, $outcome) if $outcome->{rivals};
 		push @done, @{ $outcome->{effects} };
@@ -247,30 +258,30 @@ sub prepare_quotas
 
 # --- setting up, giving back ----------------------------------------------------------
 
-sub lock_coupon
+sub lock_owner
 {
 	my ($self, $me, $quota) = @_;
-	my $coupon = coupon_of($quota);
-	my @setters = $self->who_logged($me, sub { ($_[0]{coupon} // 0) == $coupon });
-	return { %{ waits(\@setters) }, for_lock => $coupon } if @setters;
-	return answers(undef, { coupon => $coupon, lock => 1 });
+	my $owner = owner_of($quota);
+	my @setters = $self->who_logged($me, sub { ($_[0]{owner} // '') eq $owner && ($_[0]{lock} // '') ne 'key' });
+	return { %{ waits(\@setters) }, for_lock => $owner } if @setters;
+	return answers(undef, { owner => $owner, lock => 1 });
 }
 
 # Whoever sets up the quota must know every row, and that the limit stays. So must who counts because there is none.
 sub set_up_quota
 {
 	my ($self, $me, $quota) = @_;
-	my $locked = $self->lock_coupon($me, $quota);
+	my $locked = $self->lock_owner($me, $quota);
 	return $locked if $locked->{rivals} || !defined $self->granted($me, $quota);
-	my @rivals = $self->rivals_on_live_rows($me, coupon_of($quota));
+	my @rivals = $self->rivals_on_live_rows($me, owner_of($quota));
 	return before($locked->{effects}, waits(\@rivals)) if @rivals;
 	return before($locked->{effects}, answers(undef, $self->{counting} ? () : ({ set_up => $quota }, { touch => $quota })));
 }
 
 sub rivals_on_live_rows
 {
-	my ($self, $me, $coupon) = @_;
-	return $self->rivals_of($self->looks($me, sub { $_[0]{coupon} == $coupon && !$_[0]{voided} }));
+	my ($self, $me, $owner) = @_;
+	return $self->rivals_of($self->looks($me, sub { is_under($_[0], $owner) && !$_[0]{voided} }));
 }
 
 # Where there is no quota to return them to, nobody may be setting one up.
@@ -280,17 +291,29 @@ sub return_units
 	return answers(undef) if $self->{counting};
 	return answers(undef, { touch => $quota }) if $self->is_set_up($me, $quota);
 	return answers(undef) if !defined $self->granted($me, $quota);
-	my $coupon = coupon_of($quota);
-	my @setters = $self->who_logged($me, sub { ($_[0]{coupon} // 0) == $coupon && ($_[0]{lock} // '') ne 'share' });
-	return { %{ waits(\@setters) }, for_lock => $coupon } if @setters;
-	return answers(undef, { coupon => $coupon, lock => 'share' });
+	my $owner = owner_of($quota);
+	my @setters = $self->who_logged($me, sub { ($_[0]{owner} // '') eq $owner && ($_[0]{lock} // '') !~ /^(share|key)$/ });
+	return { %{ waits(\@setters) }, for_lock => $owner } if @setters;
+	return answers(undef, { owner => $owner, lock => 'share' });
 }
 
-# All that a row had.
+# All that a row had; or, of its budgets, a part.
 sub return_shares
 {
 	my ($self, $me, $image, @done) = @_;
-	foreach my $quota (grep { share_of($image, $_) > 0 } $self->quotas_of($image->{coupon}))
+	return $self->return_to($me, [ map { $_->[0] } $self->shares_of($image) ], @done);
+}
+
+sub return_amount
+{
+	my ($self, $me, $image, @done) = @_;
+	return $self->return_to($me, [ grep { $self->is_budget($_) } map { $_->[0] } $self->shares_of($image) ], @done);
+}
+
+sub return_to
+{
+	my ($self, $me, $quotas, @done) = @_;
+	foreach my $quota (@$quotas)
 	{
 		my $return = $self->having_done($me, \@done, sub { $self->return_units($me, $quota) });
 		return before(\@done, $return) if $return->{rivals};

@@ -5,6 +5,7 @@ package CouponGuard::Model::State;
 use strict;
 use warnings;
 
+use CouponGuard::Model::Outcome qw(is_under);
 use List::Util qw(any);
 
 # --- transactions -------------------------------------------------------------
@@ -59,7 +60,7 @@ sub commit
 		if ($entry->{row} && $entry->{image}) { $self->{rows}{ $entry->{row} } = $entry->{image} }
 		elsif ($entry->{row}) { delete $self->{rows}{ $entry->{row} } }
 		elsif ($entry->{set_up}) { $self->{set_up}{ $entry->{set_up} } = 1 }
-		elsif ($entry->{set}) { %{ $self->{coupons}{ $entry->{coupon} } } = (%{ $self->{coupons}{ $entry->{coupon} } }, %{ $entry->{set} }) }
+		elsif ($entry->{set}) { %{ $self->{owners}{ $entry->{owner} } } = (%{ $self->{owners}{ $entry->{owner} } }, %{ $entry->{set} }) }
 	}
 	return;
 }
@@ -76,7 +77,7 @@ sub prepare
 	my ($self, $name, $prepared) = @_;
 	my $open = $self->{open}{$prepared} = delete $self->{open}{$name};
 	# What is left of units ahead goes back to the stripes.
-	push @{ $open->{log} }, map { { touch => $_ } } grep { $self->spare($prepared, $_) > 0 } map { $self->quotas_of($_) } sort keys %{ $self->{coupons} };
+	push @{ $open->{log} }, map { { touch => $_ } } grep { $self->spare($prepared, $_) > 0 } map { $self->quotas_of($_) } sort keys %{ $self->{owners} };
 	return;
 }
 
@@ -143,14 +144,14 @@ sub rivals_of
 	return sort keys %names;
 }
 
-# The coupon as I see it.
+# The coupon or the campaign as I see it.
 sub offer
 {
-	my ($self, $me, $coupon) = @_;
-	my %offer = (%{ $self->{coupons}{$coupon} }, id => $coupon);
-	foreach my $entry (@{ $self->{open}{$me}{log} })
+	my ($self, $me, $owner) = @_;
+	my %offer = (%{ $self->{owners}{$owner} }, id => $owner);
+	foreach my $entry (@{ $me eq '' ? [] : $self->{open}{$me}{log} })
 	{
-		%offer = (%offer, %{ $entry->{set} }) if $entry->{set} && $entry->{coupon} == $coupon;
+		%offer = (%offer, %{ $entry->{set} }) if $entry->{set} && $entry->{owner} eq $owner;
 	}
 	return \%offer;
 }
@@ -158,8 +159,8 @@ sub offer
 # Live rows as I see them.
 sub views
 {
-	my ($self, $me, $coupon) = @_;
-	return grep { $_->{view} && $_->{view}{coupon} == $coupon && !$_->{view}{voided} } map { $self->look($me, $_) } $self->all_ids;
+	my ($self, $me, $owner) = @_;
+	return grep { $_->{view} && is_under($_->{view}, $owner) && !$_->{view}{voided} } map { $self->look($me, $_) } $self->all_ids;
 }
 
 sub is_expired
@@ -168,22 +169,22 @@ sub is_expired
 	return defined $image->{hold} && $image->{hold} <= $self->{now};
 }
 
-sub offer_is_active { my ($self, $coupon) = @_; return $self->{coupons}{$coupon}{active} eq 't' }
+sub is_active { my ($self, $owner) = @_; return $self->{owners}{$owner}{active} eq 't' }
 
-# Whether nobody has done anything to the coupon that is not committed.
+# Whether nobody has done anything to the coupon, or the campaign, that is not committed.
 sub is_quiet
 {
-	my ($self, $coupon) = @_;
-	my @rows = grep { $_->{rival} } $self->looks('', sub { $_[0]{coupon} == $coupon });
-	my %own = map { $_ => 1 } $coupon, $self->quotas_of($coupon);
-	return !@rows && !$self->who_logged('', sub { any { $own{ $_ // '' } } @{ $_[0] }{qw(coupon set_up touch)} });
+	my ($self, $owner) = @_;
+	my @rows = grep { $_->{rival} } $self->looks('', sub { is_under($_[0], $owner) });
+	my %own = map { $_ => 1 } $owner, $self->quotas_of($owner);
+	return !@rows && !$self->who_logged('', sub { any { $own{ $_ // '' } } @{ $_[0] }{qw(owner set_up touch)} });
 }
 
-# A quota that is not there, as after a restore.
+# Quotas that are not there, as after a restore.
 sub forget_quotas
 {
-	my ($self, @coupons) = @_;
-	delete @{ $self->{set_up} }{ map { $self->quotas_of($_) } @coupons };
+	my ($self, @owners) = @_;
+	delete @{ $self->{set_up} }{ map { $self->quotas_of($_) } @owners };
 	return;
 }
 

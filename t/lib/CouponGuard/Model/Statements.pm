@@ -48,23 +48,26 @@ sub decide_revive
 	# While it waits for the use number it is changing the row, but nobody sees another use.
 	return $same->{rival} ? waits([ $same->{rival} ], { row => $op->{row}, image => $view }) : answers({ error => '23505' }) if $same;
 	my %image = (%$view, voided => undef, lapsed => undef, reason => undef);
-	return $self->follow_row($me, { row => $op->{row}, image => \%image }, { c => 1, b => $view->{amount} // 0 });
+	return $self->follow_row($me, { row => $op->{row}, image => \%image }, $self->shares_of(\%image));
 }
 
-# The live row with this use number, or one that may turn out to be it.
+# The live row with this use number of the coupon, or of the campaign; or one that may turn out to be it.
 sub uses_with_number
 {
 	my ($self, $me, $view) = @_;
-	my $is_same = sub { my ($image) = @_; none { $image->{$_} ne $view->{$_} } qw(coupon user use_no) };
-	return $self->looks($me, sub { !$_[0]{voided} && $is_same->($_[0]) });
+	my $has_same = sub { my ($image, @columns) = @_; return none { ($image->{$_} // 'none') ne ($view->{$_} // '') } @columns };
+	return $self->looks($me, sub {
+		my ($image) = @_;
+		return !$image->{voided} && ($has_same->($image, qw(coupon user use_no)) || $has_same->($image, qw(campaign user campaign_use_no)));
+	});
 }
 
 # Nobody else has the use number, nor the request id.
 sub decide_insert
 {
 	my ($self, $me, $op) = @_;
-	my %image = map { $_ => $op->{$_} } qw(coupon user use_no amount hold request moment);
-	return $self->follow_row($me, { row => $op->{row}, image => \%image }, { c => 1, b => $op->{amount} // 0 });
+	my %image = map { $_ => $op->{$_} } qw(coupon user use_no campaign campaign_use_no amount hold request moment);
+	return $self->follow_row($me, { row => $op->{row}, image => \%image }, $self->shares_of(\%image));
 }
 
 # Another amount.
@@ -75,28 +78,26 @@ sub decide_resize
 	return $outcome if $outcome;
 	my $entry = { row => $op->{row}, image => { %$view, amount => $op->{amount} } };
 	my $more = $op->{amount} - ($view->{amount} // 0);
-	return $self->follow_row($me, $entry, { b => $more }) if $more > 0;
-	my $return = $more < 0 ? $self->return_units($me, "b:$view->{coupon}") : answers(undef);
-	return $return->{rivals} ? before([$entry], $return) : answers({ value => 1 }, $entry, @{ $return->{effects} });
+	my @budgets = grep { $self->is_budget($_->[0]) } $self->shares_of($entry->{image});
+	return $self->follow_row($me, $entry, map { [ $_->[0], $more ] } @budgets) if $more > 0;
+	my $return = $more < 0 ? $self->return_amount($me, $view, $entry) : answers(undef, $entry);
+	return $return->{rivals} ? $return : answers({ value => 1 }, @{ $return->{effects} });
 }
 
-# So many units more, by kind of quota, that a row needs which plain SQL has written. Where there is no quota all rows are counted, this
-# one too.
+# Units, [quota, so many more], that a row needs which plain SQL has written. Where there is no quota all rows are counted, this one too.
 sub follow_row
 {
-	my ($self, $me, $entry, $more) = @_;
-	my $coupon = $entry->{image}{coupon};
-	my %error = (c => 'RC006', b => 'RC009');
+	my ($self, $me, $entry, @more) = @_;
 	my (@done, @may_wait); # besides
 	my @row = ($entry);
-	foreach my $kind (grep { $more->{$_} } qw(c b))
+	foreach my $more (@more)
 	{
-		my $is_ended = @row > 1;
-		my $need = $is_ended ? 0 : $more->{$kind};
-		my $outcome = $self->having_done($me, \@done, sub { $self->follow_use($me, "$kind:$coupon", $need, $row[0]) });
+		my ($quota, $units) = @$more;
+		$units = 0 if @row > 1; # it has been ended meanwhile
+		my $outcome = $self->having_done($me, \@done, sub { $self->follow_use($me, $quota, $units, $row[0]) });
 		return before([ @row, @done ], $outcome) if $outcome->{rivals};
 		push @may_wait, @{ $outcome->{may_wait} // [] };
-		return { %{ answers({ error => $error{$kind} }) }, may_wait => \@may_wait } if !$outcome->{taken};
+		return { %{ answers({ error => $self->is_budget($quota) ? 'RC009' : 'RC006' }) }, may_wait => \@may_wait } if !$outcome->{taken};
 		push @done, grep { ($_->{row} // 0) != $entry->{row} } @{ $outcome->{effects} };
 		next if !$outcome->{is_own_ended};
 		my %passing = (%{ $entry->{image} }, is_passing => 1);
@@ -127,45 +128,60 @@ sub decide_expire
 	return $outcome || answers({ value => 1 }, { row => $op->{row}, image => { %$view, hold => $op->{deadline} } });
 }
 
-# --- coupons ----------------------------------------------------------------------
+# --- coupons and campaigns ------------------------------------------------------------
 
 # Nothing but the row itself is in the way.
-sub change_coupon
+sub change_offer
 {
-	my ($self, $me, $coupon, %set) = @_;
-	my @rivals = $self->who_logged($me, sub { ($_[0]{coupon} // 0) == $coupon });
-	return { %{ waits(\@rivals) }, for_lock => $coupon } if @rivals;
-	return answers({ value => 1 }, { coupon => $coupon, set => \%set });
+	my ($self, $me, $owner, %set) = @_;
+	my @rivals = $self->who_logged($me, sub { ($_[0]{owner} // '') eq $owner });
+	return { %{ waits(\@rivals) }, for_lock => $owner } if @rivals;
+	return answers({ value => 1 }, { owner => $owner, set => \%set });
 }
 
-sub decide_activate { my ($self, $me, $op) = @_; return $self->change_coupon($me, $op->{coupon}, active => $op->{active}) }
-sub decide_reserve { my ($self, $me, $op) = @_; return $self->change_coupon($me, $op->{coupon}, holder => $op->{holder}) }
+sub decide_activate { my ($self, $me, $op) = @_; return $self->change_offer($me, $op->{owner}, active => $op->{active}) }
+sub decide_reserve { my ($self, $me, $op) = @_; return $self->change_offer($me, $op->{owner}, holder => $op->{holder}) }
+sub decide_limit { my ($self, $me, $op) = @_; return $self->change_offer($me, $op->{owner}, limit => $op->{limit}) }
+
+# What has been redeemed stays with the campaign in which it was. The foreign key locks the new one, which its changes wait for: PostgreSQL
+# takes them for changes of the key, for the name's is generated and there is a trigger before them.
+sub decide_move
+{
+	my ($self, $me, $op) = @_;
+	my $is_same = ($self->offer($me, $op->{owner})->{campaign} // '') eq ($op->{campaign} // '');
+	my $change = $self->change_offer($me, $op->{owner}, campaign => $op->{campaign});
+	return $change if $change->{rivals} || $is_same || !defined $op->{campaign};
+	my $campaign = "m$op->{campaign}";
+	my @rivals = $self->who_logged($me, sub { $_[0]{set} && $_[0]{owner} eq $campaign });
+	return { %{ before($change->{effects}, waits(\@rivals)) }, for_lock => $campaign } if @rivals;
+	return before($change->{effects}, answers({ value => 1 }, { owner => $campaign, lock => 'key' }));
+}
 
 # Several coupons in one command.
 sub decide_reopen
 {
 	my ($self, $me, $op) = @_;
 	my %changed = map { $_ => 1 } @{ $op->{coupons} };
-	my @rivals = $self->who_logged($me, sub { $changed{ $_[0]{coupon} // 0 } });
+	my @rivals = $self->who_logged($me, sub { $changed{ $_[0]{owner} // '' } });
 	return waits(\@rivals) if @rivals;
-	return answers({ value => scalar keys %changed }, map { { coupon => $_, set => { active => 't' } } } @{ $op->{coupons} });
+	return answers({ value => scalar keys %changed }, map { { owner => $_, set => { active => 't' } } } @{ $op->{coupons} });
 }
 
-sub decide_cap { my ($self, $me, $op) = @_; return $self->change_limit($me, $op->{coupon}, c => cap => $op->{cap}) }
-sub decide_budget { my ($self, $me, $op) = @_; return $self->change_limit($me, $op->{coupon}, b => budget => $op->{budget}) }
+sub decide_cap { my ($self, $me, $op) = @_; return $self->change_limit($me, ($self->quotas_of($op->{owner}))[0], cap => $op->{cap}) }
+sub decide_budget { my ($self, $me, $op) = @_; return $self->change_limit($me, ($self->quotas_of($op->{owner}))[1], budget => $op->{budget}) }
 
 sub change_limit
 {
-	my ($self, $me, $coupon, $kind, $name, $limit) = @_;
-	my $quota = "$kind:$coupon";
-	my $change = $self->change_coupon($me, $coupon, $name => $limit);
+	my ($self, $me, $quota, $name, $limit) = @_;
+	my $owner = CouponGuard::Model::Quotas::owner_of($quota);
+	my $change = $self->change_offer($me, $owner, $name => $limit);
 	return $change if $change->{rivals};
 	my $less = $self->granted($me, $quota) - $limit;
 	return $change if $less == 0;
 	if (!$self->is_set_up($me, $quota))
 	{
 		return $change if $less < 0;
-		my @users = $self->rivals_on_live_rows($me, $coupon);
+		my @users = $self->rivals_on_live_rows($me, $owner);
 		return before($change->{effects}, waits(\@users)) if @users;
 		return $self->used($me, $quota) > $limit ? answers({ error => '23514' }) : $change;
 	}
