@@ -92,6 +92,9 @@ OPEN = Group("open", "In a transaction that stays open for 10 ms", "transactions
     Case("open_capped", "redeem_coupon, one hot capped coupon", ("guard",),
          ("open_bare", "open_uncapped", "open_guarded_update"), GUARD, 1),
     by_hand("open_guarded_update", "guarded UPDATE, no foreign key", "drop/guarded_update"),
+    Case("open_amount", "redeem_coupon of an amount, no budget", ("guard",), ("open_uncapped",), GUARD, 1),
+    Case("open_budget", "redeem_coupon of an amount, one hot budget", ("guard", "guard_budget"), ("open_amount", "open_balance"), GUARD, 1),
+    by_hand("open_balance", "guarded UPDATE of a balance", "budget/balance"),
 ))
 
 BATCH = Group("batch", "1,000 users in one statement", "redemptions/s", (

@@ -4,7 +4,7 @@ import re
 
 from .database import RIVALS, psql
 
-CODE, CAP = "CAPPED", 1_000_000_000  # too high to be reached in a run
+CODE, CAP, BUDGET = "CAPPED", 1_000_000_000, 1_000_000_000_000_000  # too high to be reached in a run
 USERS = "\\set user random(1, 1000000000000)\n"
 
 
@@ -24,7 +24,7 @@ def sections(rival):
 
 def set_up(database, rival):
     schema, text = schema_of(rival), sections(rival)
-    coupon = text["coupon"].replace(":code", f"'{CODE}'").replace(":cap", str(CAP))
+    coupon = text["coupon"].replace(":code", f"'{CODE}'").replace(":cap", str(CAP)).replace(":budget", str(BUDGET))
     psql(database, f"""
         DROP SCHEMA IF EXISTS {schema} CASCADE;
         CREATE SCHEMA {schema};

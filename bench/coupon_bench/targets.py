@@ -29,6 +29,8 @@ TARGETS = (
     Target("refuse_not_found", "plpgsql_not_found", 2.2),
     Target("batch_uncapped", "batch_bare", 0.9),
     Target("claim_code", "claim_bare", 0.5),
+    Target("open_budget", "open_amount", 0.8, clients=(64,)),
+    Target("open_budget", "open_balance", 30, clients=(64,)),
     Target("redeem_capped", "redis_always", clients=(64,)),
     # A group_client as it is made by default, but for an event loop.
     Target("callers_group_2", "callers_connections", 5, clients=(64,)),

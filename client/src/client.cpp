@@ -91,9 +91,10 @@ bool client::void_redemption(std::int64_t redemption_id, const std::optional<std
 }
 
 redemptions client::redeem_coupons(const user_id &user, const std::vector<std::string> &codes,
-                                   const redeem_options &options) {
+                                   const redeem_options &options,
+                                   const std::vector<std::optional<std::int64_t>> &amounts) {
     return implementation_->answer(
-        redeem_coupons_request(user, codes, options, implementation_->schema()));
+        redeem_coupons_request(user, codes, amounts, options, implementation_->schema()));
 }
 
 availability client::check(const user_id &user, std::string_view code) {

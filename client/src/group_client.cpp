@@ -301,9 +301,10 @@ bool group_client::void_redemption(std::int64_t redemption_id,
 }
 
 redemptions group_client::redeem_coupons(const user_id &user, const std::vector<std::string> &codes,
-                                         const redeem_options &options) {
+                                         const redeem_options &options,
+                                         const std::vector<std::optional<std::int64_t>> &amounts) {
     return implementation_->answer(
-        redeem_coupons_request(user, codes, options, implementation_->schema()));
+        redeem_coupons_request(user, codes, amounts, options, implementation_->schema()));
 }
 
 std::future<redemption> group_client::redeem_later(const user_id &user, std::string_view code,
@@ -331,11 +332,13 @@ std::future<bool> group_client::void_redemption_later(std::int64_t redemption_id
         [&] { return void_request(redemption_id, amount, reason, implementation_->schema()); });
 }
 
-std::future<redemptions> group_client::redeem_coupons_later(const user_id &user,
-                                                            const std::vector<std::string> &codes,
-                                                            const redeem_options &options) {
-    return implementation_->answer_later<redemptions>(
-        [&] { return redeem_coupons_request(user, codes, options, implementation_->schema()); });
+std::future<redemptions>
+group_client::redeem_coupons_later(const user_id &user, const std::vector<std::string> &codes,
+                                   const redeem_options &options,
+                                   const std::vector<std::optional<std::int64_t>> &amounts) {
+    return implementation_->answer_later<redemptions>([&] {
+        return redeem_coupons_request(user, codes, amounts, options, implementation_->schema());
+    });
 }
 
 } // namespace coupon_guard

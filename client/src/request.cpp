@@ -114,6 +114,14 @@ void add_options(function_call &call, const redeem_options &options) {
         .argument_if_given("metadata", "jsonb", options.metadata);
 }
 
+/// As an array in its text form: the elements are numbers or NULL, none is quoted.
+std::string array_of_amounts(const std::vector<std::optional<std::int64_t>> &amounts) {
+    std::string array{"{"};
+    for (const auto &each : amounts)
+        array += (array.size() > 1 ? "," : "") + (each ? std::to_string(*each) : "NULL");
+    return array += "}";
+}
+
 /// With an amount a function is one of its own, with privileges of its own: without one, that of
 /// 0.1.0 is called.
 void add_amount(function_call &call, const std::optional<std::int64_t> &amount) {
@@ -186,12 +194,16 @@ request<bool> void_request(std::int64_t redemption_id, const std::optional<std::
 
 request<redemptions> redeem_coupons_request(const user_id &user,
                                             const std::vector<std::string> &codes,
+                                            const std::vector<std::optional<std::int64_t>> &amounts,
                                             const redeem_options &options,
                                             std::string_view schema) {
     if (options.amount)
-        throw misuse{"redeem_coupons does not take an amount", "22023"};
+        throw misuse{"redeem_coupons takes an amount for each code", "22023"};
     function_call call{"redeem_coupons", schema, redemption_columns};
     call.user(user).array_argument("codes", "text", codes);
+    if (!amounts.empty())
+        call.argument("amounts", "bigint[]", array_of_amounts(amounts))
+            .argument("up_to", "boolean", options.up_to ? "true" : "false");
     add_options(call, options);
     return {std::move(call), read_redemptions, options.request_id.has_value()};
 }
@@ -226,8 +238,9 @@ bool void_redemption(pqxx::transaction_base &transaction, std::int64_t redemptio
 
 redemptions redeem_coupons(pqxx::transaction_base &transaction, const user_id &user,
                            const std::vector<std::string> &codes, const redeem_options &options,
-                           std::string_view schema) {
-    return run(transaction, redeem_coupons_request(user, codes, options, schema));
+                           std::string_view schema,
+                           const std::vector<std::optional<std::int64_t>> &amounts) {
+    return run(transaction, redeem_coupons_request(user, codes, amounts, options, schema));
 }
 
 availability check(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,

@@ -140,6 +140,7 @@ request<bool> void_request(std::int64_t redemption_id, const std::optional<std::
                            const std::optional<std::string> &reason, std::string_view schema);
 request<redemptions> redeem_coupons_request(const user_id &user,
                                             const std::vector<std::string> &codes,
+                                            const std::vector<std::optional<std::int64_t>> &amounts,
                                             const redeem_options &options, std::string_view schema);
 request<availability> check_request(const user_id &user, std::string_view code,
                                     std::string_view schema);

@@ -94,11 +94,14 @@ bool void_redemption(pqxx::transaction_base &transaction, std::int64_t redemptio
 /// Redeems the coupons of all these codes, or none. If one is refused, those that could have been
 /// redeemed are `withheld`. Callers who name the codes in different orders do not deadlock. A
 /// request id stands for the codes together, in whatever order they are named when it is asked
-/// again. More than 1,000 codes are misuse, and so is an amount. All else as for redeem(). Since
-/// 0.1.0.
+/// again. More than 1,000 codes are misuse. All else as for redeem(). Since 0.1.0.
+///
+/// `amounts`, if there are any, are those of the codes: as many as codes, none for a code that has
+/// none; options.up_to goes for all of them. options.amount is misuse. Since 0.2.0.
 redemptions redeem_coupons(pqxx::transaction_base &transaction, const user_id &user,
                            const std::vector<std::string> &codes,
-                           const redeem_options &options = {}, std::string_view schema = {});
+                           const redeem_options &options = {}, std::string_view schema = {},
+                           const std::vector<std::optional<std::int64_t>> &amounts = {});
 
 /// What redeem() would answer now, and what is left. Changes and locks nothing. Since 0.1.0.
 availability check(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
@@ -158,7 +161,8 @@ class client {
     bool void_redemption(std::int64_t redemption_id, const std::optional<std::string> &reason = {},
                          const std::optional<std::int64_t> &amount = {});
     redemptions redeem_coupons(const user_id &user, const std::vector<std::string> &codes,
-                               const redeem_options &options = {});
+                               const redeem_options &options = {},
+                               const std::vector<std::optional<std::int64_t>> &amounts = {});
     availability check(const user_id &user, std::string_view code);
 
   private:

@@ -108,7 +108,8 @@ class group_client {
     bool void_redemption(std::int64_t redemption_id, const std::optional<std::string> &reason = {},
                          const std::optional<std::int64_t> &amount = {});
     redemptions redeem_coupons(const user_id &user, const std::vector<std::string> &codes,
-                               const redeem_options &options = {});
+                               const redeem_options &options = {},
+                               const std::vector<std::optional<std::int64_t>> &amounts = {});
 
     /// For event loops: these return at once. The request is made by a thread of the group_client,
     /// or by a caller who waits for another one; the future has what the form above would have
@@ -122,9 +123,10 @@ class group_client {
     std::future<bool> void_redemption_later(std::int64_t redemption_id,
                                             const std::optional<std::string> &reason = {},
                                             const std::optional<std::int64_t> &amount = {});
-    std::future<redemptions> redeem_coupons_later(const user_id &user,
-                                                  const std::vector<std::string> &codes,
-                                                  const redeem_options &options = {});
+    std::future<redemptions>
+    redeem_coupons_later(const user_id &user, const std::vector<std::string> &codes,
+                         const redeem_options &options = {},
+                         const std::vector<std::optional<std::int64_t>> &amounts = {});
 
     /// How many requests wait for their turn: for monitoring.
     std::size_t waiting() const;

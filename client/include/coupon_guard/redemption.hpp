@@ -37,7 +37,7 @@ struct hold_options : redeem_options {
     std::optional<std::chrono::microseconds> ttl = {};
 };
 
-/// Whose limit a redemption has met. Since 0.2.0.
+/// Of a coupon and its campaign, the one that has refused. Since 0.2.0.
 enum class limited_by {
     coupon,
     campaign,
@@ -64,8 +64,8 @@ struct redemption {
     /// Of the redemption that redemption_id names, none if it has none; with `insufficient`, what
     /// is left of the budget. Since 0.2.0.
     std::optional<std::int64_t> amount = {};
-    /// Whose limit has refused it. None if it was no limit, or the extension does not say. Since
-    /// 0.2.0.
+    /// Of a coupon that has a campaign, which of the two has refused it, by its limits or its
+    /// window. Since 0.2.0.
     std::optional<coupon_guard::limited_by> limited_by = {};
 
     /// True if the user has the coupon by this request, or had it already under its request id.
@@ -102,7 +102,7 @@ struct availability {
     std::optional<std::int64_t> remaining_units; ///< in all; none: no cap, or no such coupon
     /// Amount, in all; none: no budget, or no such coupon. Since 0.2.0.
     std::optional<std::int64_t> remaining_budget = {};
-    /// Whose limit would refuse it. Since 0.2.0.
+    /// Likewise, which of the two would refuse it. Since 0.2.0.
     std::optional<coupon_guard::limited_by> limited_by = {};
 };
 

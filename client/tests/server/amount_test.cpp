@@ -103,6 +103,7 @@ TEST_F(Amount, BelowOneOrMissingIsMisuseAndSoIsWhereThereIsNone) {
     EXPECT_TRUE(guard.redeem(1, "SAVE10", no_amount).redeemed()) << "as without up_to";
 
     expect_misuse("22023", [&] { guard.redeem_coupons(1, {"SAVE10"}, worth(100)); });
+    expect_misuse("22023", [&] { guard.redeem_coupons(1, {"SAVE10", "CARD"}, {}, {100}); });
     hold_options options = held_worth(100);
     options.up_to = true;
     expect_misuse("22023", [&] { guard.hold(1, "CARD", options); });
@@ -160,6 +161,41 @@ TEST_F(Amount, APartComesBackAndThenTheRest) {
     EXPECT_EQ(ask("SELECT void_reason FROM coupon_redemption"), "all of it");
 }
 
+TEST_F(Amount, SeveralCouponsHaveOneEach) {
+    client guard{connection()};
+    const redemptions refused = guard.redeem_coupons(1, {"SAVE10", "CARD"}, {}, {{}, 6000});
+    EXPECT_FALSE(refused.redeemed());
+    EXPECT_EQ(refused.coupons[0].status, status::withheld);
+    EXPECT_EQ(refused.coupons[1].status, status::insufficient);
+    EXPECT_EQ(refused.coupons[1].amount, 5000);
+
+    redeem_options as_far_as_it_goes{"order-1"};
+    as_far_as_it_goes.up_to = true;
+    const redemptions got =
+        guard.redeem_coupons(1, {"SAVE10", "CARD"}, as_far_as_it_goes, {{}, 6000});
+    ASSERT_TRUE(got.redeemed());
+    EXPECT_FALSE(got.coupons[0].amount);
+    EXPECT_EQ(got.coupons[1].amount, 5000);
+    EXPECT_EQ(left(), "0");
+}
+
+TEST_F(Amount, OfCouponAndCampaignTheOneThatRefusesIsTold) {
+    run("INSERT INTO campaign (id, name, budget, max_redemptions) VALUES (1, 'Spring', 1000, 5);"
+        "UPDATE coupon SET campaign_id = 1");
+    client guard{connection()};
+    const redemption by_campaign = guard.redeem(1, "CARD", worth(1001));
+    EXPECT_EQ(by_campaign.status, status::insufficient);
+    EXPECT_EQ(by_campaign.amount, 1000);
+    EXPECT_EQ(by_campaign.limited_by, limited_by::campaign);
+    EXPECT_FALSE(guard.redeem(1, "CARD", worth(10)).limited_by) << "it is redeemed";
+    run("UPDATE coupon SET budget = 20 WHERE code = 'CARD'");
+    const redemption by_coupon = guard.hold(1, "CARD", held_worth(11));
+    EXPECT_EQ(by_coupon.status, status::insufficient);
+    EXPECT_EQ(by_coupon.limited_by, limited_by::coupon);
+    run("UPDATE campaign SET active = false");
+    EXPECT_EQ(guard.check(1, "CARD").limited_by, limited_by::campaign);
+}
+
 TEST_F(Amount, InTheCallersTransactionAllStandAndFallWithIt) {
     pqxx::connection mine{connection()};
     {
@@ -172,6 +208,7 @@ TEST_F(Amount, InTheCallersTransactionAllStandAndFallWithIt) {
         ASSERT_TRUE(held.held());
         EXPECT_EQ(confirm(transaction, held.redemption_id.value(), {}, 3000).amount, 3000);
         EXPECT_EQ(check(transaction, 3, "CARD").remaining_budget, 1000);
+        EXPECT_EQ(redeem_coupons(transaction, 3, {"CARD"}, {}, {}, {100}).coupons[0].amount, 100);
         transaction.abort();
     }
     EXPECT_EQ(left(), "5000");

@@ -220,6 +220,14 @@ TEST_F(Group, AmountsAreHeldConfirmedAndGivenBackInPart) {
     rest.amount = 10000;
     rest.up_to = true;
     EXPECT_EQ(coupons.redeem_later(10, "CARD", rest).get().amount, 600);
+    run("UPDATE coupon SET budget = 1400 WHERE code = 'CARD';"
+        "DELETE FROM coupon_redemption WHERE user_id = 'first'");
+    auto several = in_one_group(coupons, 3, [&](int number) {
+        return coupons.redeem_coupons(20 + number, {"SAVE10", "CARD"}, {}, {{}, 100 + number});
+    });
+    for (int number = 0; number < 3; ++number)
+        EXPECT_EQ(several[static_cast<std::size_t>(number)].get().coupons.at(1).amount,
+                  100 + number);
     options.up_to = true;
     EXPECT_THROW(coupons.hold_later(11, "CARD", options).get(), misuse);
     EXPECT_EQ(verify(), "0");

@@ -46,6 +46,12 @@ TEST(FunctionCall, WithAnAmountIsOfAKindOfItsOwn) {
     EXPECT_EQ(hold_request(1, "A", held, "").call.kind(), hold_kind)
         << "with an amount there is always a ttl";
 
+    const auto several = [](const std::vector<std::optional<std::int64_t>> &amounts) {
+        return redeem_coupons_request(1, {"A", "B"}, amounts, {}, "").call.kind();
+    };
+    EXPECT_NE(several({1, {}}), several({}));
+    EXPECT_EQ(several({1, {}}), several({2, 3}));
+
     EXPECT_NE(confirm_request(1, 1, "").call.kind(), confirm_request(1, {}, "").call.kind());
     EXPECT_NE(void_request(1, 1, {}, "").call.kind(), void_request(1, {}, {}, "").call.kind());
     EXPECT_EQ(void_request(1, 1, "why", "").call.kind(), void_request(1, 1, {}, "").call.kind());
@@ -60,8 +66,8 @@ TEST(FunctionCall, IsOrderedByTheCouponAndThenTheUser) {
     EXPECT_EQ(order(1, " save10 "), order(1, "SAVE10")) << "one coupon";
     EXPECT_EQ(order(1, "SAVE10"), order("1", "SAVE10")) << "one user";
     EXPECT_LT(order(1, "A"), order(1, "A1")) << "the user is no part of the code";
-    EXPECT_NE(redeem_coupons_request(1, {"A", "B"}, {}, "").call.lock_order(),
-              redeem_coupons_request(1, {}, {}, "").call.lock_order());
+    EXPECT_NE(redeem_coupons_request(1, {"A", "B"}, {}, {}, "").call.lock_order(),
+              redeem_coupons_request(1, {}, {}, {}, "").call.lock_order());
     EXPECT_NE(confirm_request(1, {}, "").call.lock_order(),
               confirm_request(2, {}, "").call.lock_order());
 }
