@@ -85,7 +85,7 @@ class answer_row {
     }
 
   private:
-    decltype(std::declval<const pqxx::result &>()[0]) row_;
+    decltype(std::declval<const pqxx::result &>()[pqxx::result::size_type{}]) row_;
     const column_places &places_;
 };
 
