@@ -1,6 +1,7 @@
 #include "call.hpp"
 
 #include <algorithm>
+#include <cstddef>
 
 #include "error_translation.hpp"
 #include "sql_quoting.hpp"
@@ -25,8 +26,11 @@ void append_folded(std::string &key, std::string_view code) {
     const auto first = code.find_first_not_of(' ');
     if (first == code.npos)
         return;
-    for (const char c : code.substr(first, code.find_last_not_of(' ') + 1 - first))
-        key += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const auto begin = static_cast<std::ptrdiff_t>(key.size());
+    key.append(code, first, code.find_last_not_of(' ') + 1 - first);
+    std::transform(key.begin() + begin, key.end(), key.begin() + begin, [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
 }
 
 std::string limit_of(const lock_wait &wait) {
@@ -100,24 +104,22 @@ function_call::named_value &function_call::add(const char *name, const char *sql
     return arguments_.back();
 }
 
-std::string_view function_call::first_value_of(std::string_view name) const {
-    for (const named_value &each : arguments_)
-        if (each.name == name)
-            return each.elements.empty() ? each.value : each.elements.front();
-    return {};
-}
-
 std::string function_call::lock_order() const {
-    const std::string_view code = first_value_of("code");
-    const std::string_view first_of_codes = first_value_of("codes");
-    const std::string_view user = first_value_of("user_id");
-    const std::string_view redemption = first_value_of("redemption_id");
-    std::string order;
-    order.reserve(code.size() + first_of_codes.size() + user.size() + redemption.size() + 1);
-    append_folded(order, code);
-    append_folded(order, first_of_codes);
-    order += '\0';
-    return order.append(user).append(redemption);
+    const auto is_any_of = [](std::string_view name, std::string_view one, std::string_view other) {
+        return name == one || name == other;
+    };
+    std::string coupon;
+    std::string_view user; // or redemption
+    for (const named_value &each : arguments_) {
+        const std::string_view name = each.name;
+        const std::string_view first = each.elements.empty() ? each.value : each.elements.front();
+        if (is_any_of(name, "code", "codes"))
+            append_folded(coupon, first);
+        else if (is_any_of(name, "user_id", "redemption_id"))
+            user = first;
+    }
+    coupon.reserve(coupon.size() + user.size() + 1);
+    return coupon.append(1, '\0').append(user);
 }
 
 pqxx::result function_call::run(pqxx::transaction_base &transaction,

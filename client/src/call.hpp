@@ -69,7 +69,6 @@ class function_call {
 
     named_value &add(const char *name, const char *sql_type, form shape);
     std::string accepted(const char *name, std::string_view value);
-    std::string_view first_value_of(std::string_view name) const;
 
     std::string function_;
     const char *columns_;

@@ -168,12 +168,15 @@ pqxx::connection &group_lane::ready_connection() {
 void group_lane::share(const pqxx::result &rows, const calls &group) {
     const column_places places{rows};
     const int size = static_cast<int>(rows.size());
+    const auto call_of = [&](int at) { // none there is number 0
+        return at < size ? rows[static_cast<pqxx::result::size_type>(at)][0].as<std::size_t>() : 0;
+    };
     int at = 0;
+    std::size_t next = call_of(at);
     for (std::size_t number = 1; number <= group.size(); ++number) {
         const int first = at;
-        while (at < size &&
-               rows[static_cast<pqxx::result::size_type>(at)][0].as<std::size_t>() == number)
-            ++at;
+        while (next == number)
+            next = call_of(++at);
         group[number - 1]->rows = answer_rows{rows, places, first, at - first};
     }
     if (at != size)

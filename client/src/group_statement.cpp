@@ -66,13 +66,9 @@ prepared_statements::prepared_statements(bool is_wanted)
     : is_wanted_{is_wanted}
     , prefix_{is_wanted ? name_of_nobody_else() : std::string{}} {}
 
-const std::string &prepared_statements::name_of(const std::string &key,
+const std::string &prepared_statements::prepare(const std::string &key,
                                                 const std::string &statement,
                                                 pqxx::transaction_base &transaction) {
-    const auto known = names_.find(key);
-    is_new_ = known == names_.end();
-    if (!is_new_)
-        return known->second;
     std::string name = prefix_ + std::to_string(++number_);
     compat::prepare(transaction, name, statement);
     return names_.emplace(key, std::move(name)).first->second;
@@ -155,7 +151,8 @@ pqxx::result group_statement::run(pqxx::transaction_base &transaction,
                            [&] { return compat::exec(transaction, text(), parameters_); });
     const std::string &name =
         translating(transaction.conn(), if_lost::nothing_happened, [&]() -> const std::string & {
-            return prepared.name_of(key_, text(), transaction);
+            return prepared.name_of(
+                key_, [&] { return text(); }, transaction);
         });
     return translating(transaction.conn(), if_lost::outcome_unknown,
                        [&] { return compat::exec_prepared(transaction, name, parameters_); });

@@ -19,9 +19,15 @@ class prepared_statements {
 
     bool are_used() const noexcept { return is_wanted_ && losses_ <= 1; }
 
-    /// The name of the statement, prepared here and now if it was not. Throws what libpqxx throws.
-    const std::string &name_of(const std::string &key, const std::string &statement,
-                               pqxx::transaction_base &transaction);
+    /// The name of the statement, which is prepared here and now if it was not. Throws what libpqxx
+    /// throws.
+    template <typename Text>
+    const std::string &name_of(const std::string &key, Text statement,
+                               pqxx::transaction_base &transaction) {
+        const auto known = names_.find(key);
+        is_new_ = known == names_.end();
+        return is_new_ ? prepare(key, statement(), transaction) : known->second;
+    }
 
     /// True if an error of the server says that a statement was not prepared after all, or is no
     /// longer what it was: nothing has happened, and the same calls may be made again, for they
@@ -32,6 +38,9 @@ class prepared_statements {
     void forget() noexcept;
 
   private:
+    const std::string &prepare(const std::string &key, const std::string &statement,
+                               pqxx::transaction_base &transaction);
+
     const bool is_wanted_;
     const std::string prefix_;
     int number_ = 0;

@@ -6,12 +6,12 @@ namespace {
 
 std::string enclosed(std::string_view text, char quote) {
     std::string quoted{quote};
-    for (const char c : text) {
-        if (c == quote)
-            quoted += quote;
-        quoted += c;
+    quoted.reserve(text.size() + 2);
+    for (auto at = text.find(quote); at != text.npos; at = text.find(quote)) {
+        quoted.append(text, 0, at + 1) += quote;
+        text.remove_prefix(at + 1);
     }
-    return quoted += quote;
+    return quoted.append(text) += quote;
 }
 
 } // namespace
