@@ -61,12 +61,13 @@ sub weighed
 # A history's coupons, users and request ids; what its generator remembers.
 my %history;
 
-# Caps and budgets: one of them, both or neither; the limit per user is one of those.
+# Caps and budgets: one of them, both or neither; the limit per user is one of those. Now and then there is room for units ahead.
 sub choose_limits
 {
 	my (@limits) = @_;
 	my ($cap, $budget) = @{ one_of([1], [1], [ 0, 1 ], [ 1, 1 ], [ 1, 1 ], [ 0, 0 ]) };
-	return (cap => $cap ? 1 + int(rand(5)) : undef, budget => $budget ? 1 + int(rand($most_budget)) : undef, limit => one_of(@limits));
+	my $room = rand() < 0.2 ? 6 : 1;
+	return (cap => $cap ? $room + int(rand(5)) : undef, budget => $budget ? $room * (1 + int(rand($most_budget))) : undef, limit => one_of(@limits));
 }
 
 sub begin_history

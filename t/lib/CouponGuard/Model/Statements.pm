@@ -51,15 +51,17 @@ sub decide_revive
 	return $self->follow_row($me, { row => $op->{row}, image => \%image }, $self->shares_of(\%image));
 }
 
-# The live row with this use number of the coupon, or of the campaign; or one that may turn out to be it.
+# Live rows with this use number, or that may turn out to have it: of the coupon first, as the index of that is, then of the campaign.
 sub uses_with_number
 {
 	my ($self, $me, $view) = @_;
-	my $has_same = sub { my ($image, @columns) = @_; return none { ($image->{$_} // 'none') ne ($view->{$_} // '') } @columns };
-	return $self->looks($me, sub {
-		my ($image) = @_;
-		return !$image->{voided} && ($has_same->($image, qw(coupon user use_no)) || $has_same->($image, qw(campaign user campaign_use_no)));
-	});
+	my @found;
+	foreach my $columns ([qw(coupon user use_no)], [qw(campaign user campaign_use_no)])
+	{
+		my $is_same = sub { my ($image) = @_; return none { ($image->{$_} // 'none') ne ($view->{$_} // '') } @$columns };
+		push @found, $self->looks($me, sub { !$_[0]{voided} && $is_same->(@_) });
+	}
+	return @found;
 }
 
 # Nobody else has the use number, nor the request id.
