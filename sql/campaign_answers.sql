@@ -130,6 +130,18 @@ SELECT * FROM how_it_goes;
 SELECT * FROM coupon_guard_verify();
 TRUNCATE coupon_redemption, coupon, campaign RESTART IDENTITY;
 
+-- All or none of several campaigns: the one that refuses is named, and what the others have is as before.
+INSERT INTO campaign (name, max_redemptions, budget) VALUES ('spring', 5, 100), ('autumn', 5, 50);
+INSERT INTO coupon (code, max_per_user, campaign_id) VALUES ('S1', NULL, 1), ('A1', NULL, 2), ('S2', NULL, 1), ('OUT', NULL, NULL);
+SELECT code, status, amount, limited_by FROM redeem_coupons(1, '{S1,A1,S2,OUT}', amounts => '{60,51,40,7}');
+SELECT code, status, amount, limited_by FROM redeem_coupons(1, '{S1,A1,S2,OUT}', amounts => '{60,50,41,7}');
+SELECT * FROM how_it_goes;
+SELECT code, status, amount, limited_by FROM redeem_coupons(1, '{S1,A1,S2,OUT}', amounts => '{60,51,41,7}', up_to => true);
+SELECT * FROM how_it_goes;
+SELECT coupon_id, campaign_id, campaign_use_no, amount FROM coupon_redemption ORDER BY coupon_id;
+SELECT * FROM coupon_guard_verify();
+TRUNCATE coupon_redemption, coupon, campaign RESTART IDENTITY;
+
 -- Where both have nothing left, redeem_coupon and check_coupon name the same: the campaign, whose units are claimed first.
 INSERT INTO campaign (name, max_redemptions, budget) VALUES ('one', 1, 100);
 INSERT INTO coupon (code, max_redemptions, max_per_user, budget, campaign_id) VALUES ('ONE', 1, NULL, 100, 1);
