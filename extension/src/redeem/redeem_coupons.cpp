@@ -1,5 +1,5 @@
-// The codes are redeemed in one order, whoever gives them in which: by their campaigns, and those of
-// a campaign by their coupons; so is what they claim (claims.cpp), each campaign's quotas before
+// The codes are redeemed in one order, whoever gives them in which: by their campaigns, and those
+// of a campaign by their coupons; so is what they claim (claims.cpp), each campaign's quotas before
 // those of its coupons. So two calls that want the last units of several coupons do not wait for
 // each other in a circle. (Of a coupon that moves to another campaign meanwhile they may: 40P01.)
 
