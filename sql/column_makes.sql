@@ -29,7 +29,7 @@ BEGIN
      WHERE tgrelid IN ('campaign'::regclass, 'coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND NOT tgisinternal
     UNION ALL
     SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint
-     WHERE conrelid IN ('campaign'::regclass, 'coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND contype IN ('c', 'f')
+     WHERE conrelid IN ('campaign'::regclass, 'coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND contype = 'c'
   LOOP
     EXECUTE command;
   END LOOP;

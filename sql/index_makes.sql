@@ -8,7 +8,6 @@ CREATE EXTENSION coupon_guard;
 \i :tour
 \set ECHO all
 \set VERBOSITY sqlstate
-SET client_min_messages = warning;
 
 CREATE FUNCTION backward(int4, int4) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btint4cmp($2, $1)';
 CREATE FUNCTION backward(int8, int8) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btint8cmp($2, $1)';
@@ -22,7 +21,7 @@ CREATE OPERATOR CLASS int8_backward_ops FOR TYPE int8 USING btree AS
 CREATE TEMP TABLE ours AS
 SELECT i.indexrelid::regclass AS index, i.indrelid::regclass AS of_table, CASE WHEN i.indisunique THEN 'UNIQUE' ELSE '' END AS uniqueness,
        keys, types, coalesce('WHERE ' || pg_get_expr(i.indpred, i.indrelid), '') AS predicate,
-       format(CASE WHEN c.conname IS NULL THEN 'DROP INDEX %2$I' ELSE 'ALTER TABLE %1$s DROP CONSTRAINT %2$I CASCADE' END, i.indrelid::regclass, r.relname) AS drop
+       format(CASE WHEN c.conname IS NULL THEN 'DROP INDEX %2$I' ELSE 'ALTER TABLE %1$s DROP CONSTRAINT %2$I' END, i.indrelid::regclass, r.relname) AS drop
   FROM pg_index i JOIN pg_class r ON r.oid = i.indexrelid LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.conrelid = i.indrelid,
        LATERAL (SELECT array_agg(attname::text ORDER BY no) AS keys, array_agg(atttypid::regtype ORDER BY no) AS types
                   FROM unnest(i.indkey) WITH ORDINALITY k (attnum, no) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) k

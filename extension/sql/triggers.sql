@@ -31,10 +31,10 @@ CREATE TRIGGER coupon_follow_truncate
 AFTER TRUNCATE ON @extschema@.coupon
 FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.coupon_guard_follow_coupon();
 
--- For the sake of the first buyers only. A single-use code needs no quota before it is used.
-CREATE TRIGGER coupon_follow_new_cap
+-- For the sake of the first buyers only; a single-use code needs no quota before it is used. And a coupon's campaign must exist.
+CREATE TRIGGER coupon_follow_new
 AFTER INSERT ON @extschema@.coupon
-FOR EACH ROW WHEN (NEW.max_redemptions OPERATOR(pg_catalog.>) 1)
+FOR EACH ROW WHEN (NEW.max_redemptions OPERATOR(pg_catalog.>) 1 OR NEW.campaign_id IS NOT NULL)
 EXECUTE FUNCTION @extschema@.coupon_guard_follow_coupon();
 
 ALTER TABLE @extschema@.coupon
@@ -42,7 +42,7 @@ ALTER TABLE @extschema@.coupon
   ENABLE ALWAYS TRIGGER coupon_follow_before_change,
   ENABLE ALWAYS TRIGGER coupon_follow_change,
   ENABLE ALWAYS TRIGGER coupon_follow_truncate,
-  ENABLE ALWAYS TRIGGER coupon_follow_new_cap;
+  ENABLE ALWAYS TRIGGER coupon_follow_new;
 
 -- The same of campaigns.
 CREATE FUNCTION @extschema@.coupon_guard_follow_campaign()

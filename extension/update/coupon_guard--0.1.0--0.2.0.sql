@@ -64,8 +64,7 @@ ALTER TABLE @extschema@.coupon
     CONSTRAINT coupon_holder_not_empty CHECK (holder OPERATOR(pg_catalog.<>) ''),
   ADD COLUMN budget pg_catalog.int8
     CONSTRAINT coupon_budget_positive CHECK (budget OPERATOR(pg_catalog.>) 0),
-  ADD COLUMN campaign_id pg_catalog.int8
-    CONSTRAINT coupon_campaign_exists REFERENCES @extschema@.campaign (id);
+  ADD COLUMN campaign_id pg_catalog.int8;
 -- A user holds at most one coupon of a campaign; those that nobody holds are in it as NULL.
 CREATE UNIQUE INDEX coupon_campaign_holder_unique
   ON @extschema@.coupon (campaign_id, holder) WHERE campaign_id IS NOT NULL;
@@ -107,6 +106,14 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.campaign', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.campaign_id_seq', '');
 
 -- ---- triggers ----
+
+DROP TRIGGER coupon_follow_new_cap ON @extschema@.coupon;
+-- For the sake of the first buyers only; a single-use code needs no quota before it is used. And a coupon's campaign must exist.
+CREATE TRIGGER coupon_follow_new
+AFTER INSERT ON @extschema@.coupon
+FOR EACH ROW WHEN (NEW.max_redemptions OPERATOR(pg_catalog.>) 1 OR NEW.campaign_id IS NOT NULL)
+EXECUTE FUNCTION @extschema@.coupon_guard_follow_coupon();
+ALTER TABLE @extschema@.coupon ENABLE ALWAYS TRIGGER coupon_follow_new;
 
 -- The same of campaigns.
 CREATE FUNCTION @extschema@.coupon_guard_follow_campaign()

@@ -24,7 +24,29 @@ bool read_newest(const installation &guard, Oid catalog::*index, ScanKeyData key
     return exists;
 }
 
+bool has_rows(const installation &guard, Oid catalog::*table, Oid catalog::*index,
+              ScanKeyData *keys, int count) {
+    const catalog &tables = lock_table(guard, table, AccessShareLock);
+    index_scan scan = begin_scan(tables.*table, tables.*index, keys, count);
+    bool has_any = next_row(scan);
+    end_scan(scan);
+    return has_any;
+}
+
 } // namespace
+
+bool has_campaigns(const installation &guard) {
+    return has_rows(guard, &catalog::campaign_table, &catalog::campaign_id_index, nullptr, 0);
+}
+
+bool has_coupons(const installation &guard, int64 campaign_id) {
+    ScanKeyData key = equals_bigint(1, campaign_id);
+    return has_rows(guard, &catalog::coupon_table, &catalog::coupon_holder_index, &key, 1);
+}
+
+bool has_coupons(const installation &guard) {
+    return has_rows(guard, &catalog::coupon_table, &catalog::coupon_holder_index, nullptr, 0);
+}
 
 bool find_campaign(const installation &guard, int64 id, campaign_row &found) {
     if (find_cached_campaign(guard, id, found))

@@ -16,4 +16,10 @@ static_assert(std::is_trivially_copyable_v<campaign_row>);
 bool find_campaign(const installation &guard, int64 id, campaign_row &found);
 bool find_campaign(const installation &guard, const code_key &name, campaign_row &found);
 
+// Whether there is any campaign; and whether there is a coupon that names this one, or any one. In
+// the newest committed state.
+bool has_campaigns(const installation &guard);
+bool has_coupons(const installation &guard, int64 campaign_id);
+bool has_coupons(const installation &guard);
+
 } // namespace coupon_guard

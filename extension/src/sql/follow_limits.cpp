@@ -1,7 +1,8 @@
-// The trigger functions on coupon and on campaign: what has redemptions stays, quotas follow the
-// limits, and backends are told of changes.
+// The trigger functions on coupon and on campaign: what has redemptions stays, a coupon's campaign
+// exists, quotas follow the limits, and backends are told of changes.
 
 #include "catalog/invalidation.hpp"
+#include "coupon/campaign.hpp"
 #include "coupon/own_changes.hpp"
 #include "ledger/limit_use.hpp"
 #include "pg/text_value.hpp"
@@ -91,10 +92,82 @@ void end_quotas_of(const change &at, int64 id) {
     end_quota(at.guard, budget_of(at.table.owner, id));
 }
 
+// ---- a coupon's campaign exists ----------------------------------------------------------------
+//
+// As a foreign key sees to it: whoever gives a coupon a campaign locks the campaign's row (KEY
+// SHARE) until the end of the transaction, and whoever deletes the campaign looks for coupons once
+// it has the row. It is no foreign key, for a parallel restore brings the rows of an extension's
+// tables in any order: while there is no campaign at all, a coupon may name any.
+
+// The campaign whose row is locked already, by this subtransaction.
+struct locked_campaign {
+    LocalTransactionId transaction;
+    SubTransactionId owner;
+    int64 id;
+};
+locked_campaign last_locked;
+
+bool is_locked(int64 campaign_id) {
+    return last_locked.transaction == transaction_number() && last_locked.id == campaign_id &&
+           last_locked.owner == GetCurrentSubTransactionId();
+}
+
+void report_no_campaign(int64 campaign_id) {
+    ereport(ERROR, (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+                    errmsg("campaign " INT64_FORMAT " does not exist", campaign_id),
+                    errdetail("Column \"campaign_id\" of a coupon names it."),
+                    errhint("Create the campaign first, or leave campaign_id NULL.")));
+}
+
+void check_campaign_exists(const installation &guard, int64 campaign_id) {
+    if (is_locked(campaign_id))
+        return;
+    if (lock_limited_row(guard, limit_owner::campaign, campaign_id, LockTupleKeyShare, true))
+        last_locked = {transaction_number(), GetCurrentSubTransactionId(), campaign_id};
+    else if (has_campaigns(guard))
+        report_no_campaign(campaign_id);
+}
+
+// Of a coupon's row; false if it has none.
+bool campaign_of(const change &at, HeapTuple row, int64 &campaign_id) {
+    AttrNumber column = catalog_of(at.guard).coupon.campaign_id;
+    bool has_none = column == 0;
+    Datum value = has_none ? Datum{0} : value_of(row, column, at.trigger, has_none);
+    campaign_id = has_none ? 0 : DatumGetInt64(value);
+    return !has_none;
+}
+
+void follow_campaign(const change &at, HeapTuple before, HeapTuple after) {
+    int64 old_id;
+    int64 new_id;
+    if (at.table.owner != limit_owner::coupon || is_replica() || !campaign_of(at, after, new_id))
+        return;
+    bool is_same = before != nullptr && campaign_of(at, before, old_id) && old_id == new_id;
+    if (!is_same)
+        check_campaign_exists(at.guard, new_id);
+}
+
+void keep_with_coupons(const change &at, int64 id) {
+    if (at.table.owner != limit_owner::campaign || is_replica() || !has_coupons(at.guard, id))
+        return;
+    bool is_null;
+    Datum name = value_of(at.trigger.tg_trigtuple, at.columns.name, at.trigger, is_null);
+    ereport(ERROR, (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+                    errmsg(TRIGGER_FIRED_BY_DELETE(at.trigger.tg_event)
+                               ? "campaign \"%s\" has coupons and cannot be deleted"
+                               : "campaign \"%s\" has coupons and cannot change its ID",
+                           is_null ? "" : clip_for_message(name)),
+                    errdetail("Table \"coupon\" refers to it by ID " INT64_FORMAT ".", id),
+                    errhint("Set campaign_id of its coupons to NULL, or active = false.")));
+}
+
+// ---- the row goes -----------------------------------------------------------------------------
+
 // The row has gone, under this id at least.
 void after_loss(const change &at, int64 id) {
     if (!is_replica())
         keep_redeemed(at, id);
+    keep_with_coupons(at, id);
     end_quotas_of(at, id);
 }
 
@@ -106,6 +179,11 @@ void after_truncate(const installation &guard, const limited_table &table) {
                         errmsg("%s have redemptions and cannot be truncated", table.plural),
                         errdetail("Table \"coupon_redemption\" is not empty."),
                         errhint("Truncate both tables in one command, or set active = false.")));
+    if (!is_replica() && table.owner == limit_owner::campaign && has_coupons(guard))
+        ereport(ERROR, (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+                        errmsg("campaigns have coupons and cannot be truncated"),
+                        errdetail("Table \"coupon\" refers to them."),
+                        errhint("Truncate both tables in one command.")));
     end_all_quotas(guard);
 }
 
@@ -178,9 +256,11 @@ void follow_limit(const installation &guard, const quota &before, const quota &a
 void after_insert(const change &at) {
     if (is_replica())
         return;
+    follow_campaign(at, nullptr, at.trigger.tg_trigtuple);
     const limits created = limits_of(at, at.trigger.tg_trigtuple);
+    bool is_for_one = at.table.owner == limit_owner::coupon && created.of[0].granted <= 1;
     for (const quota &limit : created.of)
-        if (limit.granted != no_limit_granted)
+        if (limit.granted != no_limit_granted && !is_for_one)
             set_up_new_quota(at.guard, limit);
 }
 
@@ -220,6 +300,7 @@ void after_change(const change &at) {
         if (!is_deleted)
             end_quotas_of(at, id_of(at, trigger.tg_newtuple));
     } else {
+        follow_campaign(at, trigger.tg_trigtuple, trigger.tg_newtuple);
         const limits before = limits_of(at, trigger.tg_trigtuple);
         const limits after = limits_of(at, trigger.tg_newtuple);
         for (int i = 0; i < static_cast<int>(lengthof(before.of)); i++)
