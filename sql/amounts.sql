@@ -110,6 +110,14 @@ UPDATE coupon SET budget = 80 WHERE code = 'LESS';
 SELECT * FROM money WHERE code = 'LESS';
 SELECT * FROM coupon_guard_verify();
 SELECT status, amount FROM redeem_coupon(3, 'LESS', amount => 70);
+-- One that another request of the user placed is ended for the use number; what it had is left.
+INSERT INTO coupon (code, budget) VALUES ('LAPSED', 100);
+SELECT status, amount FROM hold_coupon(1, 'LAPSED', '1 hour', request_id => 'first', amount => 90);
+UPDATE coupon_redemption SET hold_expires_at = '2001-01-01' WHERE hold_expires_at IS NOT NULL;
+SELECT status, amount FROM redeem_coupon(1, 'LAPSED', 10, request_id => 'second');
+SELECT * FROM money WHERE code = 'LAPSED';
+SELECT * FROM coupon_guard_verify();
+SELECT status, amount FROM redeem_coupon(2, 'LAPSED', amount => 90);
 
 -- Given back in parts, void when nothing is left
 SELECT void_redemption(1, 1000, 'part');

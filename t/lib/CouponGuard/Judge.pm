@@ -218,7 +218,8 @@ sub hold_what_waiters_have
 		next if !$outcome->{rivals};
 		my ($locked) = map { $_->{owner} } grep { $_->{lock} } @{ $outcome->{effects} };
 		$op->{for_lock} ||= $outcome->{for_lock} // $locked;
-		push @{ $model->{open}{$name}{log} }, @{ $outcome->{kept} // [] };
+		# One that sleeps has not noticed what others have done meanwhile.
+		push @{ $model->{open}{$name}{log} }, @{ $outcome->{kept} // [] } if $self->{has_just_begun}{$name};
 		$model->{open}{$name}{held} = [ @{ $outcome->{effects} }, $op->{for_lock} ? { perhaps => $op->{for_lock} } : () ];
 	}
 	return;
@@ -289,6 +290,7 @@ sub judge
 	$self->{fresh} = $fresh // '';
 	$self->{is_crowd} = @answered > 1;
 	my @doubtful = grep { $_ eq $self->{fresh} || !$self->waits_on($before->{$_}, $self->{blocked}{$_}) } sort keys %{ $self->{blocked} };
+	$self->{has_just_begun} = { map { $_ => 1 } @doubtful };
 	$model->{busy} = $self->busy_before(@others, grep { $_ ne $self->{fresh} } @doubtful);
 	my $now = time;
 	my @moments = ((any { $_ <= $now } @{ $self->{deadlines} }) ? $self->{asked_at} : (), $now);

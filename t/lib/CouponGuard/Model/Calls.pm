@@ -185,7 +185,10 @@ sub refuse_claim
 	return $op->{up_to} ? $self->redeem_new($me, $offer, $campaign, { %$op, amount => $left }, %number) : $insufficient if $left > 0;
 	return $sold_out if $self->{counting};
 	my $any = $self->take($me, $quota, 1); # a rival may bring something
-	return $any->{rivals} ? ($op->{up_to} ? $any : $insufficient) : { %$sold_out, may_wait => $any->{may_wait} };
+	return $op->{up_to} ? $any : $insufficient if $any->{rivals};
+	# To the server that is not certain yet.
+	my @unsure = (@{ $any->{may_wait} // [] }, $self->who_logged($me, sub { $_[0]{is_passing} }));
+	return { %$sold_out, may_wait => \@unsure, or_answers => [ @unsure ? $insufficient->{answer} : () ] };
 }
 
 sub confirm
