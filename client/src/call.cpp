@@ -79,6 +79,19 @@ function_call &function_call::array_argument(const char *name, const char *eleme
     return *this;
 }
 
+/// No element is quoted, for all are numbers or NULL.
+function_call &
+function_call::array_argument(const char *name,
+                              const std::vector<std::optional<std::int64_t>> &values) {
+    std::string array{"{"};
+    for (const auto &each : values) {
+        array += array.size() > 1 ? "," : "";
+        array += each ? std::to_string(*each) : "NULL";
+    }
+    add(name, "bigint", form::array).value = array + "}";
+    return *this;
+}
+
 function_call &function_call::argument_if_given(const char *name, const char *sql_type,
                                                 const std::optional<std::string> &value) {
     if (value)
@@ -134,7 +147,7 @@ pqxx::result function_call::run(pqxx::transaction_base &transaction,
         if (each.shape == form::absent)
             continue;
         std::string value;
-        if (each.shape == form::scalar) {
+        if (each.has_one_value()) {
             value = parameter(each.value);
         } else {
             for (const std::string &element : each.elements)

@@ -3,6 +3,7 @@
 #define COUPON_GUARD_SRC_CALL_HPP
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,6 +35,8 @@ class function_call {
     function_call &argument(const char *name, const char *sql_type, std::string_view value);
     function_call &array_argument(const char *name, const char *element_type,
                                   const std::vector<std::string> &values);
+    function_call &array_argument(const char *name,
+                                  const std::vector<std::optional<std::int64_t>> &values);
     /// One whose default is NULL.
     function_call &argument_if_given(const char *name, const char *sql_type,
                                      const std::optional<std::string> &value);
@@ -59,9 +62,10 @@ class function_call {
         const char *name;
         const char *sql_type; // of the array's elements
         form shape;
-        std::string value;
-        std::vector<std::string> elements; // of an array
+        std::string value;                 // an array of numbers is one, too
+        std::vector<std::string> elements; // of an array of text
 
+        bool has_one_value() const { return shape == form::scalar || !value.empty(); }
         std::string type() const {
             return shape == form::array ? sql_type + std::string{"[]"} : sql_type;
         }

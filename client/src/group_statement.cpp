@@ -116,7 +116,7 @@ void group_statement::add_array(const std::vector<const function_call *> &calls,
         const function_call::named_value &each = call->arguments_[at];
         if (each.shape == function_call::form::absent)
             array += array.size() > 1 ? ",NULL" : "NULL";
-        else if (each.shape == function_call::form::scalar)
+        else if (each.has_one_value())
             append_element(array, each.value);
         else
             append_element(array, array_of(each.elements));

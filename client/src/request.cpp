@@ -114,14 +114,6 @@ void add_options(function_call &call, const redeem_options &options) {
         .argument_if_given("metadata", "jsonb", options.metadata);
 }
 
-/// As an array in its text form: the elements are numbers or NULL, none is quoted.
-std::string array_of_amounts(const std::vector<std::optional<std::int64_t>> &amounts) {
-    std::string array{"{"};
-    for (const auto &each : amounts)
-        array += (array.size() > 1 ? "," : "") + (each ? std::to_string(*each) : "NULL");
-    return array += "}";
-}
-
 /// With an amount a function is one of its own, with privileges of its own: without one, that of
 /// 0.1.0 is called.
 void add_amount(function_call &call, const std::optional<std::int64_t> &amount) {
@@ -202,7 +194,7 @@ request<redemptions> redeem_coupons_request(const user_id &user,
     function_call call{"redeem_coupons", schema, redemption_columns};
     call.user(user).array_argument("codes", "text", codes);
     if (!amounts.empty())
-        call.argument("amounts", "bigint[]", array_of_amounts(amounts))
+        call.array_argument("amounts", amounts)
             .argument("up_to", "boolean", options.up_to ? "true" : "false");
     add_options(call, options);
     return {std::move(call), read_redemptions, options.request_id.has_value()};
