@@ -145,7 +145,7 @@ sub decide_activate { my ($self, $me, $op) = @_; return $self->change_offer($me,
 sub decide_reserve { my ($self, $me, $op) = @_; return $self->change_offer($me, $op->{owner}, holder => $op->{holder}) }
 sub decide_limit { my ($self, $me, $op) = @_; return $self->change_offer($me, $op->{owner}, limit => $op->{limit}) }
 
-# What has been redeemed stays with the campaign in which it was. The foreign key locks the new one, which its changes wait for: PostgreSQL
+# What has been redeemed stays with the campaign in which it was. The new one is locked (KEY SHARE), which its changes wait for: PostgreSQL
 # takes them for changes of the key, for the name's is generated and there is a trigger before them.
 sub decide_move
 {
