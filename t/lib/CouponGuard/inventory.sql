@@ -67,8 +67,6 @@ BEGIN
 		SELECT d.classid, d.objid FROM part JOIN pg_depend AS d ON d.refclassid = part.classid AND d.refobjid = part.objid
 		 WHERE d.deptype IN ('e', 'i', 'a')
 		   AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_class WHERE oid = d.objid AND relkind = 't'))
-		   -- The triggers of a foreign key, which is compared itself, have an oid in their names.
-		   AND NOT (d.classid = 'pg_trigger'::regclass AND EXISTS (SELECT FROM pg_trigger WHERE oid = d.objid AND tgisinternal))
 	)
 	SELECT part.classid, part.objid, pg_temp.name_of(part.classid, part.objid) AS name FROM part;
 
