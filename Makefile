@@ -16,13 +16,13 @@ REGRESS = install dump_marks statuses limits users strict bad_input code_keys ke
 REGRESS_OPTS = --encoding=UTF8 --no-locale
 REGRESS += caps units_ahead voids holds retries stacking looking usage_costs set_based ledger_by_hand quota_privileges change_triggers sold_out_memory
 REGRESS += trigger_calls answer_types index_makes column_makes parents moves
-REGRESS += in_one_command quota_by_hand how_many_stripes requests user_ids keep_rows amounts holders stacking_amounts
+REGRESS += for_each in_one_command quota_by_hand how_many_stripes requests user_ids keep_rows amounts holders stacking_amounts
 REGRESS += generate check_characters claiming campaign_answers campaign_holds campaign_limits
 ISOLATION = same-user isolation-levels limit-n insert-race plain-insert-race several-coupons coupon-changes \
 	delete-coupon ledger-changes waiting-ends reindex
 ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory
 ISOLATION += altered-while-waiting read-after-waiting reindex-while-waiting reindex-quota expired-hold-rivals lock-order \
-	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds keep-rows claims budgets campaigns stack-campaigns stack-amounts
+	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds keep-rows claims budgets campaigns stack-campaigns for-each stack-amounts
 ISOLATION += generate-races claim-coupons
 # Before any of them, for they print by it.
 ifneq ($(strip $(ISOLATION)),)

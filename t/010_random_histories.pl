@@ -1,5 +1,5 @@
-# Random histories on small caps and budgets, of coupons and of their campaigns: redeem, hold, confirm, void, in part too, expire, raise,
-# lower, move to another campaign, claim several units of two quotas, roll back, roll back to a savepoint, prepare, cancel and kill, from
+# Random histories on small caps and budgets, of coupons and of their campaigns: redeem, also for each of several users, hold, confirm, void, in part
+# too, expire, raise, lower, move to another campaign, claim several units of two quotas, roll back, roll back to a savepoint, prepare, cancel and kill, from
 # several sessions at once. After each the ledger is what the calls answered, no limit is exceeded, nothing is broken.
 #
 # COUPON_GUARD_SEED repeats a history's choices (its interleaving is the machine's); COUPON_GUARD_HISTORIES says how many.
@@ -32,9 +32,13 @@ $node->safe_psql(
 	  r record;
 	  code text := 'C' || which;
 	  claimer text;
+	  buyers text[] := ARRAY[who, (who::int % 5 + 1)::text, (who::int % 5 + 2)::text];
 	  target bigint := (SELECT id FROM coupon_redemption WHERE coupon_id = which ORDER BY random() LIMIT 1);
 	BEGIN
 	  CASE
+	  WHEN step = 1 THEN
+	    INSERT INTO answer SELECT nextval('answer_id_seq'), redemption_id, which, buyers[ordinality], 'redeemed'
+	     FROM redeem_coupon_for_each(buyers, array_fill(code, ARRAY[3])) WITH ORDINALITY WHERE status = 'redeemed';
 	  WHEN step <= 6 THEN
 	    SELECT * INTO r FROM redeem_coupon(who, code, 1 + cap, up_to => step > 3);
 	    IF r.status = 'redeemed' THEN INSERT INTO answer VALUES (DEFAULT, r.redemption_id, which, who, 'redeemed'); END IF;

@@ -147,7 +147,7 @@ sub forms_of
 	foreach my $member (@$members_of_name)
 	{
 		my ($arguments, $result) = split /\t/, $member;
-		my @arguments = map { [ /^(\w+) (.*?)(?: DEFAULT (.*?)(?:::[a-z ]+)?)?$/ ] } split /, /, $arguments;
+		my @arguments = map { [ /^(\w+) (.*?)(?: DEFAULT (.*?)(?:::[a-z ]+(?:\[\])?)?)?$/ ] } split /, /, $arguments;
 		my $names = join ' ', map { $_->[0] } @arguments;
 		push @forms, $form{$names} = { order => [ map { $_->[0] } @arguments ] } unless $form{$names};
 		my $one = $form{$names};

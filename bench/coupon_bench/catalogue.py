@@ -109,6 +109,16 @@ CLAIM = Group("claim", "Codes of a campaign handed out", "codes/s", (
     Case("claim_code", "claim_coupon", ("guard", "codes"), ("claim_bare",), "guard.claimed", 1),
 ))
 
+SET = Group("set", "64 users in one statement", "redemptions/s", (
+    Case("group_bare", "INSERT ... SELECT ... ON CONFLICT DO NOTHING", BARE_SCHEMA, (), BARE, 64, 64),
+    Case("group_capped", "redeem_coupon, one hot capped coupon", ("guard",), ("group_bare",), GUARD, 64, 64),
+    Case("group_each_capped", "redeem_coupon_for_each, one hot capped coupon", ("guard",), ("group_bare", "group_capped"), GUARD, 64, 64),
+    Case("group_requests_bare", "INSERT ... SELECT ... ON CONFLICT DO NOTHING, with request ids", BARE_SCHEMA, (), BARE, 64, 64),
+    Case("group_requests", "redeem_coupon, with request ids", ("guard",), ("group_requests_bare",), GUARD, 64, 64),
+    Case("group_each_requests", "redeem_coupon_for_each, with request ids", ("guard",), ("group_requests_bare", "group_requests"), GUARD,
+         64, 64),
+))
+
 # Threads are compared with threads, an event loop with an event loop.
 THREADS = ("callers_connections", "callers_redis_always")
 LOOPS = ("callers_loop_redis_always",)
@@ -142,7 +152,7 @@ CALLERS_OTHER = Group("callers_other", "Callers who are refused, or want one of 
          ("many_connections",), GUARD, 1, asking=Asking("group", ("--connections=2", *MANY))),
 ), waits=True)
 
-GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH, CLAIM, CALLERS, CALLERS_OTHER)
+GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH, SET, CLAIM, CALLERS, CALLERS_OTHER)
 
 # What is not a matter of clients has a module of its own.
 STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "generated", "multiuse", "cliff", "phases", "last_codes")

@@ -1,7 +1,8 @@
 """Instructions and WAL of one call. Started by bench/instructions, which makes the server and has it run under callgrind.
 
 A case is run twice, by one backend each and from the same state: so many calls, and a thousand more. The difference is
-what a thousand calls take when the backend's caches are full, from the protocol to the commit.
+what a thousand calls take when the backend's caches are full, from the protocol to the commit. Of many users in one
+statement: what each of them takes.
 """
 
 import argparse
@@ -11,10 +12,11 @@ import sys
 import time
 
 from . import cliff, load, rounds
-from .catalogue import REDEEM, REFUSE
+from .catalogue import REDEEM, REFUSE, SET
 from .database import SqlError, ask, psql
 
 DEFAULT = ("refuse_duplicate", "refuse_sold_out", "redeem_uncapped", "redeem_capped")
+GROUPS = (REDEEM, REFUSE, SET)
 FEW, MANY = 200, 1200
 FUNCTION = """
 SELECT prosrc FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -38,7 +40,7 @@ def prepare(cases):
 
 def measure(case, addition, counts):
     few, many = (_run(case, database_of(case, addition, calls), calls, counts) for calls in (FEW, MANY))
-    return {what: max(0, many[what] - few[what]) / (MANY - FEW) for what in many}
+    return {what: max(0, many[what] - few[what]) / (MANY - FEW) / case.redemptions_each for what in many}
 
 
 def _run(case, database, calls, counts):
@@ -88,10 +90,10 @@ def report(measured):
 
 
 def _find(parser, name, addition=cliff.NOTHING.name):
-    case = {case.name: case for group in (REDEEM, REFUSE) for case in group.cases if not case.redis}.get(name)
+    case = {case.name: case for group in GROUPS for case in group.cases if not case.redis}.get(name)
     added = {each.name: each for each in cliff.ADDITIONS}.get(addition)
     if not case:
-        parser.error(f"{name} is no case of the groups redeem and refuse (scripts/bench --list)")
+        parser.error(f"{name} is no case of the groups redeem, refuse and set (scripts/bench --list)")
     if not added or (added is not cliff.NOTHING and case.ledger.split(".")[0] not in ("guard", "bare")):
         parser.error(f"{addition} is nothing that can be added to the ledger of {name}: "
                      f"{', '.join(each.name for each in cliff.ADDITIONS)}")

@@ -31,6 +31,8 @@ TARGETS = (
     Target("claim_code", "claim_bare", 0.5),
     Target("open_budget", "open_amount", 0.8, clients=(64,)),
     Target("open_budget", "open_balance", 30, clients=(64,)),
+    Target("redeem_many", "bare", 0.9, clients=(64,)),
+    Target("group_each_capped", "group_bare", 1.0, clients=(1, 8)),
     Target("redeem_capped", "redis_always", clients=(64,)),
     # A group_client as it is made by default, but for an event loop.
     Target("callers_group_2", "callers_connections", 5, clients=(64,)),

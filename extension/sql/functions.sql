@@ -10,7 +10,9 @@ DECLARE
   one record;
 BEGIN
   FOR one IN
-    SELECT f.name, f.symbol || '_' || u.name AS symbol, format('user_id %s, %s', u.type, f.arguments) AS arguments, f.result, f.comment
+    SELECT f.name, f.symbol || '_' || u.name AS symbol,
+      format(CASE f.name WHEN 'redeem_coupon_for_each' THEN 'user_ids %s[], %s' ELSE 'user_id %s, %s' END, u.type, f.arguments) AS arguments,
+      f.result, f.comment
     FROM (VALUES ('bigint', 'pg_catalog.int8'), ('uuid', 'pg_catalog.uuid'), ('text', 'pg_catalog.text')) AS u (name, type),
     (VALUES
       ('redeem_coupon', 'coupon_guard_redeem',
@@ -26,6 +28,10 @@ BEGIN
        'TABLE (code pg_catalog.text, status @extschema@.coupon_status, redemption_id pg_catalog.int8, coupon_id pg_catalog.int8,'
        ' use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz, terms pg_catalog.jsonb, replayed pg_catalog.bool)',
        'redeem several coupons for a user, all or none, one row a code; those not refused are withheld if another is'),
+      ('redeem_coupon_for_each', 'coupon_guard_redeem_for_each',
+       'codes pg_catalog.text[], request_ids pg_catalog.text[] DEFAULT NULL, metadata pg_catalog.jsonb[] DEFAULT NULL',
+       'SETOF @extschema@.coupon_redeem_answer',
+       'redeem_coupon() for each of many users, one after the other; one row each, in their order'),
       ('hold_coupon', 'coupon_guard_hold',
        'code pg_catalog.text, ttl pg_catalog.interval DEFAULT ''15 minutes'', request_id pg_catalog.text DEFAULT NULL,'
        ' metadata pg_catalog.jsonb DEFAULT NULL',

@@ -179,7 +179,9 @@ DECLARE
   signature text;
 BEGIN
   FOR one IN
-    SELECT f.name, f.symbol || '_' || u.name AS symbol, format('user_id %s, %s', u.type, f.arguments) AS arguments, f.result, f.comment
+    SELECT f.name, f.symbol || '_' || u.name AS symbol,
+      format(CASE f.name WHEN 'redeem_coupon_for_each' THEN 'user_ids %s[], %s' ELSE 'user_id %s, %s' END, u.type, f.arguments) AS arguments,
+      f.result, f.comment
     FROM (VALUES ('bigint', 'pg_catalog.int8'), ('uuid', 'pg_catalog.uuid'), ('text', 'pg_catalog.text')) AS u (name, type),
     (VALUES
       ('redeem_coupon', 'coupon_guard_redeem_amount',
@@ -199,6 +201,10 @@ BEGIN
        ' use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz, terms pg_catalog.jsonb, replayed pg_catalog.bool,'
        ' amount pg_catalog.int8, limited_by pg_catalog.text)',
        'redeem_coupons() of an amount each, which the coupon''s budget must have; with up_to as much of each as there is'),
+      ('redeem_coupon_for_each', 'coupon_guard_redeem_for_each',
+       'codes pg_catalog.text[], request_ids pg_catalog.text[] DEFAULT NULL, metadata pg_catalog.jsonb[] DEFAULT NULL',
+       'SETOF @extschema@.coupon_redeem_answer',
+       'redeem_coupon() for each of many users, one after the other; one row each, in their order'),
       ('hold_coupon', 'coupon_guard_hold_amount',
        'code pg_catalog.text, ttl pg_catalog.interval, amount pg_catalog.int8, metadata pg_catalog.jsonb DEFAULT NULL,'
        ' request_id pg_catalog.text DEFAULT NULL',

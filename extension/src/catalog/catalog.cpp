@@ -102,7 +102,7 @@ installation describe(Oid function) {
     if (!HeapTupleIsValid(entry))
         check_function_exists(function); // reports that it does not
     Form_pg_proc form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(entry));
-    known = {function, form->pronamespace, form->prorettype};
+    known = {function, form->pronamespace, form->prorettype, nullptr};
     ReleaseSysCache(entry);
     return known;
 }
@@ -161,6 +161,13 @@ installation open_guard(Oid function, LOCKMODE ledger_lock) {
             return guard;
         UnlockRelationOid(locked, ledger_lock);
     }
+}
+
+bool is_still_open(const installation &guard) {
+    AcceptInvalidationMessages();
+    return guard.function == known.function && is_known(guard.namespace_id) &&
+           guard.ledger->table != nullptr &&
+           RelationGetRelid(guard.ledger->table) == cached.ledger_table;
 }
 
 void register_catalog_callbacks() {

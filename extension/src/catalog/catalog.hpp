@@ -9,7 +9,7 @@
 #pragma once
 
 #include "catalog/status.hpp"
-#include "pg/write_plan.hpp"
+#include "pg/open_table.hpp"
 
 namespace coupon_guard {
 
@@ -97,7 +97,8 @@ static_assert(std::is_trivially_copyable_v<catalog>);
 struct installation {
     Oid function; // the SQL function through which it was found
     Oid namespace_id;
-    Oid result_type; // of the function
+    Oid result_type;    // of the function
+    open_table *ledger; // the ledger, kept open between many calls; null: opened for each
 };
 
 // The installation that the function belongs to, with the ledger locked in this mode until the end
@@ -105,6 +106,10 @@ struct installation {
 // ledger; what is read of a coupon once the ledger is locked cannot change in such a way.
 // Errors: 42P01, 42703 or 55000 if the tables are not as the extension made them.
 installation open_guard(Oid function, LOCKMODE ledger_lock);
+
+// Whether nothing has been heard since that makes another of what was opened. The ledger is kept
+// open in guard.ledger.
+bool is_still_open(const installation &guard);
 
 // The catalog as it is now. The reference is good until the next call of a backend function that
 // may wait, or run a trigger. Errors: as for open_guard().

@@ -104,7 +104,7 @@ outcome find_request(const installation &guard, const user_id &user, const reque
     ScanKeyData keys[] = {equals_text(1, user.datum()), equals_text(2, request.datum())};
     SnapshotData dirty;
     index_scan scan = begin_dirty_scan(tables.ledger_table, tables.ledger_request_index, dirty,
-                                       keys, lengthof(keys));
+                                       keys, lengthof(keys), RowExclusiveLock, guard.ledger);
     outcome result = decided(false);
     if (next_row(scan)) {
         rival_transaction other;
@@ -164,7 +164,7 @@ bool append_redemption(const installation &guard, const new_redemption &wanted,
     };
     const int new_columns = 3; // since 0.2.0
     return insert_row(tables.ledger_plan, values,
-                      lengthof(values) - (tables.is_updated ? 0 : new_columns));
+                      lengthof(values) - (tables.is_updated ? 0 : new_columns), guard.ledger);
 }
 
 outcome confirm_hold_row(const installation &guard, const redemption &hold, TimestampTz moment,

@@ -42,14 +42,15 @@ limited_uses uses_of(const campaign_row &campaign, const user_id &user) {
             nullptr};
 }
 
-index_scan begin_user_scan(const catalog &tables, ScanKeyData (&keys)[2], const limited_uses &of,
-                           SnapshotData *dirty) {
+index_scan begin_user_scan(const installation &guard, ScanKeyData (&keys)[2],
+                           const limited_uses &of, SnapshotData *dirty) {
+    const catalog &tables = catalog_of(guard);
     keys[0] = equals_bigint(1, of.owner_id);
     keys[1] = equals_text(2, of.user.datum());
     return dirty == nullptr
                ? begin_scan(tables.ledger_table, tables.*of.index, keys, lengthof(keys))
                : begin_dirty_scan(tables.ledger_table, tables.*of.index, *dirty, keys,
-                                  lengthof(keys));
+                                  lengthof(keys), RowExclusiveLock, guard.ledger);
 }
 
 // Whether the hold at hand is the request's to use.
@@ -133,7 +134,7 @@ uses_of_user read_uses(const installation &guard, const limited_uses &of, Timest
     const catalog &tables = catalog_of(guard);
     ScanKeyData keys[2];
     SnapshotData dirty;
-    index_scan scan = begin_user_scan(tables, keys, of, &dirty);
+    index_scan scan = begin_user_scan(guard, keys, of, &dirty);
     uses_of_user seen = judge_uses(tables.ledger, dirty, scan, of, moment);
     end_scan(scan);
     return seen;
@@ -143,7 +144,7 @@ committed_uses read_committed_uses(const installation &guard, const limited_uses
                                    TimestampTz moment) {
     const catalog &tables = catalog_of(guard);
     ScanKeyData keys[2];
-    index_scan scan = begin_user_scan(tables, keys, of, nullptr);
+    index_scan scan = begin_user_scan(guard, keys, of, nullptr);
     committed_uses seen = {};
     while (next_row(scan)) {
         redemption found = read_redemption(tables.ledger, scan);

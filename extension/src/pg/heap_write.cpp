@@ -25,7 +25,7 @@ bool has_entry(const plain_index &index, const bool *nulls) {
 // The entry of the row at tid in one index. False if the index arbitrates and has a row of the same
 // key.
 bool insert_entry(Relation table, ItemPointer tid, const Datum *values, const bool *nulls,
-                  const plain_index &plain) {
+                  const plain_index &plain, open_table *kept) {
     static IndexInfo unused_by_btree = {T_IndexInfo};
     Datum key[INDEX_MAX_KEYS];
     bool key_nulls[INDEX_MAX_KEYS];
@@ -33,21 +33,21 @@ bool insert_entry(Relation table, ItemPointer tid, const Datum *values, const bo
         key[i] = values[plain.columns[i] - 1];
         key_nulls[i] = nulls[plain.columns[i] - 1];
     }
-    Relation index = index_open(plain.index, RowExclusiveLock);
+    Relation index = open_index_with(kept, plain.index, RowExclusiveLock);
     IndexUniqueCheck check = !plain.is_unique   ? UNIQUE_CHECK_NO
                              : plain.arbitrates ? UNIQUE_CHECK_PARTIAL
                                                 : UNIQUE_CHECK_YES;
     bool is_unique =
         index_insert(index, key, key_nulls, tid, table, check, false, &unused_by_btree);
-    index_close(index, NoLock);
+    close_index(kept, index);
     return is_unique || check != UNIQUE_CHECK_PARTIAL;
 }
 
 bool insert_entries(const write_plan &plan, Relation table, ItemPointer tid, const Datum *values,
-                    const bool *nulls) {
+                    const bool *nulls, open_table *kept) {
     for (int i = 0; i < plan.index_count; i++)
         if (has_entry(plan.indexes[i], nulls) &&
-            !insert_entry(table, tid, values, nulls, plan.indexes[i]))
+            !insert_entry(table, tid, values, nulls, plan.indexes[i], kept))
             return false;
     return true;
 }
@@ -92,24 +92,25 @@ bool may_change_now(Relation table, ItemPointer tid) {
 
 } // namespace
 
-bool insert_plainly(const write_plan &plan, const Datum *values, const bool *nulls) {
+bool insert_plainly(const write_plan &plan, const Datum *values, const bool *nulls,
+                    open_table *kept) {
     Assert(plan.inserts_plainly);
-    Relation table = table_open(plan.table, NoLock);
+    Relation table = open_locked_table(kept, plan.table);
     Assert(CheckRelationLockedByMe(table, RowExclusiveLock, true));
     Assert(RelationGetDescr(table)->natts == plan.column_count);
     HeapTuple row = form_row(table, values, nulls);
     TransactionId self = GetCurrentTransactionId();
-    uint32 token = SpeculativeInsertionLockAcquire(self);
+    uint32 token = acquire_token(kept, self);
     HeapTupleHeaderSetSpeculativeToken(row->t_data, token);
     heap_insert(table, row, GetCurrentCommandId(true), HEAP_INSERT_SPECULATIVE, nullptr);
-    bool is_unique = insert_entries(plan, table, &row->t_self, values, nulls);
+    bool is_unique = insert_entries(plan, table, &row->t_self, values, nulls, kept);
     if (is_unique)
         heap_finish_speculative(table, &row->t_self);
     else
         heap_abort_speculative(table, &row->t_self);
-    SpeculativeInsertionLockRelease(self);
+    release_token(kept, self, is_unique);
     heap_freetuple(row);
-    table_close(table, NoLock);
+    close_table(kept, table);
     return is_unique;
 }
 
@@ -126,7 +127,7 @@ bool update_plainly(const write_plan &plan, Relation table, ItemPointerData &tid
     if (!wait)
         UnlockTuple(table, &tid, ExclusiveLock);
     if (changed && needs_index_entries)
-        insert_entries(plan, table, &row->t_self, values, nulls);
+        insert_entries(plan, table, &row->t_self, values, nulls, nullptr);
     if (changed)
         tid = row->t_self;
     heap_freetuple(row);

@@ -2,15 +2,17 @@
 // path's way to write.
 #pragma once
 
-#include "pg/write_plan.hpp"
+#include "pg/open_table.hpp"
 
 namespace coupon_guard {
 
 // Inserts a row into the plan's table, which the caller has locked in ROW EXCLUSIVE mode. It is
 // visible to the transaction's next command once the caller has called CommandCounterIncrement().
-// False, with nothing written, if an arbiter holds the key already, committed or not.
+// False, with nothing written, if an arbiter holds the key already, committed or not. kept: where
+// the table and its indexes are kept open, or null.
 // Errors: 23505 from a unique index that does not arbitrate.
-bool insert_plainly(const write_plan &plan, const Datum *values, const bool *nulls);
+bool insert_plainly(const write_plan &plan, const Datum *values, const bool *nulls,
+                    open_table *kept);
 
 // Writes another version of the row whose version at tid was read, or deletes the row. False if
 // that is not its newest version, or (unless told to wait) if another transaction is changing it.

@@ -2,21 +2,46 @@
 
 namespace coupon_guard {
 
-static index_scan open_scan(Oid table, Oid index, LOCKMODE index_lock) {
+static index_scan open_scan(Oid table, Oid index, LOCKMODE index_lock, open_table *kept = nullptr) {
     index_scan scan;
-    scan.table = table_open(table, NoLock);
+    scan.table = open_locked_table(kept, table);
     Assert(CheckRelationLockedByMe(scan.table, AccessShareLock, true));
-    scan.index = index_open(index, index_lock);
-    scan.row = table_slot_create(scan.table, nullptr);
+    scan.index = open_index_with(kept, index, index_lock);
+    scan.row = kept == nullptr ? table_slot_create(scan.table, nullptr) : nullptr;
     scan.newest = nullptr;
     scan.fingerprint = 0;
     scan.entries_left = PG_INT64_MAX;
+    scan.kept = kept;
     return scan;
 }
 
 static void start_scan(index_scan &scan, Snapshot snapshot, ScanKeyData *keys, int count) {
     scan.scan = begin_index_scan(scan.table, scan.index, snapshot, count);
     index_rescan(scan.scan, keys, count, nullptr, 0);
+}
+
+// A scan at rest goes on with other keys. False: there is none.
+static bool wake_scan(index_scan &scan, Snapshot dirty, ScanKeyData *keys, int count) {
+    open_index *kept = find_kept(scan.kept, RelationGetRelid(scan.index));
+    if (kept == nullptr || kept->scan == nullptr || kept->scan->numberOfKeys != count)
+        return false;
+    scan.scan = kept->scan;
+    scan.row = kept->row;
+    kept->scan = nullptr;
+    scan.scan->xs_snapshot = dirty;
+    index_rescan(scan.scan, keys, count, nullptr, 0);
+    return true;
+}
+
+// One that has met an entry pins pages, and has memory of whoever read it.
+static bool rest_scan(index_scan &scan) {
+    open_index *kept = find_kept(scan.kept, RelationGetRelid(scan.index));
+    if (kept == nullptr || kept->scan != nullptr || scan.entries_left < PG_INT64_MAX)
+        return false;
+    Assert(scan.newest == nullptr);
+    kept->scan = scan.scan;
+    kept->row = scan.row;
+    return true;
 }
 
 index_scan begin_scan(Oid table, Oid index, ScanKeyData *keys, int count, LOCKMODE index_lock) {
@@ -30,10 +55,17 @@ index_scan begin_scan(Oid table, Oid index, ScanKeyData *keys, int count, LOCKMO
 }
 
 index_scan begin_dirty_scan(Oid table, Oid index, SnapshotData &dirty, ScanKeyData *keys, int count,
-                            LOCKMODE index_lock) {
-    index_scan scan = open_scan(table, index, index_lock);
+                            LOCKMODE index_lock, open_table *kept) {
+    index_scan scan = open_scan(table, index, index_lock, kept);
     InitDirtySnapshot(dirty);
-    start_scan(scan, &dirty, keys, count);
+    if (kept == nullptr) {
+        start_scan(scan, &dirty, keys, count);
+    } else if (!wake_scan(scan, &dirty, keys, count)) {
+        MemoryContext caller = MemoryContextSwitchTo(kept->memory);
+        scan.row = table_slot_create(scan.table, nullptr);
+        start_scan(scan, &dirty, keys, count);
+        MemoryContextSwitchTo(caller);
+    }
     return scan;
 }
 
@@ -87,12 +119,14 @@ bool next_row(index_scan &scan, ScanDirection direction) {
 }
 
 void end_scan(index_scan &scan) {
-    index_endscan(scan.scan);
+    if (scan.kept == nullptr || !rest_scan(scan)) {
+        index_endscan(scan.scan);
+        ExecDropSingleTupleTableSlot(scan.row);
+    }
     if (scan.newest != nullptr)
         UnregisterSnapshot(scan.newest);
-    ExecDropSingleTupleTableSlot(scan.row);
-    index_close(scan.index, NoLock);
-    table_close(scan.table, NoLock);
+    close_index(scan.kept, scan.index);
+    close_table(scan.kept, scan.table);
 }
 
 table_scan begin_table_scan(Relation table) {

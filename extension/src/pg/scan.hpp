@@ -4,6 +4,7 @@
 // are plain structs without destructors.
 #pragma once
 
+#include "pg/open_table.hpp"
 #include "pg/outcome.hpp"
 
 namespace coupon_guard {
@@ -16,6 +17,7 @@ struct index_scan {
     Snapshot newest;     // null: a dirty snapshot, which is the caller's
     uint64 fingerprint;  // of the index entries met, whatever became of their rows
     int64 entries_left;  // that may be met; then there is no next row
+    open_table *kept;    // what stays open after the scan; null: nothing
 };
 
 // Rows of table, which the caller has locked, for which columns of its B-tree index are as the
@@ -29,7 +31,7 @@ index_scan begin_scan(Oid table, Oid index, ScanKeyData *keys, int count,
 // Rows in progress included. Each row is judged by itself: one that is being updated may be missed
 // if the update commits just then. dirty is initialised here, and must live as long as the keys.
 index_scan begin_dirty_scan(Oid table, Oid index, SnapshotData &dirty, ScanKeyData *keys, int count,
-                            LOCKMODE index_lock = RowExclusiveLock);
+                            LOCKMODE index_lock = RowExclusiveLock, open_table *kept = nullptr);
 // All versions of such rows, whatever became of them.
 index_scan begin_version_scan(Oid table, Oid index, ScanKeyData *keys, int count);
 

@@ -289,7 +289,7 @@ void report_suppressed_change(const write_state &state) {
 
 } // namespace
 
-bool insert_row(const write_plan &plan, const column_value *values, int count) {
+bool insert_row(const write_plan &plan, const column_value *values, int count, open_table *kept) {
     if (!plan.inserts_plainly)
         return insert_through_executor(plan, values, count);
     Datum row[most_plain_columns];
@@ -299,7 +299,7 @@ bool insert_row(const write_plan &plan, const column_value *values, int count) {
         row[values[i].column - 1] = values[i].value;
         nulls[values[i].column - 1] = values[i].is_null;
     }
-    bool inserted = insert_plainly(plan, row, nulls);
+    bool inserted = insert_plainly(plan, row, nulls, kept);
     CommandCounterIncrement();
     return inserted;
 }

@@ -4,7 +4,7 @@
 // row security are not looked at.
 #pragma once
 
-#include "pg/write_plan.hpp"
+#include "pg/open_table.hpp"
 
 namespace coupon_guard {
 
@@ -20,10 +20,11 @@ struct column_value {
 
 // Inserts a row, other columns getting their defaults, and makes it visible to the transaction's
 // next command. False, with nothing written, if an arbiter holds the key already, committed or
-// not: the caller looks again and decides.
+// not: the caller looks again and decides. kept: where the table and its indexes are kept open.
 // Errors: whatever constraints and triggers raise; 27000 if a trigger changes a fixed column,
 // 09000 if a trigger suppresses the row.
-bool insert_row(const write_plan &plan, const column_value *values, int count);
+bool insert_row(const write_plan &plan, const column_value *values, int count,
+                open_table *kept = nullptr);
 
 // The same for many rows of the same columns, as by one INSERT: statement triggers fire before the
 // first and after the last, and so do AFTER triggers of all rows; until then the executor keeps

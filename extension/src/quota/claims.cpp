@@ -148,8 +148,9 @@ outcome take_claim(const installation &guard, const claim &wanted, TimestampTz m
         return decided(true);
     uint64 returns = unit_returns();
     int64 missing = wanted.amount - units_to_spare(guard, id);
-    taking result = take_units(
-        guard, {wanted.from, missing, units_to_take(guard, id, missing), moment, contended});
+    taking result =
+        take_units(guard, {wanted.from, missing, units_to_take(guard, id, missing, wanted.next),
+                           moment, contended});
     if (is_no(result.end) && may_remember_sold_out(guard))
         remember_too_few(id, wanted.amount, first_hold_deadline(guard, id), returns);
     if (!is_yes(result.end))

@@ -59,6 +59,7 @@ static_assert(std::is_trivially_copyable_v<quota>);
 struct claim {
     quota from;
     int64 amount;
+    int64 next; // what the same call is likely to claim of it after that, for others
 };
 
 // More than a redemption has: cap and budget of its campaign and of its coupon.

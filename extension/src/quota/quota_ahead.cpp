@@ -221,10 +221,12 @@ void withdraw_all_units_ahead(const installation &guard) {
         withdraw_units_ahead(guard, entries[i].quota.id);
 }
 
-int64 units_to_take(const installation &guard, const quota_id &id, int64 missing) {
+int64 units_to_take(const installation &guard, const quota_id &id, int64 missing, int64 next) {
     int nearest = nearest_entry(key_of(guard, id), entry_count);
-    int64 ahead = nearest == none ? 0 : Min(2 * entries[nearest].last_taken, most_taken_at_once);
-    return Max(ahead, missing);
+    if (nearest == none)
+        return missing;
+    int64 ahead = Max(2 * entries[nearest].last_taken, missing + next);
+    return Max(Min(ahead, most_taken_at_once), missing);
 }
 
 void remember_units_taken(const installation &guard, const quota_id &id, int64 amount, int64 used) {

@@ -2,8 +2,10 @@
 //
 // Every change of a stripe leaves a row version behind that nobody can remove before the
 // transaction ends. So from the second unit on a transaction takes 2, 4, 8 ... units of a stripe
-// at once, keeps a list of those not used yet, and returns the rest when it commits. Nobody waits
-// for that longer than without: the stripe is locked until the transaction ends anyhow.
+// at once, keeps a list of those not used yet, and returns the rest when it commits. (If it knows
+// by then how many it will want, as many: the first alone may be the only one that is not refused.)
+// Nobody waits for that longer than without: the stripe is locked until the transaction ends
+// anyhow.
 //
 // If the list were lost, units would be lost, never made; but it cannot be: the rest is
 // returned before commit or prepare, in the transaction itself, and a rollback (to a savepoint)
@@ -30,8 +32,9 @@ int64 units_to_spare(const installation &guard, const quota_id &id);
 int64 withdraw_units_ahead(const installation &guard, const quota_id &id);
 void withdraw_all_units_ahead(const installation &guard);
 
-// How many units to take of the quota's next stripe, where so many are missing.
-int64 units_to_take(const installation &guard, const quota_id &id, int64 missing);
+// How many units to take of the quota's next stripe, where so many are missing, and the caller is
+// likely to want so many next.
+int64 units_to_take(const installation &guard, const quota_id &id, int64 missing, int64 next);
 
 // Notes that units were taken, and how many are used, of these and those that were there to spare.
 void remember_units_taken(const installation &guard, const quota_id &id, int64 amount, int64 used);

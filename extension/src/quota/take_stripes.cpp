@@ -91,7 +91,7 @@ struct last_stripe {
     Oid table;
     ItemPointerData tid;
 };
-constexpr uint64 last_stripe_count = 256; // a power of two
+constexpr uint64 last_stripe_count = 4096; // a power of two
 last_stripe last_stripes[last_stripe_count];
 
 last_stripe &last_stripe_of(const quota_id &id) {

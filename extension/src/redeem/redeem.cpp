@@ -215,6 +215,8 @@ outcome redeem_new(const redeem_round &at, int32 use_no, int32 campaign_use_no) 
     int64 amount = at.request.amount;
     claim claims[most_claims];
     int count = claims_of(coupon, at.campaign, amount, claims);
+    for (int i = 0; i < count; i++)
+        claims[i].next = claims[i].amount * at.request.following;
     while (count > 0) {
         int refused;
         bool is_reduced = false;

@@ -20,6 +20,7 @@ struct redeem_request {
     const Interval *hold_for; // how long to hold; null: redeem
     int64 amount;             // 0: none given
     bool up_to;               // or as much of it as the budget has
+    int following;            // so many calls for the same coupon come next, for other users
 };
 
 struct redeem_answer {

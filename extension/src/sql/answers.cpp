@@ -70,6 +70,18 @@ void report_altered_type(Oid type) {
 }
 
 template <int count>
+bool is_made_of(const catalog &tables, TupleDesc row, const answer_shape<count> &shape,
+                int columns) {
+    bool is_same = row->natts == columns;
+    for (int i = 0; i < columns && is_same; i++) {
+        Form_pg_attribute column = TupleDescAttr(row, i);
+        Oid expected = OidIsValid(shape.columns[i]) ? shape.columns[i] : tables.status_type;
+        is_same = !column->attisdropped && column->atttypid == expected && column->atttypmod == -1;
+    }
+    return is_same;
+}
+
+template <int count>
 TupleDesc prove_answer_type(const catalog &tables, Oid type, answer_shape<count> &shape,
                             int first_count) {
     const int columns = tables.is_updated ? count : first_count;
@@ -78,13 +90,7 @@ TupleDesc prove_answer_type(const catalog &tables, Oid type, answer_shape<count>
         report_altered_type(type);
     if (entry->tupDesc_identifier == shape.proven)
         return entry->tupDesc;
-    bool is_same = entry->tupDesc->natts == columns;
-    for (int i = 0; i < columns && is_same; i++) {
-        Form_pg_attribute column = TupleDescAttr(entry->tupDesc, i);
-        Oid expected = OidIsValid(shape.columns[i]) ? shape.columns[i] : tables.status_type;
-        is_same = !column->attisdropped && column->atttypid == expected && column->atttypmod == -1;
-    }
-    if (!is_same)
+    if (!is_made_of(tables, entry->tupDesc, shape, columns))
         report_altered_type(type);
     shape.proven = entry->tupDesc_identifier;
     return entry->tupDesc;
@@ -219,6 +225,24 @@ void answer_rows(FunctionCallInfo call, const installation &guard, const redeem_
         fill_answer(catalog_of(guard), answers[i], false, row + 1, nulls + 1);
         tuplestore_putvalues(result->setResult, result->setDesc, row, nulls);
     }
+}
+
+// The set's rows have the columns that the type has now, whatever becomes of it meanwhile.
+void begin_answers(FunctionCallInfo call, const installation &guard) {
+    InitMaterializedSRF(call, 0);
+    auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
+    if (!is_made_of(catalog_of(guard), result->setDesc, redeem_answer_shape, answer_column_count))
+        report_altered_type(guard.result_type);
+}
+
+void add_answer(FunctionCallInfo call, const installation &guard, const redeem_answer &answer) {
+    leave(called::redeem_coupon, answer.status);
+    const catalog &tables = catalog_of(guard);
+    auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
+    Datum row[answer_column_count];
+    bool nulls[answer_column_count];
+    fill_answer(tables, answer, false, row, nulls);
+    tuplestore_putvalues(result->setResult, result->setDesc, row, nulls);
 }
 
 Datum answer_void(bool is_voided) {

@@ -36,6 +36,11 @@ Datum answer_or_raise(const installation &guard, const redeem_request &request,
 void answer_rows(FunctionCallInfo call, const installation &guard, const redeem_answer *answers,
                  const Datum *codes, int count);
 
+// Rows of the type that a function returns a set of, answers of redeem_coupon(): begins the set;
+// adds one. Errors: as for answer_row().
+void begin_answers(FunctionCallInfo call, const installation &guard);
+void add_answer(FunctionCallInfo call, const installation &guard, const redeem_answer &answer);
+
 // Whether the redemption was voided by this call.
 Datum answer_void(bool is_voided);
 

@@ -178,6 +178,29 @@ int64 read_amount(const NullableDatum &amount) {
     return value;
 }
 
+void read_user_and_code(const NullableDatum &user, const NullableDatum &code, user_reader read_user,
+                        redeem_request &request) {
+    check_argument_given(user, "user id");
+    check_argument_given(code, "code");
+    read_user(user.value, request.user);
+    request.key = read_code(code.value);
+    request.hold_for = nullptr;
+    request.amount = 0;
+    request.up_to = false;
+    request.following = 0;
+}
+
+void read_options(redeem_request &request, const NullableDatum &request_id,
+                  const NullableDatum &metadata) {
+    request.has_request = !request_id.isnull;
+    request.part = 0;
+    if (request.has_request)
+        read_request_id(request_id.value, request.request);
+    request.has_metadata = !metadata.isnull;
+    request.metadata =
+        metadata.isnull ? Datum{0} : PointerGetDatum(PG_DETOAST_DATUM(metadata.value));
+}
+
 const Interval *read_duration(Datum value, const char *name) {
     const Interval nothing = {0, 0, 0};
     if (!DatumGetBool(DirectFunctionCall2(interval_gt, value, IntervalPGetDatum(&nothing))))

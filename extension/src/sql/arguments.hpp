@@ -1,10 +1,8 @@
 // The arguments of SQL functions: reading, checking, and naming them in messages.
 #pragma once
 
-#include "core/code_key.hpp"
 #include "core/user_spelling.hpp"
-#include "ledger/ledger.hpp"
-#include "pg/text_value.hpp"
+#include "redeem/redeem.hpp"
 
 namespace coupon_guard {
 
@@ -35,6 +33,14 @@ code_key read_code(Datum code);
 
 // 0: none is given. Errors: 22023 unless it is positive.
 int64 read_amount(const NullableDatum &amount);
+
+// User and code of a request that asks for nothing else as yet. Errors: as for read_user, and
+// 22021.
+void read_user_and_code(const NullableDatum &user, const NullableDatum &code, user_reader read_user,
+                        redeem_request &request);
+// Request id and metadata, which may be NULL. Errors: as for read_request_id().
+void read_options(redeem_request &request, const NullableDatum &request_id,
+                  const NullableDatum &metadata);
 
 // Errors: 22023 unless the duration is positive and finite.
 const Interval *read_duration(Datum value, const char *name);

@@ -16,27 +16,6 @@ namespace {
 
 // ---- redeeming --------------------------------------------------------------------------------
 
-void read_options(redeem_request &request, const NullableDatum &request_id,
-                  const NullableDatum &metadata) {
-    request.has_request = !request_id.isnull;
-    request.part = 0;
-    if (request.has_request)
-        read_request_id(request_id.value, request.request);
-    request.has_metadata = !metadata.isnull;
-    request.metadata =
-        metadata.isnull ? Datum{0} : PointerGetDatum(PG_DETOAST_DATUM(metadata.value));
-}
-
-void read_user_and_code(FunctionCallInfo call, user_reader read_user, redeem_request &request) {
-    check_argument_given(call->args[0], "user id");
-    check_argument_given(call->args[1], "code");
-    read_user(call->args[0].value, request.user);
-    request.key = read_code(call->args[1].value);
-    request.hold_for = nullptr;
-    request.amount = 0;
-    request.up_to = false;
-}
-
 Datum redeem_and_answer(FunctionCallInfo call, const redeem_request &request, bool is_strict) {
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupon()");
     redeem_answer answer = redeem(guard, request);
@@ -47,7 +26,7 @@ Datum redeem_and_answer(FunctionCallInfo call, const redeem_request &request, bo
 // redeem_coupon(user_id, code, request_id, metadata)
 Datum redeem_coupon(FunctionCallInfo call, user_reader read_user, bool is_strict) {
     redeem_request request;
-    read_user_and_code(call, read_user, request);
+    read_user_and_code(call->args[0], call->args[1], read_user, request);
     read_options(request, call->args[2], call->args[3]);
     return redeem_and_answer(call, request, is_strict);
 }
@@ -55,7 +34,7 @@ Datum redeem_coupon(FunctionCallInfo call, user_reader read_user, bool is_strict
 // redeem_coupon(user_id, code, amount, metadata, request_id, up_to)
 Datum redeem_amount(FunctionCallInfo call, user_reader read_user, bool is_strict) {
     redeem_request request;
-    read_user_and_code(call, read_user, request);
+    read_user_and_code(call->args[0], call->args[1], read_user, request);
     request.amount = read_amount(call->args[2]);
     read_options(request, call->args[4], call->args[3]);
     request.up_to = !call->args[5].isnull && DatumGetBool(call->args[5].value);
@@ -79,7 +58,7 @@ Datum redeem_amount_or_raise(FunctionCallInfo call, user_reader read_user) {
 }
 
 void read_hold(FunctionCallInfo call, user_reader read_user, redeem_request &request) {
-    read_user_and_code(call, read_user, request);
+    read_user_and_code(call->args[0], call->args[1], read_user, request);
     check_argument_given(call->args[2], "ttl");
     request.hold_for = read_duration(call->args[2].value, "ttl");
 }
@@ -157,6 +136,7 @@ void read_user_and_codes(FunctionCallInfo call, user_reader read_user, redeem_re
     common.hold_for = nullptr;
     common.amount = 0;
     common.up_to = false;
+    common.following = 0;
 }
 
 Datum *read_codes(const redeem_request &common, Datum given, redeem_request *&requests,
@@ -251,7 +231,7 @@ Datum release_claim(FunctionCallInfo call, user_reader read_user) {
 // check_coupon(user_id, code)
 Datum check_coupon(FunctionCallInfo call, user_reader read_user) {
     redeem_request request;
-    read_user_and_code(call, read_user, request);
+    read_user_and_code(call->args[0], call->args[1], read_user, request);
     PreventCommandIfParallelMode("check_coupon()");
     CommandCounterIncrement(); // what the command at hand has done so far counts
     const installation guard = open_guard(call->flinfo->fn_oid, AccessShareLock);

@@ -23,6 +23,7 @@ our $DROPPED = qr/^(cache lookup failed for (function|type) \d+|could not open r
 # of a request made before may be said what became of it.
 my %TRUE = (
 	redeem => qr/^(redeemed|already_redeemed|sold_out)$/,
+	each => qr/^(redeemed|already_redeemed|sold_out)$/,
 	hold => qr/^(held|already_redeemed|sold_out)$/,
 	stack => qr/^(redeemed|already_redeemed|sold_out|withheld)$/,
 	again => qr/^(redeemed|held|already_redeemed|sold_out|withheld|expired|voided)$/,
@@ -53,7 +54,9 @@ sub choose_call
 	my $id = one_of(@{ $self->{ids} }) // 1;
 	my $request = rand() < 0.3 ? sprintf "'%s-%s-%d'", $user, $code, rand(3) : 'NULL';
 	my $dice = rand(100);
-	return [ 'redeem', "SELECT status::text, redemption_id FROM redeem_coupon(${user}::bigint, '$code', $request)" ] if $dice < 45;
+	return [ 'redeem', "SELECT status::text, redemption_id FROM redeem_coupon(${user}::bigint, '$code', $request)" ] if $dice < 35;
+	return [ 'each', "SELECT status::text, redemption_id FROM redeem_coupon_for_each(ARRAY[$user, $user + 1, $user, $user + 2]::bigint[], ARRAY['$code', '$code', '"
+		  . one_of(@{ $self->{codes} }) . "', '$code'])" ] if $dice < 45;
 	return [ 'hold', "SELECT status::text, redemption_id FROM hold_coupon(${user}::bigint, '$code', '" . one_of('1 hour', '20 milliseconds') . "', $request)" ] if $dice < 60;
 	return [ 'confirm', "SELECT status::text, redemption_id FROM confirm_hold($id)" ] if $dice < 68;
 	return [ 'void', "SELECT void_redemption($id)" ] if $dice < 85;
