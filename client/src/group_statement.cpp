@@ -130,14 +130,15 @@ std::string group_statement::text() const {
     std::string list;
     for (std::size_t place = 0; place < given_.size(); ++place) {
         const function_call::named_value &each = first_.arguments_[given_[place]];
-        const bool is_array = each.shape == function_call::form::array;
+        const std::string type = each.type();
+        const bool is_array = type.back() == ']'; // its elements would not stay together
         const std::string separator = place == 0 ? "" : ", ";
         const std::string name = "a" + std::to_string(place + 1);
         const std::string array =
-            "$" + std::to_string(place + 2) + "::" + (is_array ? "text" : each.sql_type) + "[]";
+            "$" + std::to_string(place + 2) + "::" + (is_array ? "text" : type) + "[]";
         arrays += separator + (place == 0 ? after_limiting("$1", array) : array);
         names += separator + name;
-        list += separator + each.name + " => " + name + (is_array ? "::" + each.type() : "");
+        list += separator + each.name + " => " + name + (is_array ? "::" + type : "");
     }
     return std::string{"SELECT call_number, "} + first_.columns_ + " FROM unnest(" + arrays +
            ") WITH ORDINALITY AS calls (" + names + ", call_number), LATERAL " + first_.function_ +
