@@ -71,6 +71,7 @@ const std::string &prepared_statements::prepare(const std::string &key,
                                                 pqxx::transaction_base &transaction) {
     std::string name = prefix_ + std::to_string(++number_);
     compat::prepare(transaction, name, statement);
+    ++prepared_;
     return names_.emplace(key, std::move(name)).first->second;
 }
 
@@ -88,6 +89,7 @@ bool prepared_statements::may_be_why(const std::string &sqlstate) noexcept {
 
 void prepared_statements::forget() noexcept {
     names_.clear();
+    prepared_ = 0;
     losses_ = 0;
 }
 

@@ -17,7 +17,10 @@ class prepared_statements {
     /// Nothing is prepared unless it `is_wanted`.
     explicit prepared_statements(bool is_wanted);
 
-    bool are_used() const noexcept { return is_wanted_ && losses_ <= 1; }
+    bool are_used() const noexcept { return is_wanted_ && losses_ <= 1 && prepared_ < most; }
+
+    /// So many in one session. There are some dozens; but those that were given up stay there.
+    static constexpr int most = 200;
 
     /// The name of the statement, which is prepared here and now if it was not. Throws what libpqxx
     /// throws.
@@ -43,8 +46,9 @@ class prepared_statements {
 
     const bool is_wanted_;
     const std::string prefix_;
-    int number_ = 0;
-    int losses_ = 0;
+    int number_ = 0;      // of the statement that was prepared last, in all sessions
+    int prepared_ = 0;    // in this one
+    int losses_ = 0;      // likewise
     bool is_new_ = false; // the statement that was asked for last
     std::map<std::string, std::string> names_;
 };

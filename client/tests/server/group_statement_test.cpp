@@ -116,6 +116,24 @@ TEST_F(GroupStatement, ATriggersErrorThatLooksLikeALossIsItsCallers) {
     EXPECT_TRUE(coupons.redeem(1, "SAVE10").redeemed());
 }
 
+TEST_F(GroupStatement, WhateverHappensASessionKeepsABoundedNumber) {
+    prepared_statements prepared{true};
+    pqxx::connection mine{connection()};
+    pqxx::nontransaction transaction{mine};
+    const auto text = [] { return std::string{"SELECT 1"}; };
+    int number = 0;
+    for (; prepared.are_used() && number < 1000; ++number) {
+        prepared.name_of("a", text, transaction);
+        prepared.name_of("a", text, transaction); // is not new: so the next error may be its
+        EXPECT_TRUE(prepared.may_be_why("0A000") || !prepared.are_used());
+    }
+    EXPECT_EQ(number, prepared_statements::most);
+    EXPECT_EQ(transaction.exec("SELECT count(*) FROM pg_prepared_statements")[0][0].as<int>(),
+              prepared_statements::most);
+    prepared.forget();
+    EXPECT_TRUE(prepared.are_used()) << "in the next session";
+}
+
 TEST_F(GroupStatement, TheExtensionMayBeMadeAnewMeanwhile) {
     group_client coupons{connection(), one_connection()};
     for (int user = 1; user <= 10; ++user) // enough for the server to keep a plan
