@@ -48,7 +48,12 @@ class WithUntoldCommit : public WithLostCommit<Base> {
 
     void kill_the_one_that_has_committed() {
         wait_until(local(), "SELECT EXISTS (SELECT " + waiting() + ")");
-        run_sql(local(), "SELECT pg_terminate_backend(pid) " + waiting());
+        const std::string those = this->ask("SELECT string_agg(pid::text, ',') " + waiting());
+        run_sql(local(),
+                "SELECT pg_terminate_backend(pid) FROM unnest(ARRAY[" + those + "]) AS pid");
+        // Told that it need not wait any more before it has noticed, it would answer all the same.
+        wait_until(local(),
+                   "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid IN (" + those + "))");
     }
 };
 
