@@ -102,6 +102,11 @@ function_call &function_call::argument_if_given(const char *name, const char *sq
 
 /// libpq's text parameters end at the first zero byte: "SAVE10\0x" would redeem SAVE10. The server
 /// has an SQLSTATE for bytes that no text can hold.
+function_call &function_call::for_each(std::vector<const char *> arguments) {
+    for_each_ = std::move(arguments);
+    return *this;
+}
+
 std::string function_call::accepted(const char *name, std::string_view value) {
     if (value.find('\0') != value.npos)
         throw misuse{std::string{name} + " contains a zero byte", "22021"};

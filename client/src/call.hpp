@@ -40,6 +40,9 @@ class function_call {
     /// One whose default is NULL.
     function_call &argument_if_given(const char *name, const char *sql_type,
                                      const std::optional<std::string> &value);
+    /// That there is a function FUNCTION_for_each, which makes many such calls: `arguments` are its
+    /// names of the arguments, whose values come in arrays. Their text stays where it is.
+    function_call &for_each(std::vector<const char *> arguments);
 
     /// Runs the statement. Throws what errors.hpp lists.
     pqxx::result run(pqxx::transaction_base &transaction,
@@ -79,6 +82,7 @@ class function_call {
     std::string kind_;
     bool fits_in_array_ = true;
     std::vector<named_value> arguments_;
+    std::vector<const char *> for_each_; // names of arguments_; none if there is no such function
 };
 
 /// `value`, an SQL expression, but the wait is limited to `milliseconds`, another, before it is

@@ -19,6 +19,9 @@ class prepared_statements {
 
     bool are_used() const noexcept { return is_wanted_ && losses_ <= 1 && prepared_ < most; }
 
+    /// Whether a statement may call FUNCTION_for_each, as far as is known.
+    bool may_call_for_each() const noexcept { return may_call_for_each_; }
+
     /// So many in one session. There are some dozens; but those that were given up stay there.
     static constexpr int most = 200;
 
@@ -32,9 +35,10 @@ class prepared_statements {
         return is_new_ ? prepare(key, statement(), transaction) : known->second;
     }
 
-    /// True if an error of the server says that a statement was not prepared after all, or is no
-    /// longer what it was: nothing has happened, and the same calls may be made again, for they
-    /// will be prepared anew, or not at all.
+    /// True if an error of the server says that a statement was not prepared after all, is no
+    /// longer what it was, or calls a function that is not there or not granted: nothing has
+    /// happened, and the same calls may be made again, for they will be prepared anew, or not at
+    /// all.
     bool may_be_why(const std::string &sqlstate) noexcept;
 
     /// The session is another one.
@@ -46,9 +50,10 @@ class prepared_statements {
 
     const bool is_wanted_;
     const std::string prefix_;
-    int number_ = 0;      // of the statement that was prepared last, in all sessions
-    int prepared_ = 0;    // in this one
-    int losses_ = 0;      // likewise
+    int number_ = 0;   // of the statement that was prepared last, in all sessions
+    int prepared_ = 0; // in this one
+    int losses_ = 0;   // likewise
+    bool may_call_for_each_ = true;
     bool is_new_ = false; // the statement that was asked for last
     std::map<std::string, std::string> names_;
 };
@@ -65,7 +70,9 @@ class group_statement {
 
   private:
     void add_array(const std::vector<const function_call *> &calls, std::size_t at);
-    std::string text() const;
+    bool is_for_each(const prepared_statements &prepared) const;
+    std::string call_for_each() const;
+    std::string calls_side_by_side() const;
 
     const function_call &first_;
     std::vector<std::size_t> given_; // of the arguments, those that any of the calls has

@@ -148,6 +148,8 @@ request<redemption> redeem_request(const user_id &user, std::string_view code,
     if (options.amount)
         call.argument("up_to", "boolean", options.up_to ? "true" : "false");
     add_options(call, options);
+    if (!options.amount)
+        call.for_each({"user_ids", "codes", "request_ids", "metadata"});
     return {std::move(call), read_redemption, options.request_id.has_value()};
 }
 

@@ -50,8 +50,8 @@ struct group_client_options : client_options {
     /// How long a group waits for another transaction before it goes on without the request that
     /// has to wait.
     std::chrono::milliseconds patience{50};
-    /// The statement of a group is prepared, once for a connection: that saves the server a sixth of
-    /// its work for a group of 32, four tenths for one of 8. Behind a pooler that does not keep
+    /// The statement of a group is prepared, once for a connection: that saves the server a sixth
+    /// of its work for a group of 32, four tenths for one of 8. Behind a pooler that does not keep
     /// prepared statements that is given up by itself, when a connection has lost its own for the
     /// second time; say false where a pooler should see none.
     bool prepares_statements = true;

@@ -116,6 +116,60 @@ TEST_F(GroupStatement, ATriggersErrorThatLooksLikeALossIsItsCallers) {
     EXPECT_TRUE(coupons.redeem(1, "SAVE10").redeemed());
 }
 
+/// What a trigger can tell of the statement that it runs in.
+class GroupStatementText : public GroupStatement {
+  protected:
+    GroupStatementText() {
+        run("CREATE TABLE texts (text text);"
+            "CREATE FUNCTION note_text() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " INSERT INTO texts SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid();"
+            " RETURN NULL; END $$;"
+            "CREATE TRIGGER note_text AFTER INSERT ON coupon_redemption"
+            " FOR EACH ROW EXECUTE FUNCTION note_text()");
+    }
+
+    std::string calls_for_each() {
+        return ask("SELECT string_agg(DISTINCT (text LIKE '%redeem_coupon_for_each(%')::text, ',')"
+                   " FROM texts");
+    }
+};
+
+TEST_F(GroupStatementText, CallsForEachOfThem) {
+    group_client coupons{connection(), one_connection()};
+    EXPECT_TRUE(coupons.redeem(1, "SAVE10", {"a", R"({"b": 1})"}).redeemed());
+    EXPECT_TRUE(coupons.redeem("ann", "SAVE10").redeemed());
+    EXPECT_EQ(coupons.redeem(1, "SAVE10", {"a"}).replayed, true);
+    EXPECT_EQ(calls_for_each(), "true");
+    EXPECT_EQ(ask("SELECT metadata FROM coupon_redemption WHERE request_id = 'a'"), R"({"b": 1})");
+}
+
+TEST_F(GroupStatementText, MakesTheCallsSideBySideWhereTheFunctionForEachIsNotThere) {
+    run("ALTER EXTENSION coupon_guard DROP FUNCTION redeem_coupon_for_each(bigint[], text[], "
+        "text[], jsonb[]);"
+        "DROP FUNCTION redeem_coupon_for_each(bigint[], text[], text[], jsonb[])");
+    for (const bool prepares : {true, false}) {
+        auto options = one_connection();
+        options.prepares_statements = prepares;
+        group_client coupons{connection(), options};
+        EXPECT_TRUE(coupons.redeem(prepares ? 1 : 2, "SAVE10", {prepares ? "a" : "b"}).redeemed());
+    }
+    auto later = one_connection();
+    group_client coupons{connection(), later};
+    auto first = coupons.redeem_later(3, "SAVE10");
+    auto second = coupons.redeem_later(4, "SAVE10");
+    EXPECT_TRUE(first.get().redeemed());
+    EXPECT_TRUE(second.get().redeemed());
+    EXPECT_EQ(calls_for_each().find("true"), std::string::npos);
+    EXPECT_EQ(verify(), "0");
+}
+
+TEST_F(GroupStatement, ATriggersMissingFunctionIsItsCallersError) {
+    group_client coupons{connection(), one_connection()};
+    fail_for("1", "42883");
+    EXPECT_THROW(coupons.redeem(1, "SAVE10"), sql_error);
+    EXPECT_TRUE(coupons.redeem(2, "SAVE10").redeemed());
+}
+
 TEST_F(GroupStatement, WhateverHappensASessionKeepsABoundedNumber) {
     prepared_statements prepared{true};
     pqxx::connection mine{connection()};
