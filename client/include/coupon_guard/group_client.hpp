@@ -50,8 +50,8 @@ struct group_client_options : client_options {
     /// How long a group waits for another transaction before it goes on without the request that
     /// has to wait.
     std::chrono::milliseconds patience{50};
-    /// The statement of a group is prepared, once for a connection: that saves the server a sixth of
-    /// its work for a group of 32, four tenths for one of 8. Behind a pooler that does not keep
+    /// The statement of a group is prepared, once for a connection: that saves the server a sixth
+    /// of its work for a group of 32, four tenths for one of 8. Behind a pooler that does not keep
     /// prepared statements that is given up by itself, when a connection has lost its own for the
     /// second time; say false where a pooler should see none.
     bool prepares_statements = true;
@@ -110,6 +110,8 @@ class group_client {
     redemptions redeem_coupons(const user_id &user, const std::vector<std::string> &codes,
                                const redeem_options &options = {},
                                const std::vector<std::optional<std::int64_t>> &amounts = {});
+    claim_answer claim(const user_id &user, std::string_view campaign);         ///< Since 0.2.0
+    claim_answer release_claim(const user_id &user, std::string_view campaign); ///< Since 0.2.0
 
     /// For event loops: these return at once. The request is made by a thread of the group_client,
     /// or by a caller who waits for another one; the future has what the form above would have
@@ -127,6 +129,8 @@ class group_client {
     redeem_coupons_later(const user_id &user, const std::vector<std::string> &codes,
                          const redeem_options &options = {},
                          const std::vector<std::optional<std::int64_t>> &amounts = {});
+    std::future<claim_answer> claim_later(const user_id &user, std::string_view campaign);
+    std::future<claim_answer> release_claim_later(const user_id &user, std::string_view campaign);
 
     /// How many requests wait for their turn: for monitoring.
     std::size_t waiting() const;
