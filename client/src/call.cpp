@@ -123,15 +123,15 @@ function_call::named_value &function_call::add(const char *name, const char *sql
 }
 
 std::string function_call::lock_order() const {
-    const auto is_any_of = [](std::string_view name, std::string_view one, std::string_view other) {
-        return name == one || name == other;
+    const auto is_any_of = [](std::string_view name, auto... wanted) {
+        return ((name == wanted) || ...);
     };
-    std::string coupon;
+    std::string coupon;    // or campaign
     std::string_view user; // or redemption
     for (const named_value &each : arguments_) {
         const std::string_view name = each.name;
         const std::string_view first = each.elements.empty() ? each.value : each.elements.front();
-        if (is_any_of(name, "code", "codes"))
+        if (is_any_of(name, "code", "codes", "campaign"))
             append_folded(coupon, first);
         else if (is_any_of(name, "user_id", "redemption_id"))
             user = first;

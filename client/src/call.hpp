@@ -54,7 +54,7 @@ class function_call {
     /// False if a value may mean something else inside an array: see group_statement.cpp.
     bool fits_in_array() const noexcept { return fits_in_array_; }
 
-    /// What orders calls by what they lock: first the coupon, then the user.
+    /// What orders calls by what they lock: first the coupon (or campaign), then the user.
     std::string lock_order() const;
 
   private:

@@ -97,6 +97,14 @@ redemptions client::redeem_coupons(const user_id &user, const std::vector<std::s
         redeem_coupons_request(user, codes, amounts, options, implementation_->schema()));
 }
 
+claim_answer client::claim(const user_id &user, std::string_view campaign) {
+    return implementation_->answer(claim_request(user, campaign, implementation_->schema()));
+}
+
+claim_answer client::release_claim(const user_id &user, std::string_view campaign) {
+    return implementation_->answer(release_request(user, campaign, implementation_->schema()));
+}
+
 availability client::check(const user_id &user, std::string_view code) {
     return implementation_->answer(check_request(user, code, implementation_->schema()));
 }

@@ -307,6 +307,14 @@ redemptions group_client::redeem_coupons(const user_id &user, const std::vector<
         redeem_coupons_request(user, codes, amounts, options, implementation_->schema()));
 }
 
+claim_answer group_client::claim(const user_id &user, std::string_view campaign) {
+    return implementation_->answer(claim_request(user, campaign, implementation_->schema()));
+}
+
+claim_answer group_client::release_claim(const user_id &user, std::string_view campaign) {
+    return implementation_->answer(release_request(user, campaign, implementation_->schema()));
+}
+
 std::future<redemption> group_client::redeem_later(const user_id &user, std::string_view code,
                                                    const redeem_options &options) {
     return implementation_->answer_later<redemption>(
@@ -339,6 +347,18 @@ group_client::redeem_coupons_later(const user_id &user, const std::vector<std::s
     return implementation_->answer_later<redemptions>([&] {
         return redeem_coupons_request(user, codes, amounts, options, implementation_->schema());
     });
+}
+
+std::future<claim_answer> group_client::claim_later(const user_id &user,
+                                                    std::string_view campaign) {
+    return implementation_->answer_later<claim_answer>(
+        [&] { return claim_request(user, campaign, implementation_->schema()); });
+}
+
+std::future<claim_answer> group_client::release_claim_later(const user_id &user,
+                                                            std::string_view campaign) {
+    return implementation_->answer_later<claim_answer>(
+        [&] { return release_request(user, campaign, implementation_->schema()); });
 }
 
 } // namespace coupon_guard

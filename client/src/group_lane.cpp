@@ -17,12 +17,12 @@
 /// could wait for each other. The calls of a group are made in one order, by coupon, then by user,
 /// so that two groups meet the coupons and the users that they share in the same order. (Two
 /// spellings of a code that are equal beyond ASCII may stand apart; the server knows that they are
-/// one.) What remains is the last units of a capped coupon or a budget, where either of two groups
-/// may hold some and want to know what becomes of the other's, and users of one campaign, who may
-/// stand apart when they redeem different codes of it. There the limit ends it, before the server's
-/// deadlock_timeout does: one is rolled back, and the other goes on. Groups of one hold nothing
-/// while they wait. Halving is for one lane of a client at a time, so that two that have rolled
-/// each other back do not meet again.
+/// one.) What remains is the last units of a capped coupon or a budget, or the last codes of a
+/// campaign, where either of two groups may hold some and want to know what becomes of the other's,
+/// and users of one campaign, who may stand apart when they redeem different codes of it. There the
+/// limit ends it, before the server's deadlock_timeout does: one is rolled back, and the other goes
+/// on. Groups of one hold nothing while they wait. Halving is for one lane of a client at a time,
+/// so that two that have rolled each other back do not meet again.
 ///
 /// Conflicts (40001, 40P01) halve a group too. A call that is alone meets them as a client's does,
 /// and is repeated as its caller's policy says, in another group.

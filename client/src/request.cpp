@@ -97,6 +97,17 @@ bool read_whether_voided(const answer_rows &rows) {
     return rows.only().must_have<bool>(column::answer);
 }
 
+claim_answer read_claim(const answer_rows &rows) {
+    const answer_row row = rows.only();
+    claim_answer answer;
+    answer.status = status_of(row);
+    answer.coupon_id = row.get<std::int64_t>(column::coupon_id);
+    answer.code = row.get<std::string>(column::code);
+    answer.terms = row.get<std::string>(column::terms);
+    answer.replayed = row.get<bool>(column::replayed).value_or(false);
+    return answer;
+}
+
 availability read_availability(const answer_rows &rows) {
     const answer_row row = rows.only();
     availability answer;
@@ -119,6 +130,13 @@ void add_options(function_call &call, const redeem_options &options) {
 void add_amount(function_call &call, const std::optional<std::int64_t> &amount) {
     if (amount)
         call.argument("amount", "bigint", std::to_string(*amount));
+}
+
+function_call call_for_campaign(const char *function, const user_id &user,
+                                std::string_view campaign, std::string_view schema) {
+    function_call call{function, schema, all_columns};
+    call.user(user).argument("campaign", "text", campaign);
+    return call;
 }
 
 template <typename Answer>
@@ -202,6 +220,17 @@ request<redemptions> redeem_coupons_request(const user_id &user,
     return {std::move(call), read_redemptions, options.request_id.has_value()};
 }
 
+request<claim_answer> claim_request(const user_id &user, std::string_view campaign,
+                                    std::string_view schema) {
+    return {call_for_campaign("claim_coupon", user, campaign, schema), read_claim, true};
+}
+
+/// Asked again, it would say not_found; or give back what the user has claimed anew meanwhile.
+request<claim_answer> release_request(const user_id &user, std::string_view campaign,
+                                      std::string_view schema) {
+    return {call_for_campaign("release_claim", user, campaign, schema), read_claim, false};
+}
+
 request<availability> check_request(const user_id &user, std::string_view code,
                                     std::string_view schema) {
     function_call call{"check_coupon", schema, all_columns};
@@ -235,6 +264,16 @@ redemptions redeem_coupons(pqxx::transaction_base &transaction, const user_id &u
                            std::string_view schema,
                            const std::vector<std::optional<std::int64_t>> &amounts) {
     return run(transaction, redeem_coupons_request(user, codes, amounts, options, schema));
+}
+
+claim_answer claim(pqxx::transaction_base &transaction, const user_id &user,
+                   std::string_view campaign, std::string_view schema) {
+    return run(transaction, claim_request(user, campaign, schema));
+}
+
+claim_answer release_claim(pqxx::transaction_base &transaction, const user_id &user,
+                           std::string_view campaign, std::string_view schema) {
+    return run(transaction, release_request(user, campaign, schema));
 }
 
 availability check(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,

@@ -142,6 +142,10 @@ request<redemptions> redeem_coupons_request(const user_id &user,
                                             const std::vector<std::string> &codes,
                                             const std::vector<std::optional<std::int64_t>> &amounts,
                                             const redeem_options &options, std::string_view schema);
+request<claim_answer> claim_request(const user_id &user, std::string_view campaign,
+                                    std::string_view schema);
+request<claim_answer> release_request(const user_id &user, std::string_view campaign,
+                                      std::string_view schema);
 request<availability> check_request(const user_id &user, std::string_view code,
                                     std::string_view schema);
 

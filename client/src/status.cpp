@@ -19,6 +19,8 @@ constexpr std::pair<status, std::string_view> names[] = {
     {status::voided, "voided"},
     {status::insufficient, "insufficient"},
     {status::reserved, "reserved"},
+    {status::claimed, "claimed"},
+    {status::released, "released"},
 };
 
 } // namespace

@@ -26,6 +26,10 @@
 ///     options.up_to = true;
 ///     client.redeem(42, "GIFT-7Q4K", options).amount
 ///
+/// Of a campaign with a code for each user, every user gets one, always the same:
+///
+///     client.claim(42, "Summer 26").code
+///
 /// Where many threads redeem at once, group_client.hpp has them share connections and commits.
 ///
 /// No prepared statement and no session state is used, so that a pooler in transaction mode may
@@ -103,6 +107,20 @@ redemptions redeem_coupons(pqxx::transaction_base &transaction, const user_id &u
                            const redeem_options &options = {}, std::string_view schema = {},
                            const std::vector<std::optional<std::int64_t>> &amounts = {});
 
+/// Makes `user` the holder of a code of `campaign` that nobody holds: `claimed`, and nobody else
+/// may redeem it. Asked again, it answers with the same code (`replayed`). `sold_out` if none is
+/// left and none can come free; `not_found` if there is no campaign of this name; or what the
+/// campaign's window says. A name is compared as a code is, in any spelling. All else as for
+/// redeem(). Since 0.2.0.
+claim_answer claim(pqxx::transaction_base &transaction, const user_id &user,
+                   std::string_view campaign, std::string_view schema = {});
+
+/// Gives the user's code of `campaign` back: `released`, and it is the next one's.
+/// `already_redeemed` if it has a redemption or a hold, and stays the user's; `not_found` if the
+/// user has none, or there is no such campaign. All else as for redeem(). Since 0.2.0.
+claim_answer release_claim(pqxx::transaction_base &transaction, const user_id &user,
+                           std::string_view campaign, std::string_view schema = {});
+
 /// What redeem() would answer now, and what is left. Changes and locks nothing. Since 0.1.0.
 availability check(pqxx::transaction_base &transaction, const user_id &user, std::string_view code,
                    std::string_view schema = {});
@@ -152,10 +170,11 @@ class client {
     redemption redeem(const user_id &user, std::string_view code,
                       const redeem_options &options = {});
 
-    /// coupon_guard::hold(), confirm(), void_redemption(), redeem_coupons() and check(), each
-    /// committed when it returns. What redeem() says of conflicts and of lost connections holds for
-    /// them too. To ask again is always harmless for confirm() and check(), which need no request
-    /// id for it; void_redemption() has none, and throws outcome_unknown.
+    /// coupon_guard::hold(), confirm(), void_redemption(), redeem_coupons(), claim(),
+    /// release_claim() and check(), each committed when it returns. What redeem() says of conflicts
+    /// and of lost connections holds for them too. To ask again is always harmless for confirm(),
+    /// claim() and check(), which need no request id for it; void_redemption() and release_claim()
+    /// have none, and throw outcome_unknown.
     redemption hold(const user_id &user, std::string_view code, const hold_options &options = {});
     redemption confirm(std::int64_t redemption_id, const std::optional<std::int64_t> &amount = {});
     bool void_redemption(std::int64_t redemption_id, const std::optional<std::string> &reason = {},
@@ -163,6 +182,8 @@ class client {
     redemptions redeem_coupons(const user_id &user, const std::vector<std::string> &codes,
                                const redeem_options &options = {},
                                const std::vector<std::optional<std::int64_t>> &amounts = {});
+    claim_answer claim(const user_id &user, std::string_view campaign);         ///< Since 0.2.0
+    claim_answer release_claim(const user_id &user, std::string_view campaign); ///< Since 0.2.0
     availability check(const user_id &user, std::string_view code);
 
   private:

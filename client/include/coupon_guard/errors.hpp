@@ -18,8 +18,7 @@
 ///                              25P03, 25P04), and nothing can have been redeemed
 ///         outcome_unknown      likewise, and nobody told whether the redemption happened
 ///       not_sent               a group_client has not sent the request: its queue is full, the
-///       time
-///                              limit has passed, it is closed
+///                              time limit has passed, it is closed
 ///       unexpected_answer      the server's answer is none this version of the library can read
 #ifndef COUPON_GUARD_ERRORS_HPP
 #define COUPON_GUARD_ERRORS_HPP

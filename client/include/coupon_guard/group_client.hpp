@@ -110,6 +110,8 @@ class group_client {
     redemptions redeem_coupons(const user_id &user, const std::vector<std::string> &codes,
                                const redeem_options &options = {},
                                const std::vector<std::optional<std::int64_t>> &amounts = {});
+    claim_answer claim(const user_id &user, std::string_view campaign);         ///< Since 0.2.0
+    claim_answer release_claim(const user_id &user, std::string_view campaign); ///< Since 0.2.0
 
     /// For event loops: these return at once. The request is made by a thread of the group_client,
     /// or by a caller who waits for another one; the future has what the form above would have
@@ -127,6 +129,8 @@ class group_client {
     redeem_coupons_later(const user_id &user, const std::vector<std::string> &codes,
                          const redeem_options &options = {},
                          const std::vector<std::optional<std::int64_t>> &amounts = {});
+    std::future<claim_answer> claim_later(const user_id &user, std::string_view campaign);
+    std::future<claim_answer> release_claim_later(const user_id &user, std::string_view campaign);
 
     /// How many requests wait for their turn: for monitoring.
     std::size_t waiting() const;

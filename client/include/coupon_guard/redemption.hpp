@@ -106,6 +106,22 @@ struct availability {
     std::optional<coupon_guard::limited_by> limited_by = {};
 };
 
+/// The answer to a claim, or to its release. Since 0.2.0.
+struct claim_answer {
+    coupon_guard::status status{};
+    /// With `claimed`, `released` and `already_redeemed`; else none.
+    std::optional<std::int64_t> coupon_id = {};
+    std::optional<std::string> code = {}; ///< likewise; spelled as the coupon has it
+    /// JSON: the coupon's, or if it has none, the campaign's; only with `claimed`.
+    std::optional<std::string> terms = {};
+    bool replayed = false; ///< the user had the code before
+    int retries = 0;       ///< as in redemption
+    int asked_again = 0;   ///< likewise
+
+    /// True if the code is the user's, by this request or already.
+    bool claimed() const noexcept { return status == coupon_guard::status::claimed; }
+};
+
 } // namespace coupon_guard
 
 #endif

@@ -295,6 +295,8 @@ TEST_F(GroupWait, FuturesOfEveryKind) {
     EXPECT_TRUE(coupons.void_redemption_later(held.redemption_id.value(), "why").get());
     EXPECT_TRUE(coupons.redeem_coupons_later(2, {"SAVE10"}).get().redeemed());
     EXPECT_EQ(coupons.redeem_later(2, "SAVE10").get().status, status::already_redeemed);
+    EXPECT_EQ(coupons.claim_later(2, "none").get().status, status::not_found);
+    EXPECT_EQ(coupons.release_claim_later(2, "none").get().status, status::not_found);
 }
 
 TEST_F(GroupWait, AFutureThatWaitsForItsRivalDoesNotHoldUpTheOthers) {

@@ -11,18 +11,20 @@ namespace coupon_guard_tests {
 template <typename Base>
 class WithLostCommit : public Base {
   protected:
-    /// The first `times` transactions that redeem are killed at COMMIT, when all but the commit
-    /// record is written. A sequence counts, for what it gives out no rollback takes back.
-    void kill_at_commit(int times) {
+    /// The first `times` transactions that redeem (or `write` something else) are killed at COMMIT,
+    /// when all but the commit record is written. A sequence counts, for what it gives out no
+    /// rollback takes back.
+    void kill_at_commit(int times, const std::string &write = "INSERT ON coupon_redemption",
+                        const std::string &when = "NEW.user_id <> 'first'") {
         this->run("CREATE SEQUENCE commits;"
                   "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
                   " IF nextval('commits') <= " +
                   std::to_string(times) +
                   " THEN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60);"
                   " END IF; RETURN NULL; END $$;"
-                  "CREATE CONSTRAINT TRIGGER die AFTER INSERT ON coupon_redemption"
-                  " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.user_id <> 'first')"
-                  " EXECUTE FUNCTION die()");
+                  "CREATE CONSTRAINT TRIGGER die AFTER " +
+                  write + " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (" + when +
+                  ") EXECUTE FUNCTION die()");
     }
 };
 

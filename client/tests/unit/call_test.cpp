@@ -72,6 +72,25 @@ TEST(FunctionCall, IsOrderedByTheCouponAndThenTheUser) {
               confirm_request(2, {}, "").call.lock_order());
 }
 
+TEST(FunctionCall, OfACampaignIsOrderedByItsNameAndThenTheUser) {
+    const auto order = [](const user_id &user, const std::string &campaign) {
+        return claim_request(user, campaign, "").call.lock_order();
+    };
+    EXPECT_LT(order(2, "Spring"), order(1, "Summer"));
+    EXPECT_LT(order("1", "Spring"), order("2", "Spring"));
+    EXPECT_EQ(order(1, " spring "), order(1, "SPRING")) << "one campaign";
+    EXPECT_LT(release_request(2, "Spring", "").call.lock_order(),
+              release_request(1, "Summer", "").call.lock_order());
+}
+
+TEST(Request, AClaimMayBeAskedForAgainAndItsReleaseMayNot) {
+    EXPECT_TRUE(claim_request(1, "Spring", "").is_repeatable);
+    EXPECT_FALSE(release_request(1, "Spring", "").is_repeatable)
+        << "the user may have claimed anew meanwhile";
+    EXPECT_NE(claim_request(1, "Spring", "").call.kind(),
+              release_request(1, "Spring", "").call.kind());
+}
+
 TEST(FunctionCall, WithAByteThatMayBeHalfOfACharacterIsMadeAlone) {
     EXPECT_TRUE(redeem_call(1, "\\a\"b\\\\").fits_in_array());
     EXPECT_TRUE(redeem_call(1, "caf\xc3\xa9").fits_in_array());

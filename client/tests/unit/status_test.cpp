@@ -12,7 +12,8 @@ TEST(Status, EveryStatusIsReadBackFromItsSqlName) {
     for (const status each :
          {status::redeemed, status::held, status::not_found, status::inactive, status::not_started,
           status::expired, status::already_redeemed, status::sold_out, status::withheld,
-          status::voided, status::insufficient, status::reserved})
+          status::voided, status::insufficient, status::reserved, status::claimed,
+          status::released})
         EXPECT_EQ(parse_status(to_string(each)), each) << to_string(each);
 }
 
@@ -21,6 +22,8 @@ TEST(Status, IsSpelledAsInSql) {
     EXPECT_EQ(to_string(status::already_redeemed), "already_redeemed");
     EXPECT_EQ(to_string(status::insufficient), "insufficient");
     EXPECT_EQ(to_string(status::reserved), "reserved");
+    EXPECT_EQ(to_string(status::claimed), "claimed");
+    EXPECT_EQ(to_string(status::released), "released");
 }
 
 TEST(Status, AnUnknownNameIsNoStatus) {
