@@ -61,6 +61,8 @@ template <int count>
 struct answer_shape {
     Oid columns[count]; // InvalidOid: the enum coupon_status
     uint64 proven;      // identifier of the row type that was compared last
+    Oid type; // which that was, and its entry: one stays as long as the backend, and loses
+    const TypeCacheEntry *entry; // its row type whenever that may have changed
 };
 
 void report_altered_type(Oid type) {
@@ -84,15 +86,19 @@ bool is_made_of(const catalog &tables, TupleDesc row, const answer_shape<count> 
 template <int count>
 TupleDesc prove_answer_type(const catalog &tables, Oid type, answer_shape<count> &shape,
                             int first_count) {
+    if (type == shape.type && shape.entry != nullptr && shape.entry->tupDesc != nullptr &&
+        shape.entry->tupDesc_identifier == shape.proven)
+        return shape.entry->tupDesc;
     const int columns = tables.is_updated ? count : first_count;
     const TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_TUPDESC);
     if (entry->tupDesc == nullptr)
         report_altered_type(type);
-    if (entry->tupDesc_identifier == shape.proven)
-        return entry->tupDesc;
-    if (!is_made_of(tables, entry->tupDesc, shape, columns))
+    bool is_proven = entry->tupDesc_identifier == shape.proven;
+    if (!is_proven && !is_made_of(tables, entry->tupDesc, shape, columns))
         report_altered_type(type);
     shape.proven = entry->tupDesc_identifier;
+    shape.type = type;
+    shape.entry = entry;
     return entry->tupDesc;
 }
 
@@ -112,12 +118,14 @@ constexpr int first_check_column_count = 4;
 constexpr int claim_column_count = 5;
 answer_shape<answer_column_count> redeem_answer_shape = {
     {InvalidOid, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, BOOLOID, INT8OID, TEXTOID},
-    0};
+    0,
+    InvalidOid,
+    nullptr};
 answer_shape<answer_column_count> hold_answer_shape = redeem_answer_shape;
 answer_shape<check_column_count> check_answer_shape = {
-    {InvalidOid, INT8OID, INT4OID, INT8OID, INT8OID, TEXTOID}, 0};
+    {InvalidOid, INT8OID, INT4OID, INT8OID, INT8OID, TEXTOID}, 0, InvalidOid, nullptr};
 answer_shape<claim_column_count> claim_answer_shape = {
-    {InvalidOid, INT8OID, TEXTOID, JSONBOID, BOOLOID}, 0};
+    {InvalidOid, INT8OID, TEXTOID, JSONBOID, BOOLOID}, 0, InvalidOid, nullptr};
 
 Datum value_of(const catalog &tables, coupon_status what) {
     return ObjectIdGetDatum(tables.status_values[static_cast<int>(what)]);
