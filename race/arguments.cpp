@@ -101,7 +101,8 @@ void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
                    "double-click: one user, the same request several times at once;\n"
                    "drop: a capped coupon, more buyers than units;\n"
                    "checkout: units are held, then confirmed or abandoned;\n"
-                   "budget: many buyers, each with an amount, of one budget")
+                   "budget: many buyers, each with an amount, of one budget;\n"
+                   "claim: many users, each of whom wants a code of one campaign")
         ->type_name("NAME")
         ->check(quietly(CLI::IsMember(names_of(
             scenarios(), +[](const std::unique_ptr<scenario> &each) { return each->name; }))))
@@ -123,19 +124,20 @@ void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
     app.add_option("--seed", wanted.seed,
                    "of the pauses between retries, and of who rolls back or is killed [a new one]")
         ->type_name("N");
-    number("--buyers", &race_settings::buyers, std::int64_t{1}, most_buyers, "N",
-           "drop, checkout, budget: how many come [2000; checkout, budget: 1000]");
+    number(
+        "--buyers", &race_settings::buyers, std::int64_t{1}, most_buyers, "N",
+        "drop, checkout, budget, claim: how many come [2000; checkout, budget: 1000; claim: 600]");
     number("--cap", &race_settings::cap, std::int64_t{1}, most_buyers, "N",
-           "drop, checkout: how many units there are [500; checkout: 200]");
+           "drop, checkout: how many units there are; claim: how many codes"
+           " [500; checkout: 200; claim: 300]");
     number("--budget", &race_settings::budget, std::int64_t{1}, most_budget, "N",
            "budget: what all redemptions may have together [1000000]");
     number("--max-amount", &race_settings::max_amount, std::int64_t{1}, most_budget, "N",
            "budget: each buyer asks for 1 to N of it [5000]");
     time("--hold-time", &race_settings::hold_time, 0,
-         "drop, budget: from the redemption to the end of its transaction")
-        ->default_str("2");
+         "drop, budget, claim: from the redemption to the end of its transaction [2; claim: 5]");
     share("--rollback-rate", &race_settings::rollback_rate,
-          "drop, budget: the share of redemptions that are rolled back");
+          "drop, budget, claim: the share of redemptions that are rolled back");
     share("--kill-rate", &race_settings::kill_rate,
           "drop: the share whose connection is killed, before COMMIT or while it is sent");
     share("--walk-away-rate", &race_settings::walk_away_rate,

@@ -36,12 +36,13 @@ struct attempt {
     race_clock::time_point started;
     race_clock::time_point ended; ///< after its last repetition
     coupon_race::outcome outcome = outcome::failed;
-    std::optional<std::int64_t> redemption_id; ///< with `redeemed`: which row is meant to be ours
+    /// With `redeemed`: which row is meant to be ours. Of a claim the row is the code's.
+    std::optional<std::int64_t> redemption_id;
     int retries = 0;
     int connections_lost = 0;
     std::int64_t amount = 0; ///< of a budget: what was asked for
     std::string error;       ///< with `failed` and `unknown`
-    /// Of a drop or a budget: when COMMIT was sent, the first time that it was.
+    /// Of a drop, a budget or a claim: when COMMIT was sent, the first time that it was.
     std::optional<race_clock::time_point> commit_sent;
     /// Of a checkout: coming again and again while all was held by others.
     duration until_held{};

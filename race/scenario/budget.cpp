@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <string>
-#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -40,35 +39,6 @@ std::int64_t wrong_amounts(const race_result &result) {
     return std::count_if(result.ledger.begin(), result.ledger.end(), [&](const ledger_row &row) {
         return asked.count(row.user) > 0 && asked[row.user] != row.amount;
     });
-}
-
-attempt purchase(session &client, const request &asked, bool is_rolled_back,
-                 std::chrono::microseconds hold_time) {
-    attempt made;
-    made.user = asked.user;
-    made.amount = asked.amount;
-    made.started = race_clock::now();
-    std::optional<std::int64_t> redemption_id;
-    const bool told = client.transact_until_told(made, [&](auto &transaction) {
-        redemption_id = client.raced().take(transaction, asked);
-        if (!redemption_id)
-            return false;
-        std::this_thread::sleep_for(hold_time);
-        if (is_rolled_back)
-            return false;
-        if (!made.commit_sent)
-            made.commit_sent = race_clock::now();
-        return true;
-    });
-    made.ended = race_clock::now();
-    if (told) {
-        made.outcome = !redemption_id   ? outcome::refused
-                       : is_rolled_back ? outcome::rolled_back
-                                        : outcome::redeemed;
-        if (made.outcome == outcome::redeemed)
-            made.redemption_id = redemption_id;
-    }
-    return made;
 }
 
 class budget : public sale {
@@ -147,8 +117,8 @@ class budget : public sale {
                                const std::string &code) {
             request asked{user, code, "buyer-" + std::to_string(user)};
             asked.amount = user > 0 ? amount_of(of.settings, of.seed, user) : 1;
-            return purchase(client, asked, user < 0 || rolls_back(of.settings, of.seed, user),
-                            of.settings.hold_time);
+            return make_attempt(client, asked, user < 0 || rolls_back(of.settings, of.seed, user),
+                                of.settings.hold_time);
         };
         result.log = serve_all(of, conduct{true, false}, serve);
         watch.stop();

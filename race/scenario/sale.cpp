@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -38,6 +39,35 @@ race_log sale::serve_all(const turn &of, conduct rules, const serving &serve) {
     return run_crowd(clients, one_after_the_other, [&](const starting_gate &) {
         of.progress(fmt::format("buyer {} of {}", std::min(come.load(), buyers), buyers));
     });
+}
+
+attempt sale::make_attempt(session &client, const request &asked, bool is_rolled_back,
+                           std::chrono::microseconds hold_time) {
+    attempt made;
+    made.user = asked.user;
+    made.amount = asked.amount;
+    made.started = race_clock::now();
+    std::optional<std::int64_t> redemption_id;
+    const bool told = client.transact_until_told(made, [&](auto &transaction) {
+        redemption_id = client.raced().take(transaction, asked);
+        if (!redemption_id)
+            return false;
+        std::this_thread::sleep_for(hold_time);
+        if (is_rolled_back)
+            return false;
+        if (!made.commit_sent)
+            made.commit_sent = race_clock::now();
+        return true;
+    });
+    made.ended = race_clock::now();
+    if (told) {
+        made.outcome = !redemption_id   ? outcome::refused
+                       : is_rolled_back ? outcome::rolled_back
+                                        : outcome::redeemed;
+        if (made.outcome == outcome::redeemed)
+            made.redemption_id = redemption_id;
+    }
+    return made;
 }
 
 judgement sale::judged_sale(const race_result &result, std::vector<finding> own) {

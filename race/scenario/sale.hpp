@@ -3,6 +3,7 @@
 #ifndef COUPON_RACE_SCENARIO_SALE_HPP
 #define COUPON_RACE_SCENARIO_SALE_HPP
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -23,6 +24,11 @@ class sale : public scenario {
     /// Serves all buyers. The first of each client has a number below zero, is there to warm up,
     /// and is not in the log.
     static race_log serve_all(const turn &of, conduct rules, const serving &serve);
+
+    /// One request in a transaction of its own, which is open for `hold_time` once it has got what
+    /// it wants.
+    static attempt make_attempt(session &client, const request &asked, bool is_rolled_back,
+                                std::chrono::microseconds hold_time);
 
     /// The findings of the scenario's own, and those that sales share.
     static judgement judged_sale(const race_result &result, std::vector<finding> own);

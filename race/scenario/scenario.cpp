@@ -36,6 +36,7 @@ const std::vector<std::unique_ptr<scenario>> &scenarios() {
         list.push_back(make_drop());
         list.push_back(make_checkout());
         list.push_back(make_budget());
+        list.push_back(make_claim());
         return list;
     }();
     return all;

@@ -31,7 +31,7 @@ struct race_settings {
     int clients = 32;                          ///< at once
     std::int64_t rounds = 200;                 ///< each with a user of its own, numbered from 1
     std::int64_t buyers = 0;                   ///< each comes once, numbered from 1
-    std::int64_t cap = 0;                      ///< 0: none
+    std::int64_t cap = 0;                      ///< or how many codes there are; 0: none
     std::int64_t budget = 0;                   ///< 0: none
     std::int64_t max_amount = 0;               ///< what is asked for is from 1 to this
     double rollback_rate = 0.1;                ///< of those who got a unit: roll back
@@ -119,6 +119,7 @@ std::unique_ptr<scenario> make_double_click();
 std::unique_ptr<scenario> make_drop();
 std::unique_ptr<scenario> make_checkout();
 std::unique_ptr<scenario> make_budget();
+std::unique_ptr<scenario> make_claim();
 
 /// All of them; the first is raced unless another is named.
 const std::vector<std::unique_ptr<scenario>> &scenarios();
@@ -143,6 +144,10 @@ bool walks_away(const race_settings &settings, std::uint64_t seed, std::int64_t 
 std::int64_t amount_of(const race_settings &settings, std::uint64_t seed, std::int64_t buyer);
 bool rolls_back(const race_settings &settings, std::uint64_t seed, std::int64_t buyer);
 
+/// Whose a request for a code is: one in five is made by the user of the one before it, who has
+/// pressed the button twice.
+std::int64_t user_of_request(std::int64_t request);
+
 /// How many refusals of a drop were false.
 ///
 /// A refusal is false if, when it was told, COMMIT had been sent for fewer than `cap` of the
@@ -161,6 +166,13 @@ std::int64_t false_sold_outs(const race_log &log, const std::vector<ledger_row> 
 /// together. A refusal of what would have fitted into what is left in the end is among these.
 std::int64_t false_refusals(const race_log &log, const std::vector<ledger_row> &ledger,
                             std::int64_t budget);
+
+/// The same of claims, of which some are asked for again: a refusal is false if, when it was told,
+/// COMMIT had been sent for fewer than `codes` of the claims that stand in the ledger. It is never
+/// said of a true one: of a code that two requests of its user were told of, the first COMMIT
+/// counts.
+std::int64_t refused_too_early(const race_log &log, const std::vector<ledger_row> &ledger,
+                               std::int64_t codes);
 
 } // namespace coupon_race
 

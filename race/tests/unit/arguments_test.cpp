@@ -160,7 +160,19 @@ TEST(Arguments, OfABudgetAreTaken) {
     EXPECT_EQ(wanted.race.rollback_rate, 0.25);
 }
 
+TEST(Arguments, ClaimsHaveTheirOwnDefaultsAndStrategies) {
+    const settings wanted = parsed({"--scenario", "claim"});
+    EXPECT_EQ(wanted.race.clients, 32);
+    EXPECT_EQ(wanted.race.buyers, 600);
+    EXPECT_EQ(wanted.race.cap, 300);
+    EXPECT_EQ(wanted.race.hold_time, microseconds{5000});
+    EXPECT_EQ(wanted.strategies,
+              (std::vector<std::string>{"naive", "for-update", "skip-locked", "claim_coupon"}));
+    EXPECT_EQ(parsed({"--scenario", "claim", "--hold-time", "0"}).race.hold_time, microseconds{0});
+}
+
 TEST(Arguments, WhatAnotherScenarioTakesExitsWith254) {
+    expect_bad({"--scenario", "claim", "--budget", "5"}, "--budget is not for the scenario claim");
     expect_bad({"--scenario", "hurry"}, "--scenario");
     expect_bad({"--cap", "7"}, "--cap is not for the scenario double-click");
     expect_bad({"--scenario", "drop", "--rounds", "7"}, "--rounds is not for the scenario drop");
