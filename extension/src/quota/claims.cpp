@@ -35,6 +35,11 @@
 // when all claims have been taken; who waits for such a row may have units, but the row's writer
 // waits for nothing any more.
 //
+// Quotas are prepared before the first claim is taken, with nothing held of any; what that may lock
+// are owners' rows, later ones too. Whoever sets up a quota waits for rows of the ledger in
+// progress, whose writers wait for nothing. Only where a quota is ended just then can a redemption
+// that has prepared a later one wait for an earlier one: the server's detector ends it (40P01).
+//
 // What a transaction has taken stays locked to its end: two that each redeem one coupon many times,
 // or several coupons, can wait for each other (40P01, documented).
 //
