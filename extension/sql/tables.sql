@@ -166,8 +166,12 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.coupon_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.coupon_redemption', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.coupon_redemption_id_seq', '');
 
--- In the name of this relation, which has no rows and is never read, backends are told that units may
--- have come back.
+-- In the name of these relations, which have no rows and are never read, backends are told that units may
+-- have come back, and that coupons or campaigns have changed: nothing that a redemption needs is built
+-- anew for it.
 CREATE TYPE @extschema@.coupon_guard_returns AS ();
 COMMENT ON TYPE @extschema@.coupon_guard_returns IS
   'not for use: in its name backends are told that units of some coupon have come back';
+CREATE TYPE @extschema@.coupon_guard_changes AS ();
+COMMENT ON TYPE @extschema@.coupon_guard_changes IS
+  'not for use: in its name backends are told that some coupon or campaign has changed';

@@ -105,6 +105,10 @@ COMMENT ON COLUMN @extschema@.coupon_quota.owner_id IS 'whose limit it is: id of
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.campaign', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.campaign_id_seq', '');
 
+CREATE TYPE @extschema@.coupon_guard_changes AS ();
+COMMENT ON TYPE @extschema@.coupon_guard_changes IS
+  'not for use: in its name backends are told that some coupon or campaign has changed';
+
 -- ---- triggers ----
 
 DROP TRIGGER coupon_follow_new_cap ON @extschema@.coupon;

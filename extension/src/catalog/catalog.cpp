@@ -85,7 +85,9 @@ void load(const installation &guard) {
         CHECK_FOR_INTERRUPTS();
         check_function_exists(guard.function);
     } while (!find_and_prove(guard.namespace_id));
-    if (!has_same_tables(in_proof, cached) || in_proof.returns_relation != cached.returns_relation)
+    if (!has_same_tables(in_proof, cached) ||
+        in_proof.returns_relation != cached.returns_relation ||
+        in_proof.changes_relation != cached.changes_relation)
         note_invalidation(InvalidOid, cached); // nothing was noted of these tables
     cached = in_proof;
     is_proven = true;

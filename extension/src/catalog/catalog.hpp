@@ -90,6 +90,7 @@ struct catalog {
     Oid status_type;
     Oid status_values[status_count]; // enum values, by status
     Oid returns_relation;            // in whose name it is said that units came back
+    Oid changes_relation; // that coupons or campaigns changed: in objects of 0.1.0 the coupon table
 };
 static_assert(std::is_trivially_copyable_v<catalog>);
 

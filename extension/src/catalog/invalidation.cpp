@@ -1,6 +1,7 @@
-// Messages of the relation cache: that a coupon has changed, in the name of its
-// table; that units came back, in the name of a relation that is there for nothing else, so that
-// nothing that a redemption needs is built anew for it.
+// Messages of the relation cache: that a coupon or a campaign has changed, and that units came
+// back, each in the name of a relation that is there for nothing else, so that nothing that a
+// redemption needs is built anew for it. (In the name of their table, each claim of a code had
+// every backend prove all tables anew.)
 //
 // A standby gets no such messages: there nothing is remembered (coupon_cache.cpp).
 
@@ -24,7 +25,7 @@ void send_invalidation(Oid relation) {
 } // namespace
 
 void send_coupon_change(const installation &guard) {
-    send_invalidation(catalog_of(guard).coupon_table);
+    send_invalidation(catalog_of(guard).changes_relation);
 }
 
 void send_unit_return(const installation &guard) {
@@ -41,7 +42,7 @@ uint64 unit_returns() {
 
 void note_invalidation(Oid relation, const catalog &known) {
     bool is_any = relation == InvalidOid;
-    bool is_coupon = is_any || relation == known.coupon_table;
+    bool is_coupon = is_any || relation == known.coupon_table || relation == known.changes_relation;
     if (is_coupon)
         noted_coupon_changes++;
     if (is_coupon || relation == known.ledger_table || relation == known.quota_table ||

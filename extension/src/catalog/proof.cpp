@@ -272,6 +272,9 @@ Oid find_type(Oid namespace_id, const char *name) {
 void find_types(catalog &found) {
     found.returns_relation =
         get_typ_typrelid(find_type(found.namespace_id, "coupon_guard_returns"));
+    found.changes_relation =
+        found.is_updated ? get_typ_typrelid(find_type(found.namespace_id, "coupon_guard_changes"))
+                         : found.coupon_table;
     found.status_type = find_type(found.namespace_id, "coupon_status");
     for (int i = 0; i < status_count; i++) {
         found.status_values[i] =
