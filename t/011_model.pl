@@ -20,7 +20,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $histories = $ENV{COUPON_GUARD_HISTORIES} // 40;
+my $histories = $ENV{COUPON_GUARD_HISTORIES} // 12;
 my $steps = $ENV{COUPON_GUARD_STEPS} // 150;
 my $first_seed = $ENV{COUPON_GUARD_SEED} // int(rand(1_000_000_000));
 
