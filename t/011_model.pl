@@ -312,8 +312,8 @@ sub differences
 	my ($player) = @_;
 	my $model = $player->{model};
 	my $ids = join ', ', sort keys %{ $history{code} };
-	# A limit per user may be lowered below what is used: whether anybody was let beyond it is told by the rows and the answers.
-	my @found = map { "broken: @$_" } $observer->query("SELECT * FROM coupon_guard_verify() WHERE invariant NOT LIKE '%limit per user'");
+	# A campaign's limit per user is lowered below what is used, too: whether anybody was let beyond it is told by the rows and the answers.
+	my @found = map { "broken: @$_" } $observer->query("SELECT * FROM coupon_guard_verify() WHERE invariant <> 'campaign limit per user'");
 	my @columns = qw(coupon user use_no hold voided lapsed reason request amount campaign campaign_use_no);
 	my %rows = map { $_->[0] => join '|', @$_ } $observer->query("SELECT id, coupon_id, user_id, use_no,
 		(extract(epoch FROM hold_expires_at) * 1000000)::bigint, CASE WHEN voided_at IS NOT NULL THEN 1 END,
