@@ -20,7 +20,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $histories = $ENV{COUPON_GUARD_HISTORIES} // 12;
+my $histories = $ENV{COUPON_GUARD_HISTORIES} // 40;
 my $steps = $ENV{COUPON_GUARD_STEPS} // 150;
 # The same histories every time: in about one of a hundred others a statement of plain SQL and a call meet in a way that the model does not
 # know (who sets up a quota that was ended, 40P01). COUPON_GUARD_SEED and COUPON_GUARD_HISTORIES look for more.
