@@ -1,5 +1,6 @@
 #include "catalog/catalog.hpp"
 
+#include "catalog/code_patterns.hpp"
 #include "catalog/invalidation.hpp"
 #include "catalog/proof.hpp"
 
@@ -7,8 +8,9 @@ namespace coupon_guard {
 namespace {
 
 catalog cached;
-bool is_proven;         // cached is as things are
-catalog in_proof;       // what is to become the next
+bool is_proven;   // cached is as things are
+catalog in_proof; // what is to become the next
+uint64 proofs_begun;
 bool is_proof_outdated; // a table of it has changed meanwhile
 installation known;     // the last function that was asked for
 
@@ -48,9 +50,12 @@ bool has_same_tables(const catalog &one, const catalog &other) {
            one.quota_table == other.quota_table && one.campaign_table == other.campaign_table;
 }
 
-// Finds and proves what is to be in in_proof. False if a table has changed meanwhile. The tables
-// are locked only so long: a lock that is taken later shows whatever has changed since.
+// Finds and proves what is to be in in_proof. False if a table has changed meanwhile, or if another
+// proof has been made within: the server simplifies an index's expressions when they are read, and
+// a function of the shop's in one, said to be immutable, may redeem. The tables are locked only so
+// long: a lock that is taken later shows whatever has changed since.
 bool find_and_prove(Oid namespace_id) {
+    const uint64 self = ++proofs_begun;
     memset(&in_proof, 0, sizeof in_proof);
     is_proof_outdated = false;
     in_proof.namespace_id = namespace_id;
@@ -68,7 +73,7 @@ bool find_and_prove(Oid namespace_id) {
     for (Oid table : locked)
         if (OidIsValid(table))
             UnlockRelationOid(table, AccessShareLock);
-    return is_same && !is_proof_outdated;
+    return is_same && !is_proof_outdated && self == proofs_begun;
 }
 
 // The function that is running may have gone while it waited, and another extension with it.
@@ -80,7 +85,7 @@ void check_function_exists(Oid function) {
 }
 
 void load(const installation &guard) {
-    is_proven = false; // should it fail: what cached points to is freed
+    is_proven = false;
     do {
         CHECK_FOR_INTERRUPTS();
         check_function_exists(guard.function);
@@ -89,6 +94,8 @@ void load(const installation &guard) {
         in_proof.returns_relation != cached.returns_relation ||
         in_proof.changes_relation != cached.changes_relation)
         note_invalidation(InvalidOid, cached); // nothing was noted of these tables
+    is_proven = false;                         // which a proof within another may have set
+    keep_checked_patterns(in_proof);
     cached = in_proof;
     is_proven = true;
 }

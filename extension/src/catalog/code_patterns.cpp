@@ -108,22 +108,31 @@ void find_checked_patterns(Relation table, catalog &found) {
     const Oid function = find_fits_function(found.namespace_id);
     if (constraints == nullptr || !OidIsValid(function))
         return;
-    if (patterns_context == nullptr)
-        patterns_context = AllocSetContextCreate(CacheMemoryContext, "coupon_guard code patterns",
-                                                 ALLOCSET_DEFAULT_SIZES);
-    MemoryContextReset(patterns_context);
     code_pattern *patterns = nullptr;
     for (int i = 0; i < constraints->num_check; i++) {
         code_pattern *pattern = static_cast<code_pattern *>(palloc(sizeof(code_pattern)));
         if (read_constraint(constraints->check[i], found.coupon.code, function, *pattern)) {
             if (patterns == nullptr)
-                patterns = static_cast<code_pattern *>(MemoryContextAlloc(
-                    patterns_context, sizeof(code_pattern) * constraints->num_check));
+                patterns = static_cast<code_pattern *>(
+                    palloc(sizeof(code_pattern) * constraints->num_check));
             patterns[found.checked_pattern_count++] = *pattern;
         }
         pfree(pattern);
     }
     found.checked_patterns = patterns;
+}
+
+void keep_checked_patterns(catalog &proven) {
+    if (patterns_context == nullptr)
+        patterns_context = AllocSetContextCreate(CacheMemoryContext, "coupon_guard code patterns",
+                                                 ALLOCSET_DEFAULT_SIZES);
+    MemoryContextReset(patterns_context);
+    if (proven.checked_pattern_count == 0)
+        return;
+    const Size size = sizeof(code_pattern) * proven.checked_pattern_count;
+    void *kept = MemoryContextAlloc(patterns_context, size);
+    memcpy(kept, proven.checked_patterns, size);
+    proven.checked_patterns = static_cast<code_pattern *>(kept);
 }
 
 bool is_ruled_out(const catalog &tables, const code_key &key) {

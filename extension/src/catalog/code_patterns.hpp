@@ -16,8 +16,11 @@ namespace coupon_guard {
 void parse_code_pattern(Datum pattern, Datum alphabet, code_pattern &parsed);
 
 // Notes in found the patterns of the table's constraints, which must be those of the table of
-// coupons, its columns found already. What was noted before is freed: there is one catalog.
+// coupons, its columns found already. They are the caller's memory.
 void find_checked_patterns(Relation table, catalog &found);
+
+// Keeps them for as long as the backend. What was kept before is freed: there is one catalog.
+void keep_checked_patterns(catalog &proven);
 
 // Whether the table of coupons, locked by the caller, cannot have a coupon with this key, because
 // it has no right check character.
