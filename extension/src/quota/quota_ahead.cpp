@@ -22,8 +22,27 @@ quota_key key_of(const installation &guard, const quota_id &id) {
     return {id, catalog_of(guard).generation};
 }
 
+// In whose name something is done. Triggers of the shop's on coupon_quota, which a return of units
+// fires, run in the name of who has taken them: at the commit it would be the session's, and who
+// has taken them may have been kept from just that (a function in an index that ANALYZE calls).
+struct identity {
+    Oid user;
+    int security_context;
+};
+
+identity current_identity() {
+    identity now;
+    GetUserIdAndSecContext(&now.user, &now.security_context);
+    return now;
+}
+
+bool is_same(const identity &one, const identity &other) {
+    return one.user == other.user && one.security_context == other.security_context;
+}
+
 struct units_ahead {
     Oid function; // through which the tables are found again
+    identity taker;
     quota_key quota;
     SubTransactionId owner;
     int64 last_taken;
@@ -67,14 +86,16 @@ void forget_entries() {
 int own_entry(Oid function, const quota_key &quota) {
     SubTransactionId self = GetCurrentSubTransactionId();
     int nearest = nearest_entry(quota, entry_count);
-    if (nearest != none && entries[nearest].owner == self)
+    if (nearest != none && entries[nearest].owner == self) {
+        entries[nearest].taker = current_identity();
         return nearest;
+    }
     if (nearest == none && entry_count >= most_quotas)
         return none;
     Assert(entry_count == 0 || entries[entry_count - 1].owner <= self); // the innermost is the last
     make_room();
     int64 last_taken = nearest == none ? 0 : entries[nearest].last_taken;
-    entries[entry_count] = {function, quota, self, last_taken, 0, 0};
+    entries[entry_count] = {function, current_identity(), quota, self, last_taken, 0, 0};
     return entry_count++;
 }
 
@@ -97,13 +118,29 @@ bool is_generation_current(const installation &guard, int32 generation) {
     return lock_quotas(guard) && catalog_of(guard).generation == generation;
 }
 
+void return_entry(const units_ahead &entry) {
+    const installation guard = open_guard(entry.function, RowExclusiveLock);
+    if (is_generation_current(guard, entry.quota.generation))
+        return_units(guard, entry.quota.id, entry.spare);
+}
+
+void return_entry_as_taker(const units_ahead &entry) {
+    const identity now = current_identity();
+    SetUserIdAndSecContext(entry.taker.user, entry.taker.security_context);
+    int settings = NewGUCNestLevel(); // what triggers set does not outlive this, either
+    return_entry(entry);
+    AtEOXact_GUC(false, settings);
+    SetUserIdAndSecContext(now.user, now.security_context);
+}
+
 void return_last_entry() {
     const units_ahead last = entries[--entry_count];
     if (last.spare == 0 || !is_extension_there(last.function))
         return;
-    const installation guard = open_guard(last.function, RowExclusiveLock);
-    if (is_generation_current(guard, last.quota.generation))
-        return_units(guard, last.quota.id, last.spare);
+    if (is_same(last.taker, current_identity()))
+        return_entry(last);
+    else
+        return_entry_as_taker(last);
 }
 
 // The transaction has no snapshot any more at its end, and deferred triggers have been fired: those
@@ -174,6 +211,7 @@ void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactio
             Assert(ended.spare >= 0);
             entries[outer].spare += ended.spare;
             entries[outer].last_taken = ended.last_taken;
+            entries[outer].taker = ended.taker;
         } else {
             ended.owner = parent;
             entries[kept++] = ended;

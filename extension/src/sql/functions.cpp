@@ -264,10 +264,13 @@ Datum coupon_key(Datum code) {
 
 using namespace coupon_guard;
 
+// Functions that are STRICT look for NULL all the same: whoever owns one can ALTER it.
 extern "C" {
 
 PG_FUNCTION_INFO_V1(coupon_guard_coupon_key);
 Datum coupon_guard_coupon_key(PG_FUNCTION_ARGS) {
+    if (PG_ARGISNULL(0))
+        PG_RETURN_NULL();
     return coupon_key(PG_GETARG_DATUM(0));
 }
 
@@ -278,6 +281,8 @@ Datum coupon_guard_version(PG_FUNCTION_ARGS) {
 
 PG_FUNCTION_INFO_V1(coupon_guard_user_id_fault);
 Datum coupon_guard_user_id_fault(PG_FUNCTION_ARGS) {
+    if (PG_ARGISNULL(0))
+        PG_RETURN_NULL();
     spelling_fault fault = judge_user(PG_GETARG_DATUM(0));
     if (fault == spelling_fault::none)
         PG_RETURN_NULL();
@@ -289,9 +294,13 @@ Datum coupon_guard_generation(PG_FUNCTION_ARGS) {
     PreventCommandIfParallelMode("coupon_guard_generation()");
     const installation guard = open_guard(fcinfo->flinfo->fn_oid, AccessShareLock);
     const catalog &tables = catalog_of(guard);
-    if (!tables.follows_changes)
+    const bool follows_changes = tables.follows_changes;
+    const int32 generation = tables.generation;
+    // Everybody may call it, and nobody is to keep others from altering the ledger by that.
+    UnlockRelationOid(tables.ledger_table, AccessShareLock);
+    if (!follows_changes)
         PG_RETURN_NULL();
-    return Int32GetDatum(tables.generation);
+    return Int32GetDatum(generation);
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_confirm_hold);

@@ -217,6 +217,8 @@ Datum coupon_guard_generate_coupons(PG_FUNCTION_ARGS) {
 // coupon_code_fits(code, pattern, alphabet)
 PG_FUNCTION_INFO_V1(coupon_guard_code_fits);
 Datum coupon_guard_code_fits(PG_FUNCTION_ARGS) {
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) // STRICT, but see functions.cpp
+        PG_RETURN_NULL();
     const code_pattern &pattern =
         read_once(*fcinfo->flinfo, PG_GETARG_DATUM(1), PG_GETARG_DATUM(2));
     const code_key key = read_code(PG_GETARG_DATUM(0));
