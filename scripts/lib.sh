@@ -220,6 +220,24 @@ as_server_user() {
     fi
 }
 
+# pg_regress and prove write beside their tests: so they run in a copy of the tree, $work/tree, which belongs to whoever runs the server.
+copy_tree() {
+    mkdir "$work/tree"
+    tar -C "$root" --exclude='./build*' --exclude=./.git --exclude='./examples/*/node_modules' -cf - . | tar -C "$work/tree" -xf -
+    chown -R "$server_user:$(id -g "$server_user")" "$work/tree"
+}
+
+# A file system of 24 MB in memory, for tests that fill a disk, until this script ends: $COUPON_GUARD_SMALL_DISK. Only root can mount one,
+# and not in every container; without it those tests are skipped.
+mount_small_disk() {
+    [ "$(id -u)" -eq 0 ] || return 0
+    mkdir "$work/small-disk"
+    if mount -t tmpfs -o "size=24m,mode=0700,uid=$(id -u "$server_user"),gid=$(id -g "$server_user")" tmpfs "$work/small-disk" 2>/dev/null; then
+        at_exit 'umount "$work/small-disk"'
+        export COUPON_GUARD_SMALL_DISK=$work/small-disk
+    fi
+}
+
 # start_server LOCALE <SETTINGS: in $work, on a unix socket of its own; nobody's connection settings but these apply from
 # here on.
 start_server() {

@@ -148,30 +148,26 @@ sub read_ledger
 sub judge_rows
 {
 	my ($self, $may_be_lost) = @_;
-	my (%may, %must, %unanswered);
+	my %may;
 	foreach my $transaction (@{ $self->{transactions} })
 	{
 		my $end = $transaction->{end};
 		next if $end !~ /^(acknowledged|unknown)$/;
 		my @tags = $transaction->{effects} ? map { $_->{tag} } @{ $transaction->{effects} } : map { $_->{tag} } @{ $transaction->{calls} };
 		$may{$_} = $end foreach @tags;
-		push @{ $unanswered{ $_->{id} } }, $_ foreach grep { defined $_->{id} } $transaction->{effects} || $end ne 'unknown' ? () : @{ $transaction->{calls} };
 		next if !$transaction->{effects};
 		my @missing = $self->missing_effects($transaction);
-		my $count = grep { $self->effect_can_be_seen($_) } @{ $transaction->{effects} };
-		if ($end eq 'acknowledged' && @missing)
+		my $is_there = grep { $self->is_signed($_) } @{ $transaction->{effects} };
+		my $is_lost = $end eq 'acknowledged' && $may_be_lost;
+		if ($end eq 'unknown' || $is_lost)
 		{
-			$self->{lost}++;
-			$self->find("acknowledged, and not there: $transaction->{name}: $_") foreach $may_be_lost && @missing == $count ? () : @missing;
+			my $what = $is_lost ? 'a lost' : 'an unknown';
+			$self->find("of $what transaction only a part is there: $transaction->{name}: $_") foreach $is_there ? grep { !/: is / } @missing : ();
+			$self->{ $is_lost ? 'lost' : 'unknown_undone' }++ if @missing && !$is_there;
+			$self->{unknown_done}++ if $is_there && !$is_lost;
+			next;
 		}
-		elsif ($end eq 'unknown' && @missing && @missing < $count)
-		{
-			$self->find("of an unknown transaction only a part is there: $transaction->{name}: $_") foreach @missing;
-		}
-		elsif ($end eq 'unknown' && $count)
-		{
-			$self->{ @missing ? 'unknown_undone' : 'unknown_done' }++;
-		}
+		$self->find("acknowledged, and not there: $transaction->{name}: $_") foreach @missing;
 	}
 	foreach my $row (values %{ $self->{rows} })
 	{
@@ -188,6 +184,14 @@ sub judge_rows
 # What a row shows for ever, whatever is done to it afterwards.
 sub effect_can_be_seen { my ($self, $effect) = @_; return $effect->{what} =~ /^(redeemed|held)$/ || ($effect->{what} eq 'voided' && !$effect->{part}) }
 
+# A row that can be of this very call only.
+sub is_signed
+{
+	my ($self, $effect) = @_;
+	my $row = $self->{rows}{ $effect->{id} // 0 };
+	return $row && grep { defined && $_ eq $effect->{tag} } $row->{tag}, $row->{void_reason};
+}
+
 sub missing_effects
 {
 	my ($self, $transaction) = @_;
@@ -203,6 +207,7 @@ sub missing_effects
 		}
 		elsif ($effect->{user} && $effect->{user} ne $row->{user_id}) { push @missing, "$what: of user $row->{user_id}" }
 		elsif ($effect->{replayed} && $effect->{request} && ($row->{request_id} // '') ne $effect->{request}) { push @missing, "$what: of another request" }
+		# Before the call it was a hold, and is one again.
 		elsif ($effect->{what} eq 'redeemed' && $row->{is_hold}) { push @missing, "$what: is a hold" }
 	}
 	return @missing;

@@ -79,7 +79,7 @@ sub connect
 		return 1;
 	}
 	my $message = substr $DBI::errstr // '', 0, 200;
-	$self->write_line('L', $self->state_of($DBI::state), $message) if $message ne ($self->{complaint} // '');
+	$self->write_line('L', $self->state_of($DBI::state, $message), $message) if $message ne ($self->{complaint} // '');
 	$self->{complaint} = $message;
 	# Who is turned away asks again, but not without end.
 	my $left = 0.02 - (time - $at);
@@ -87,7 +87,13 @@ sub connect
 	return 0;
 }
 
-sub state_of { my ($self, $state) = @_; return $state && $state =~ /^[0-9A-Z]{5}$/ ? $state : '08000' }
+# The driver has states of its own for what it cannot send; the server's come with its word for how bad it is.
+sub state_of
+{
+	my ($self, $state, $message) = @_;
+	return '08006' if !$state || ($message // '') !~ /^(ERROR|FATAL|PANIC|server login|pooler)/ && $message !~ /FATAL: /;
+	return $state;
+}
 
 # The rows of a statement; undef after an error, and then $self->{error} is [state, message], and there is no session if that has gone with it.
 sub ask
@@ -98,7 +104,7 @@ sub ask
 	my $statement = $session->prepare($sql, { pg_server_prepare => 0 });
 	my $rows = $statement && $statement->execute ? ($statement->{NUM_OF_FIELDS} ? $statement->fetchall_arrayref : []) : undef;
 	return $rows if defined $rows && !$session->err;
-	$self->{error} = [ $self->state_of($session->state), substr $session->errstr // '', 0, 300 ];
+	$self->{error} = [ $self->state_of($session->state, $session->errstr), substr $session->errstr // '', 0, 300 ];
 	if ($self->{error}[0] =~ /^(08|57P0)/ || $session->ping <= 0)
 	{
 		$self->write_line('L', @{ $self->{error} });
