@@ -51,7 +51,7 @@ bool find_coupon(const installation &guard, const code_key &key, coupon_row &fou
         return true;
     text_value<max_ascii_code_key_bytes> key_text;
     key_text.assign(key.bytes, key.length);
-    uint64 changes = coupon_changes();
+    uint64 changes = changes_before_reading();
     bool settled;
     if (!read_newest(guard, &catalog::coupon_key_index, equals_text(1, key_text.datum()), found,
                      settled, &key))

@@ -145,6 +145,12 @@ bool find_cached_coupon(const installation &guard, const code_key &key, coupon_r
     return true;
 }
 
+// What is read during recovery is not kept, though the server be promoted before it comes to that:
+// of what changed in between there was no message.
+uint64 changes_before_reading() {
+    return RecoveryInProgress() ? PG_UINT64_MAX : coupon_changes();
+}
+
 void cache_coupon(const installation &guard, const code_key &key, const coupon_row &coupon,
                   uint64 changes) {
     if (!may_keep(guard, coupon, changes))

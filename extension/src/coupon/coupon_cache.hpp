@@ -9,8 +9,11 @@ namespace coupon_guard {
 // The coupon as it is now, if that is known without a look at the table.
 bool find_cached_coupon(const installation &guard, const code_key &key, coupon_row &found);
 
+// To be asked before a coupon or campaign is read that may then be kept.
+uint64 changes_before_reading();
+
 // Keeps a coupon whose row was settled (see is_settled()) when it was read; changes is what
-// coupon_changes() said before the reading.
+// changes_before_reading() said.
 void cache_coupon(const installation &guard, const code_key &key, const coupon_row &coupon,
                   uint64 changes);
 

@@ -23,6 +23,7 @@
 #include "redeem/claim_coupon.hpp"
 
 #include "coupon/campaign.hpp"
+#include "pg/earlier_commit.hpp"
 #include "redeem/free_codes.hpp"
 
 extern "C" {
@@ -70,8 +71,10 @@ outcome claim_in_turn(const installation &guard, const campaign_row &campaign, c
     if (is_undecided(held))
         return held;
     answer.is_replayed = is_yes(held);
-    if (answer.is_replayed)
+    if (answer.is_replayed) {
+        rest_on_earlier_commit();
         return end_with(answer, coupon_status::claimed, code);
+    }
     TimestampTz now = GetCurrentTimestamp();
     coupon_status judged = judge_window(campaign, now);
     if (judged != coupon_status::redeemed)

@@ -24,7 +24,7 @@ redeem_answer confirm_hold(const installation &guard, int64 id, int64 amount) {
             return end_with(answer, coupon_status::voided, found);
         if (is_hold(found))
             return confirm(at, found);
-        answer.is_replayed = true;
+        say_replayed(answer);
         return end_with(answer, coupon_status::redeemed, found);
     });
     return answer;

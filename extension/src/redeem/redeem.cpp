@@ -88,7 +88,8 @@ outcome use_hold(const redeem_round &at, redemption hold) {
     if ((!is_live || is_adopted) && !is_yes(keep_hold_row(at.guard, hold, deadline, at.id)))
         return look_again();
     hold.hold_expires_at = deadline;
-    at.answer.is_replayed = is_live;
+    if (is_live)
+        say_replayed(at.answer);
     return end_with(at.answer, coupon_status::held, hold);
 }
 
@@ -151,7 +152,7 @@ outcome replay(const redeem_round &at, const redemption &made) {
     bool is_over = is_hold(made) && !made.is_voided && made.hold_expires_at <= at.now;
     if (is_hold(made) && !made.is_voided && !is_over && !wants_hold(at))
         return confirm(at, made);
-    answer.is_replayed = true;
+    say_replayed(answer);
     if (is_over || made.has_lapsed)
         return end_with(answer, coupon_status::expired);
     if (made.is_voided)

@@ -1,5 +1,6 @@
 #include "redeem/round.hpp"
 
+#include "pg/earlier_commit.hpp"
 #include "redeem/give_back.hpp"
 #include "redeem/refusal.hpp"
 
@@ -14,6 +15,11 @@ outcome end_with(redeem_answer &answer, coupon_status what, const redemption &ma
     answer.made = made;
     answer.has_redemption = true;
     return end_with(answer, what);
+}
+
+void say_replayed(redeem_answer &answer) {
+    answer.is_replayed = true;
+    rest_on_earlier_commit();
 }
 
 void find_campaign_of(const installation &guard, coupon_row &coupon, campaign_row &found) {

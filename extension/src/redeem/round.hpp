@@ -21,6 +21,9 @@ struct redeem_round {
 outcome end_with(redeem_answer &answer, coupon_status what);
 outcome end_with(redeem_answer &answer, coupon_status what, const redemption &made);
 
+// The answer says what an earlier call has done.
+void say_replayed(redeem_answer &answer);
+
 // The campaign of a coupon that has one; its terms become those of a coupon without terms of its
 // own. Errors: 23503 if there is no such campaign.
 void find_campaign_of(const installation &guard, coupon_row &coupon, campaign_row &found);

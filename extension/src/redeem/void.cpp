@@ -1,5 +1,6 @@
 #include "redeem/void.hpp"
 
+#include "pg/earlier_commit.hpp"
 #include "redeem/give_back.hpp"
 #include "redeem/refusal.hpp"
 
@@ -11,8 +12,10 @@ bool void_redemption(const installation &guard, int64 id, Datum reason, bool has
         redemption found;
         if (!find_redemption(guard, id, found))
             report_unknown_redemption(id);
-        if (found.is_voided)
+        if (found.is_voided) {
+            rest_on_earlier_commit();
             return decided(false);
+        }
         if (amount > found.amount)
             report_more_than_redeemed(found, amount);
         bool is_part = amount != 0 && amount < found.amount;
