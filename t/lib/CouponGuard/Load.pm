@@ -94,6 +94,8 @@ sub connect_to
 	return $session;
 }
 
+sub is_there { return !!eval { connect_to($_[0])->disconnect } }
+
 sub literal { return !defined $_[0] ? 'NULL' : "'$_[0]'" }
 
 # The shop as it is before any call, and no journal.
@@ -136,7 +138,7 @@ sub redirect
 	return;
 }
 
-# Starts the workers; returns when each has connected, if the server is there.
+# Starts the workers; returns when each has begun.
 sub start
 {
 	my ($self, $connection) = @_;
@@ -163,6 +165,15 @@ sub start
 			  or POSIX::_exit(1);
 		}
 		push @{ $self->{pids} }, $pid;
+	}
+	my $until = time + 60;
+	foreach my $journal (map { "$self->{directory}/$self->{generation}-$_.journal" } 1 .. $self->{workers})
+	{
+		until (-s $journal)
+		{
+			die 'a worker does not begin: ' . join '', map { slurp($_) } glob "$self->{directory}/*.err" if time > $until;
+			sleep 0.01;
+		}
 	}
 	return;
 }

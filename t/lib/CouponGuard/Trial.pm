@@ -29,27 +29,28 @@ sub prepare_node
 # %with: as Load's, and
 #   rounds    how many at least; 1 by default
 #   log       a pattern for lines of the server's log that are no findings though they look like one
+#   database  'postgres' by default
 sub new
 {
 	my ($class, $node, %with) = @_;
 	my $seed = $ENV{COUPON_GUARD_SEED} || int(rand(1_000_000_000));
 	note("seed $seed");
 	srand($seed);
-	my $self = bless { node => $node, seed => $seed, least_rounds => delete $with{rounds} // 1, log => delete $with{log} // qr/(?!)/,
+	my $self = bless { node => $node, seed => $seed, least_rounds => delete $with{rounds} // 1, log => delete $with{log} // qr/(?!)/, database => delete $with{database} // 'postgres',
 		tally => {}, faults => {}, log_at => 0, began_at => time }, $class;
 	$self->{load} = CouponGuard::Load->new(directory => $node->basedir . '/load', seed => $seed, workers => 4, %with);
 	return $self;
 }
 
-sub connection { my ($self) = @_; return $self->{node}->connstr('postgres') }
+sub connection { my ($self) = @_; return $self->{node}->connstr($self->{database}) }
 sub one_of { return $_[ int(rand(@_)) ] }
 sub count_fault { my ($self, $fault, $times) = @_; $self->{faults}{$fault} += $times // 1; return }
 sub is_long { return !!$ENV{COUPON_GUARD_SOAK_SECONDS} }
 
-# Rounds of load, each with what the caller does meanwhile. $share of the time that there is.
+# Rounds of load, each with what the caller does meanwhile, for $share of the time that there is; before each, $settle is called.
 sub play
 {
-	my ($self, $what, $fault, $share) = @_;
+	my ($self, $what, $fault, $share, $settle) = @_;
 	my $load = $self->{load};
 	my $until = time + ($ENV{COUPON_GUARD_SOAK_SECONDS} || 0) * ($share // 1);
 	my ($rounds, @findings) = (0);
@@ -57,6 +58,7 @@ sub play
 	{
 		$rounds++;
 		$load->{seed} = $self->{seed} + $rounds;
+		$settle->() if $settle;
 		$load->set_up($self->connection);
 		$load->start($self->connection);
 		push @findings, "the round: $@" if !eval { $fault->($self); 1 };
@@ -170,8 +172,11 @@ sub starts
 	my $node = $self->{node};
 	return 1 if $node->start(fail_ok => 1);
 	# The node takes the pid file of a postmaster that has just been killed for a running server's.
-	$node->{_pid} = undef;
+	$self->forget_server;
 	return 0;
 }
+
+# A server that has ended by itself, which the node does not know.
+sub forget_server { my ($self) = @_; $self->{node}{_pid} = undef; return }
 
 1;
