@@ -1,0 +1,171 @@
+# A backend that lives for days does not grow: however often a function is called, by calls that succeed, that are refused and that fail,
+# each a transaction of its own or many in one, the memory contexts of the backend have as much in them as before, and its process as much
+# memory. A transaction may keep something for each call until it ends, but little.
+#
+# Of each kind 60 calls in each way; COUPON_GUARD_SOAK_SECONDS has five times as many, which takes about so long.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use CouponGuard::Session;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $calls = $ENV{COUPON_GUARD_SOAK_SECONDS} ? 5 * $ENV{COUPON_GUARD_SOAK_SECONDS} : 60;
+# What is kept for each call would be more than this, a chunk having 16 bytes at least.
+my $per_call = 8;
+# Of a transaction that goes on: a lock, a subtransaction's number, an invalidation message.
+my $per_call_of_open = 1000;
+# What comes once, whatever it is: a block of malloc()'s, the server's caches.
+my $process_slack = 4 * 1024 * 1024;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nshared_preload_libraries = 'coupon_guard'");
+$node->start;
+$node->safe_psql(
+	'postgres', q(
+	CREATE EXTENSION coupon_guard;
+	INSERT INTO campaign (name, max_redemptions, max_per_user, budget) VALUES ('Capped', 1000000000, 1000000000, 1000000000000), ('Claims', NULL, NULL, NULL);
+	INSERT INTO coupon (code, max_per_user, max_redemptions, budget, active, holder, campaign_id) VALUES
+	  ('PLAIN', NULL, NULL, NULL, true, NULL, NULL), ('CAPPED', NULL, 1000000000, NULL, true, NULL, NULL), ('BUDGET', NULL, NULL, 1000000000000, true, NULL, NULL),
+	  ('CAMPAIGN', NULL, NULL, NULL, true, NULL, 1), ('GONE', NULL, 1, NULL, true, NULL, NULL), ('OFF', NULL, NULL, NULL, false, NULL, NULL),
+	  ('HERS', NULL, NULL, NULL, true, 'her', NULL);
+	UPDATE coupon SET terms = jsonb_build_object('text', repeat('x', 3000)) WHERE code IN ('PLAIN', 'CAMPAIGN');
+	INSERT INTO coupon (code, campaign_id) SELECT 'CLAIM-' || i, 2 FROM generate_series(1, 50) i;
+	ALTER TABLE coupon ADD CONSTRAINT checked CHECK (coupon_code_fits(code, 'CHECK-????', 'ABCDEFGHJK'));
+	SELECT redeem_coupon('first', 'GONE')));
+
+my $session = CouponGuard::Session->new($node);
+
+# Calls by kind. N is another number each time, KEPT the id of a redemption that stays.
+my $kept = $node->safe_psql('postgres', q(SELECT redemption_id FROM redeem_coupon('kept', 'BUDGET', 1000000000)));
+my %call = (
+	'redeems' => q(SELECT redeem_coupon('user N', 'PLAIN')),
+	'redeems capped' => q(SELECT redeem_coupon('user N', 'CAPPED', 'request N', '{"order": 1}')),
+	'redeems an amount' => q(SELECT redeem_coupon('user N', 'BUDGET', 5, request_id => 'request N')),
+	'redeems of a campaign' => q(SELECT redeem_coupon('user N', 'CAMPAIGN', 5)),
+	'redeems several' => q(SELECT redeem_coupons('user N', ARRAY['PLAIN', 'CAPPED', 'CAMPAIGN'], ARRAY[1, 2, 3], request_id => 'several N')),
+	'is withheld' => q(SELECT redeem_coupons('user N', ARRAY['PLAIN', 'CAPPED', 'GONE'])),
+	'redeems for each' => q(SELECT redeem_coupon_for_each(ARRAY['each N', 'other N'], ARRAY['PLAIN', 'CAPPED'])),
+	'is replayed' => q(SELECT redeem_coupon('retry', 'CAPPED', 'request')),
+	'holds, confirms, voids' => q(SELECT void_redemption((confirm_hold((hold_coupon('user N', 'CAPPED', '1 hour')).redemption_id)).redemption_id, 'why')),
+	'holds an amount, confirms less' => q(SELECT confirm_hold((hold_coupon('user N', 'BUDGET', '1 hour', 9)).redemption_id, 3)),
+	'voids a part' => "SELECT void_redemption($kept, 1)",
+	'takes a lapsed hold over' => q(SELECT hold_coupon('lapsed', 'CAPPED', '1 microsecond')),
+	'claims and releases' => q(SELECT claim_coupon('user N', 'claims'), release_claim('user N', 'claims')),
+	'is sold out' => q(SELECT redeem_coupon('user N', 'GONE')),
+	'is not found' => q(SELECT redeem_coupon('user N', 'NO SUCH N')),
+	'has a wrong check character' => q(SELECT redeem_coupon('user N', 'CHECK-ABAC'), coupon_code_fits('CHECK-ABAC', 'CHECK-????', 'ABCDEFGHJK')),
+	'is reserved, inactive' => q(SELECT redeem_coupon('user N', 'HERS'), redeem_coupon('user N', 'OFF')),
+	'checks' => q(SELECT check_coupon('user N', 'CAMPAIGN'), check_coupon('user N', 'CAPPED'), check_coupon('user N', 'NO SUCH')),
+	'generates' => q(SELECT generate_coupons('Claims', 2, 'MADE-????????', check_character => true)),
+	'verifies' => 'SELECT coupon_guard_verify() WHERE N % 25 = 0',
+	'tells keys' => q(SELECT coupon_key(U&'  Caf\00E9 \FB03 N'), coupon_guard_user_id_fault(U&'\FF11N'), coupon_guard_version(), coupon_guard_generation()),
+	'changes coupons' => q(UPDATE coupon SET max_redemptions = max_redemptions + 1, budget = budget + 1 WHERE code IN ('CAPPED', 'BUDGET')),
+	'changes campaigns' => q(UPDATE campaign SET max_redemptions = 1000000000 + N WHERE id = 1),
+	'makes and deletes coupons' => q(WITH made AS (INSERT INTO coupon (code, max_redemptions) VALUES ('NEW N', 3) RETURNING id) DELETE FROM coupon WHERE code = 'NEW ' || N - 1),
+	'writes the ledger by hand' => q(INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT id, 'by hand N', 1 FROM coupon WHERE code IN ('CAPPED', 'PLAIN')),
+	'voids by hand' => q(UPDATE coupon_redemption SET voided_at = now() WHERE id = (SELECT max(id) FROM coupon_redemption)),
+	'has the tables proven anew' => q(ALTER TABLE coupon ALTER terms SET (n_distinct = N); SELECT redeem_coupon('user N', 'PLAIN'), redeem_coupon('user N', 'CHECK-ABAC')),
+	'has other settings' => q(SET coupon_guard.user_id_type = text; SELECT redeem_coupon('user N', 'PLAIN'); RESET coupon_guard.user_id_type),
+);
+# These fail, each in another place.
+my %failure = (
+	'is refused strictly' => q(SELECT redeem_coupon_strict('user N', 'GONE')),
+	'has no user' => q(SELECT redeem_coupon(NULL::text, 'PLAIN')),
+	'has a bad user' => q(SELECT redeem_coupon(' N', 'PLAIN')),
+	'has no amount' => q(SELECT redeem_coupon('user N', 'BUDGET')),
+	'has a bad code in several' => q(SELECT redeem_coupons('user N', ARRAY['PLAIN', 'CAPPED', NULL])),
+	'fails for each, the second' => q(SELECT redeem_coupon_for_each(ARRAY['a N', ' '], ARRAY['CAPPED', 'CAPPED'])),
+	'fails after redeeming' => q(SELECT redeem_coupon('user N', 'CAPPED'), redeem_coupon('user N', 'CAMPAIGN', 1), redeem_coupon_for_each(ARRAY['f N'], ARRAY['PLAIN']), 1 / (N - N)),
+	'generates what is no pattern' => q(SELECT generate_coupons(NULL, 2, 'MADE')),
+	'generates into a check' => q(SELECT generate_coupons(NULL, 2, 'CHECK-???A', alphabet => 'ABCDEFGHJK', max_share => 1), 1 / (N - N)),
+	'voids too much' => "SELECT void_redemption($kept, 4000000000)",
+	'has no key' => q(SELECT coupon_key(repeat('x', 2000))),
+	'lowers a cap' => q(UPDATE coupon SET max_redemptions = 1 WHERE code = 'CAPPED'),
+	'deletes what is redeemed' => q(DELETE FROM coupon WHERE code = 'GONE'),
+);
+
+my $all_calls = join "\n", values %call, values %failure;
+my @uncalled = grep { $all_calls !~ /\b$_\(/ } split /\n/, $node->safe_psql(
+	'postgres', q(SELECT DISTINCT proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e'
+		JOIN pg_extension e ON e.oid = refobjid AND extname = 'coupon_guard' WHERE prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)));
+is("@uncalled", '', 'every function is called');
+
+# What is in the backend's memory contexts, and what its process has of its own.
+sub memory
+{
+	my ($row) = $session->query('SELECT sum(used_bytes), pg_backend_pid() FROM pg_backend_memory_contexts');
+	my ($process) = slurp_file("/proc/$row->[1]/status") =~ /^RssAnon:\s+(\d+) kB/m;
+	return ($row->[0], 1024 * $process);
+}
+
+my $number = 0;
+
+sub ask
+{
+	my ($sql) = @_;
+	$number++;
+	$session->start($sql =~ s/\bN\b/$number/gr);
+	my $result = $session->finish;
+	die "connection lost: $sql" if $session->{is_lost};
+	return $result->{sqlstate};
+}
+
+# The call so many times, each a transaction of its own; all in one; and each in a subtransaction of one, which a failure needs.
+sub call_alone
+{
+	my ($sql, $fails) = @_;
+	foreach (1 .. $calls)
+	{
+		my $sqlstate = ask($sql);
+		die "$sql: $session->{result}{message}" if $sqlstate && !$fails;
+		die "$sql succeeds" if !$sqlstate && $fails;
+	}
+	return;
+}
+
+sub call_in_one
+{
+	my ($sql, $fails) = @_;
+	ask('BEGIN');
+	my @before;
+	foreach (1 .. $calls)
+	{
+		ask("SAVEPOINT one; $sql; " . ($_ % 2 ? 'ROLLBACK TO one; RELEASE one' : 'RELEASE one'));
+		ask('ROLLBACK TO one; RELEASE one') if $fails;
+		@before = memory() if $_ == 1;
+	}
+	my @after = memory();
+	ask('COMMIT');
+	return ($after[0] - $before[0]) / $calls;
+}
+
+sub check
+{
+	my ($name, $sql, $fails) = @_;
+	call_alone($sql, $fails);
+	call_in_one($sql, $fails);
+	my @before = memory();
+	call_alone($sql, $fails);
+	my $of_open = call_in_one($sql, $fails);
+	my @after = memory();
+	my $growth = $after[0] - $before[0];
+	note(sprintf '%s: %+d bytes, the process %+d kB; an open transaction %d bytes a call', $name, $growth, ($after[1] - $before[1]) / 1024, $of_open);
+	cmp_ok($growth, '<=', 2048 + 2 * $calls * $per_call, "$name, and no memory is kept");
+	cmp_ok($after[1] - $before[1], '<=', $process_slack + 2 * $calls * $per_call, "$name, and the process does not grow");
+	cmp_ok($of_open, '<=', $per_call_of_open, "$name, and little is kept until the transaction ends");
+	return;
+}
+
+check($_, $call{$_}, 0) foreach sort keys %call;
+check($_, $failure{$_}, 1) foreach sort keys %failure;
+note("figures: $number statements in one backend, ", 4 * $calls, ' calls of each of ', keys(%call) + keys(%failure), ' kinds');
+
+is($node->safe_psql('postgres', 'SELECT * FROM coupon_guard_verify()'), '', 'no invariant is broken');
+$node->stop;
+done_testing();
