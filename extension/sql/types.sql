@@ -14,8 +14,7 @@ CREATE TYPE @extschema@.coupon_status AS ENUM (
   'insufficient',
   'reserved',
   'claimed',
-  'released',
-  'throttled'
+  'released'
 );
 COMMENT ON TYPE @extschema@.coupon_status IS
   'what became of a redemption: redeemed or held, or the business reason for which it was refused';
@@ -31,8 +30,7 @@ CREATE TYPE @extschema@.coupon_redeem_answer AS (
   terms pg_catalog.jsonb,
   replayed pg_catalog.bool,
   amount pg_catalog.int8,
-  limited_by pg_catalog.text,
-  retry_at pg_catalog.timestamptz
+  limited_by pg_catalog.text
 );
 COMMENT ON TYPE @extschema@.coupon_redeem_answer IS 'what redeem_coupon() and confirm_hold() answer';
 
@@ -45,8 +43,7 @@ CREATE TYPE @extschema@.coupon_hold_answer AS (
   terms pg_catalog.jsonb,
   replayed pg_catalog.bool,
   amount pg_catalog.int8,
-  limited_by pg_catalog.text,
-  retry_at pg_catalog.timestamptz
+  limited_by pg_catalog.text
 );
 COMMENT ON TYPE @extschema@.coupon_hold_answer IS 'what hold_coupon() answers';
 
@@ -56,8 +53,7 @@ CREATE TYPE @extschema@.coupon_check_answer AS (
   remaining_uses pg_catalog.int4,
   remaining_units pg_catalog.int8,
   remaining_budget pg_catalog.int8,
-  limited_by pg_catalog.text,
-  retry_at pg_catalog.timestamptz
+  limited_by pg_catalog.text
 );
 COMMENT ON TYPE @extschema@.coupon_check_answer IS
   'what check_coupon() answers; what is left is NULL where there is no limit';
@@ -67,7 +63,6 @@ CREATE TYPE @extschema@.coupon_claim_answer AS (
   coupon_id pg_catalog.int8,
   code pg_catalog.text,
   terms pg_catalog.jsonb,
-  replayed pg_catalog.bool,
-  retry_at pg_catalog.timestamptz
+  replayed pg_catalog.bool
 );
 COMMENT ON TYPE @extschema@.coupon_claim_answer IS 'what claim_coupon() and release_claim() answer';

@@ -10,8 +10,7 @@ struct claim_answer {
     coupon_status status;
     bool has_code; // if claimed, released or already_redeemed
     campaign_code code;
-    bool is_replayed;     // it had been claimed before
-    TimestampTz retry_at; // if throttled
+    bool is_replayed; // it had been claimed before
 };
 static_assert(std::is_trivially_destructible_v<claim_answer>);
 
