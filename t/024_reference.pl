@@ -13,6 +13,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
+$node->append_conf('postgresql.conf', q(shared_preload_libraries = 'coupon_guard')); # for all settings to be there
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION coupon_guard');
 
@@ -196,9 +197,8 @@ foreach my $function (@documented)
 
 # In words that the page uses.
 is_same_set([ map { join ' | ', map { s/`//gr } @$_[ 0 .. 4 ] } rows_of('Settings', 'setting') ],
-	ask(q(SET client_min_messages = error; LOAD '$libdir/coupon_guard';
-		SELECT concat_ws(' | ', name, vartype, boot_val, coalesce(array_to_string(enumvals, ', '), min_val || ' to ' || max_val),
-		  CASE context WHEN 'superuser' THEN 'superusers' WHEN 'user' THEN 'everybody' END)
+	ask(q(SELECT concat_ws(' | ', name, vartype, boot_val, coalesce(array_to_string(enumvals, ', '), min_val || ' to ' || max_val, ''),
+		  CASE context WHEN 'superuser' THEN 'superusers' WHEN 'user' THEN 'everybody' WHEN 'postmaster' THEN 'server start' END)
 		FROM pg_settings WHERE name LIKE 'coupon_guard.%')), 'settings');
 
 # ---- what is the guard's own --------------------------------------------------------------------------------------------------
@@ -227,7 +227,9 @@ my %raised = map { ($own{$_} // $server{$_} // die "no SQLSTATE of $_") => 1 } $
 sub sqlstates
 {
 	my ($cell) = @_;
-	return (quoted($cell), $cell =~ /`RC(\d+)` to `RC(\d+)`/ ? map { sprintf 'RC%03d', $_ } $1 .. $2 : ());
+	my @sqlstates = quoted($cell);
+	while ($cell =~ /`RC(\d+)` to `RC(\d+)`/g) { push @sqlstates, map { sprintf 'RC%03d', $_ } $1 .. $2; }
+	return @sqlstates;
 }
 
 my %line = map { $_ => 1 } map { sqlstates($_->[0]) } rows_of('Errors', 'SQLSTATE');
@@ -236,7 +238,7 @@ is_deeply([ grep { !$line{$_} } sort keys %raised ], [], 'every SQLSTATE that is
 is_deeply([ grep { !$advice{$_} } sort keys %line ], [], 'operations.md has advice on each of them');
 is_deeply([ grep { /^RC/ && !$raised{$_} } sort keys %line ], [], 'every SQLSTATE of class RC in the table of errors is raised');
 is_same_set([ map { join ' ', quoted($_->[0]), quoted($_->[2]) } grep { $_->[2] } @statuses ],
-	[ map { /^sqlstate_(not_found|inactive|not_started|expired|already_redeemed|sold_out|voided|insufficient|reserved)$/ ? "$1 $own{$_}" : () } keys %own ],
+	[ map { /^sqlstate_(not_found|inactive|not_started|expired|already_redeemed|sold_out|voided|insufficient|reserved|throttled)$/ ? "$1 $own{$_}" : () } keys %own ],
 	'SQLSTATEs of the refusals');
 
 my (undef, $waits) = CouponGuard::Page->new('docs/operations.md')->next('Monitoring');

@@ -52,7 +52,7 @@ BEGIN
        ' request_id pg_catalog.text DEFAULT NULL, up_to pg_catalog.bool DEFAULT false',
        'TABLE (code pg_catalog.text, status @extschema@.coupon_status, redemption_id pg_catalog.int8, coupon_id pg_catalog.int8,'
        ' use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz, terms pg_catalog.jsonb, replayed pg_catalog.bool,'
-       ' amount pg_catalog.int8, limited_by pg_catalog.text)',
+       ' amount pg_catalog.int8, limited_by pg_catalog.text, retry_at pg_catalog.timestamptz)',
        'redeem_coupons() of an amount each, which the coupon''s budget must have; with up_to as much of each as there is'),
       ('hold_coupon', 'coupon_guard_hold_amount',
        'code pg_catalog.text, ttl pg_catalog.interval, amount pg_catalog.int8, metadata pg_catalog.jsonb DEFAULT NULL,'

@@ -14,7 +14,8 @@ CREATE TYPE @extschema@.coupon_status AS ENUM (
   'insufficient',
   'reserved',
   'claimed',
-  'released'
+  'released',
+  'throttled'
 );
 COMMENT ON TYPE @extschema@.coupon_status IS
   'what became of a redemption: redeemed or held, or the business reason for which it was refused';
@@ -30,7 +31,8 @@ CREATE TYPE @extschema@.coupon_redeem_answer AS (
   terms pg_catalog.jsonb,
   replayed pg_catalog.bool,
   amount pg_catalog.int8,
-  limited_by pg_catalog.text
+  limited_by pg_catalog.text,
+  retry_at pg_catalog.timestamptz
 );
 COMMENT ON TYPE @extschema@.coupon_redeem_answer IS 'what redeem_coupon() and confirm_hold() answer';
 
@@ -43,7 +45,8 @@ CREATE TYPE @extschema@.coupon_hold_answer AS (
   terms pg_catalog.jsonb,
   replayed pg_catalog.bool,
   amount pg_catalog.int8,
-  limited_by pg_catalog.text
+  limited_by pg_catalog.text,
+  retry_at pg_catalog.timestamptz
 );
 COMMENT ON TYPE @extschema@.coupon_hold_answer IS 'what hold_coupon() answers';
 
@@ -53,7 +56,8 @@ CREATE TYPE @extschema@.coupon_check_answer AS (
   remaining_uses pg_catalog.int4,
   remaining_units pg_catalog.int8,
   remaining_budget pg_catalog.int8,
-  limited_by pg_catalog.text
+  limited_by pg_catalog.text,
+  retry_at pg_catalog.timestamptz
 );
 COMMENT ON TYPE @extschema@.coupon_check_answer IS
   'what check_coupon() answers; what is left is NULL where there is no limit';
@@ -63,6 +67,7 @@ CREATE TYPE @extschema@.coupon_claim_answer AS (
   coupon_id pg_catalog.int8,
   code pg_catalog.text,
   terms pg_catalog.jsonb,
-  replayed pg_catalog.bool
+  replayed pg_catalog.bool,
+  retry_at pg_catalog.timestamptz
 );
 COMMENT ON TYPE @extschema@.coupon_claim_answer IS 'what claim_coupon() and release_claim() answer';

@@ -10,18 +10,23 @@ ALTER TYPE @extschema@.coupon_status ADD VALUE 'insufficient';
 ALTER TYPE @extschema@.coupon_status ADD VALUE 'reserved';
 ALTER TYPE @extschema@.coupon_status ADD VALUE 'claimed';
 ALTER TYPE @extschema@.coupon_status ADD VALUE 'released';
+ALTER TYPE @extschema@.coupon_status ADD VALUE 'throttled';
 ALTER TYPE @extschema@.coupon_redeem_answer ADD ATTRIBUTE amount pg_catalog.int8;
 ALTER TYPE @extschema@.coupon_hold_answer ADD ATTRIBUTE amount pg_catalog.int8;
 ALTER TYPE @extschema@.coupon_check_answer ADD ATTRIBUTE remaining_budget pg_catalog.int8;
 ALTER TYPE @extschema@.coupon_redeem_answer ADD ATTRIBUTE limited_by pg_catalog.text;
 ALTER TYPE @extschema@.coupon_hold_answer ADD ATTRIBUTE limited_by pg_catalog.text;
 ALTER TYPE @extschema@.coupon_check_answer ADD ATTRIBUTE limited_by pg_catalog.text;
+ALTER TYPE @extschema@.coupon_redeem_answer ADD ATTRIBUTE retry_at pg_catalog.timestamptz;
+ALTER TYPE @extschema@.coupon_hold_answer ADD ATTRIBUTE retry_at pg_catalog.timestamptz;
+ALTER TYPE @extschema@.coupon_check_answer ADD ATTRIBUTE retry_at pg_catalog.timestamptz;
 CREATE TYPE @extschema@.coupon_claim_answer AS (
   status @extschema@.coupon_status,
   coupon_id pg_catalog.int8,
   code pg_catalog.text,
   terms pg_catalog.jsonb,
-  replayed pg_catalog.bool
+  replayed pg_catalog.bool,
+  retry_at pg_catalog.timestamptz
 );
 COMMENT ON TYPE @extschema@.coupon_claim_answer IS 'what claim_coupon() and release_claim() answer';
 
@@ -203,7 +208,7 @@ BEGIN
        ' request_id pg_catalog.text DEFAULT NULL, up_to pg_catalog.bool DEFAULT false',
        'TABLE (code pg_catalog.text, status @extschema@.coupon_status, redemption_id pg_catalog.int8, coupon_id pg_catalog.int8,'
        ' use_no pg_catalog.int4, redeemed_at pg_catalog.timestamptz, terms pg_catalog.jsonb, replayed pg_catalog.bool,'
-       ' amount pg_catalog.int8, limited_by pg_catalog.text)',
+       ' amount pg_catalog.int8, limited_by pg_catalog.text, retry_at pg_catalog.timestamptz)',
        'redeem_coupons() of an amount each, which the coupon''s budget must have; with up_to as much of each as there is'),
       ('redeem_coupon_for_each', 'coupon_guard_redeem_for_each',
        'codes pg_catalog.text[], request_ids pg_catalog.text[] DEFAULT NULL, metadata pg_catalog.jsonb[] DEFAULT NULL',

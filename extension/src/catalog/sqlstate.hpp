@@ -16,6 +16,7 @@ inline constexpr int sqlstate_reused_request = MAKE_SQLSTATE('R', 'C', '0', '0',
 inline constexpr int sqlstate_unknown_redemption = MAKE_SQLSTATE('R', 'C', '0', '0', '8');
 inline constexpr int sqlstate_insufficient = MAKE_SQLSTATE('R', 'C', '0', '0', '9');
 inline constexpr int sqlstate_reserved = MAKE_SQLSTATE('R', 'C', '0', '1', '0');
+inline constexpr int sqlstate_throttled = MAKE_SQLSTATE('R', 'C', '0', '1', '1');
 inline constexpr int sqlstate_voided = MAKE_SQLSTATE('R', 'C', '0', '1', '2');
 
 } // namespace coupon_guard

@@ -18,9 +18,10 @@ enum class coupon_status : unsigned char {
     reserved,
     claimed,
     released,
+    throttled,
 };
 
-inline constexpr int status_count = 14;
+inline constexpr int status_count = 15;
 
 // The statuses that objects of 0.1.0 have; the library serves those until ALTER EXTENSION UPDATE.
 inline constexpr int first_status_count = 10;
@@ -29,7 +30,7 @@ inline constexpr int first_status_count = 10;
 inline constexpr const char *status_labels[status_count] = {
     "redeemed",         "held",     "not_found", "inactive", "not_started",  "expired",
     "already_redeemed", "sold_out", "withheld",  "voided",   "insufficient", "reserved",
-    "claimed",          "released",
+    "claimed",          "released", "throttled",
 };
 
 } // namespace coupon_guard

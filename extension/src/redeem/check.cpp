@@ -52,16 +52,20 @@ void judge(coupon_check &check, limit_owner owner, coupon_status judged) {
 
 } // namespace
 
-coupon_check check_coupon(const installation &guard, const user_id &user, const code_key &key) {
+coupon_check nothing_found() {
     coupon_check check;
     memset(&check, 0, sizeof check);
+    check.status = coupon_status::not_found;
     check.remaining_uses = no_limit;
     check.remaining_units = check.remaining_budget = any_number;
+    return check;
+}
+
+coupon_check check_coupon(const installation &guard, const user_id &user, const code_key &key) {
+    coupon_check check = nothing_found();
     check.has_coupon = find_coupon(guard, key, check.coupon);
-    if (!check.has_coupon) {
-        check.status = coupon_status::not_found;
+    if (!check.has_coupon)
         return check;
-    }
     const coupon_row &coupon = check.coupon;
     TimestampTz now = GetCurrentTimestamp();
     const committed_uses has = read_committed_uses(guard, coupon, user, now);

@@ -18,8 +18,12 @@ struct coupon_check {
     int32 remaining_uses; // of this user; no_limit
     int64 remaining_units;
     int64 remaining_budget;
+    TimestampTz retry_at; // if throttled
 };
 inline constexpr int64 any_number = PG_INT64_MAX;
+
+// The check of a code that does not exist.
+coupon_check nothing_found();
 
 coupon_check check_coupon(const installation &guard, const user_id &user, const code_key &key);
 

@@ -10,7 +10,8 @@ struct claim_answer {
     coupon_status status;
     bool has_code; // if claimed, released or already_redeemed
     campaign_code code;
-    bool is_replayed; // it had been claimed before
+    bool is_replayed;     // it had been claimed before
+    TimestampTz retry_at; // if throttled
 };
 static_assert(std::is_trivially_destructible_v<claim_answer>);
 

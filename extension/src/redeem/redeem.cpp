@@ -111,11 +111,42 @@ outcome end_lapsed_hold(const redeem_round &at, const redemption &hold) {
     return look_again();
 }
 
+// Whether coupon and campaign can be redeemed now: redeemed, or whose answer it is that not.
+coupon_status judge(const redeem_round &at) {
+    const coupon_row &coupon = at.answer.coupon;
+    coupon_status judged = judge_coupon(coupon, at.request.user.datum(), at.now);
+    if (judged != coupon_status::redeemed) {
+        at.answer.limited_by = limit_owner::coupon;
+        at.answer.bound =
+            judged == coupon_status::not_started ? coupon.starts_at : coupon.expires_at;
+        return judged;
+    }
+    if (at.campaign == nullptr)
+        return judged;
+    judged = judge_window(*at.campaign, at.now);
+    if (judged != coupon_status::redeemed)
+        at.answer.limited_by = limit_owner::campaign;
+    at.answer.bound =
+        judged == coupon_status::not_started ? at.campaign->starts_at : at.campaign->expires_at;
+    return judged;
+}
+
+// Where reasons are hidden, that a coupon cannot be redeemed.
+bool is_as_if_none(const redeem_round &at) {
+    if (!at.request.hides_reasons || judge(at) == coupon_status::redeemed)
+        return false;
+    at.answer.limited_by = limit_owner::none;
+    return true;
+}
+
 // The request id has been used by this user before.
 outcome replay(const redeem_round &at, const redemption &made) {
     redeem_answer &answer = at.answer;
-    if (answer.has_coupon && answer.coupon.id != made.coupon_id)
-        report_reused_request(at.request.request);
+    if (answer.has_coupon && answer.coupon.id != made.coupon_id) {
+        if (!is_as_if_none(at))
+            report_reused_request(at.request.request);
+        answer.has_coupon = false;
+    }
     if (!answer.has_coupon)
         answer.has_coupon = find_coupon_and_terms(at.guard, made.coupon_id, answer.coupon);
     bool is_over = is_hold(made) && !made.is_voided && made.hold_expires_at <= at.now;
@@ -286,26 +317,6 @@ outcome redeem_judged(const redeem_round &at) {
     return redeem_new(at, seen.free_use_no, in_campaign.free_use_no);
 }
 
-// Whether coupon and campaign can be redeemed now: redeemed, or whose answer it is that not.
-coupon_status judge(const redeem_round &at) {
-    const coupon_row &coupon = at.answer.coupon;
-    coupon_status judged = judge_coupon(coupon, at.request.user.datum(), at.now);
-    if (judged != coupon_status::redeemed) {
-        at.answer.limited_by = limit_owner::coupon;
-        at.answer.bound =
-            judged == coupon_status::not_started ? coupon.starts_at : coupon.expires_at;
-        return judged;
-    }
-    if (at.campaign == nullptr)
-        return judged;
-    judged = judge_window(*at.campaign, at.now);
-    if (judged != coupon_status::redeemed)
-        at.answer.limited_by = limit_owner::campaign;
-    at.answer.bound =
-        judged == coupon_status::not_started ? at.campaign->starts_at : at.campaign->expires_at;
-    return judged;
-}
-
 outcome play_round(const installation &guard, const redeem_request &request, bool contended,
                    redeem_answer &answer) {
     memset(&answer, 0, sizeof answer);
@@ -350,6 +361,12 @@ installation open_guard_to_write(Oid function, const char *function_name) {
 
 redeem_answer redeem(const installation &guard, const redeem_request &request) {
     redeem_answer answer;
+    if (request.is_throttled) {
+        memset(&answer, 0, sizeof answer);
+        answer.status = coupon_status::throttled;
+        answer.retry_at = request.retry_at;
+        return answer;
+    }
     bool contended = false;
     until_decided([&] {
         outcome end = play_round(guard, request, contended, answer);

@@ -21,6 +21,9 @@ struct redeem_request {
     int64 amount;             // 0: none given
     bool up_to;               // or as much of it as the budget has
     int following;            // so many calls for the same coupon come next, for other users
+    bool is_throttled;        // nothing is looked up
+    TimestampTz retry_at;     // if throttled: when to come again
+    bool hides_reasons;       // a coupon that cannot be redeemed is as if there was none
 };
 
 struct redeem_answer {
@@ -31,9 +34,10 @@ struct redeem_answer {
     redemption made;
     limit_owner limited_by; // whose limit or window refused it; none if it was no such reason
     quota_kind limit;       // which refused it, if sold_out or insufficient
-    int64 bound;      // how much that is: granted in all, or to one user; or from or until when
-    int64 left;       // of the budget, if insufficient
-    bool is_replayed; // it had been done by an earlier call
+    int64 bound;          // how much that is: granted in all, or to one user; or from or until when
+    int64 left;           // of the budget, if insufficient
+    bool is_replayed;     // it had been done by an earlier call
+    TimestampTz retry_at; // if throttled
 };
 static_assert(std::is_trivially_destructible_v<redeem_request> &&
               std::is_trivially_destructible_v<redeem_answer>);

@@ -30,7 +30,7 @@ place *order_of_work(const installation &guard, redeem_request *requests, int co
     place *order = static_cast<place *>(palloc(sizeof(place) * count));
     for (int i = 0; i < count; i++) {
         coupon_row found;
-        bool exists = find_coupon(guard, requests[i].key, found);
+        bool exists = !requests[i].is_throttled && find_coupon(guard, requests[i].key, found);
         order[i].coupon_id = exists ? found.id : PG_INT64_MIN;
         order[i].campaign_id = exists && found.has_campaign ? found.campaign_id : PG_INT64_MIN;
         order[i].request = i;

@@ -85,6 +85,12 @@ void report_refusal(const redeem_request &request, const redeem_answer &answer, 
                            answer.coupon.id, clip_for_message(request.user.datum())),
                  errhint("Column holder of the coupon says who may redeem it; NULL: anybody.")));
         break;
+    case coupon_status::throttled:
+        ereport(ERROR,
+                (errcode(sqlstate_throttled), errmsg("too many attempts"),
+                 errdetail("The next may be made at %s.", timestamptz_to_str(answer.retry_at)),
+                 errhint("Settings coupon_guard.throttle_... say how many are allowed.")));
+        break;
     case coupon_status::voided:
         ereport(ERROR, (errcode(sqlstate_voided),
                         errmsg("the redemption of request id \"%s\" has been voided",

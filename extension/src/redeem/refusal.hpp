@@ -5,7 +5,7 @@
 
 namespace coupon_guard {
 
-// Raises the error of a refusal (RC001 to RC006, RC009, RC010, RC012), as redeem_coupon_strict()
+// Raises the error of a refusal (RC001 to RC006, RC009 to RC012), as redeem_coupon_strict()
 // does. code is what the customer typed.
 [[noreturn]] void report_refusal(const redeem_request &request, const redeem_answer &answer,
                                  Datum code);

@@ -14,7 +14,8 @@ constexpr uint32 bit(coupon_status what) {
 constexpr uint32 refusals = bit(coupon_status::not_found) | bit(coupon_status::inactive) |
                             bit(coupon_status::not_started) | bit(coupon_status::expired) |
                             bit(coupon_status::already_redeemed) | bit(coupon_status::sold_out) |
-                            bit(coupon_status::insufficient) | bit(coupon_status::reserved);
+                            bit(coupon_status::insufficient) | bit(coupon_status::reserved) |
+                            bit(coupon_status::throttled);
 
 // What each function may answer, as docs/reference.md has it.
 [[maybe_unused]] uint32 answers_of(called function) {
@@ -38,10 +39,11 @@ constexpr uint32 refusals = bit(coupon_status::not_found) | bit(coupon_status::i
     case called::claim_coupon:
         return bit(coupon_status::claimed) | bit(coupon_status::not_found) |
                bit(coupon_status::inactive) | bit(coupon_status::not_started) |
-               bit(coupon_status::expired) | bit(coupon_status::sold_out);
+               bit(coupon_status::expired) | bit(coupon_status::sold_out) |
+               bit(coupon_status::throttled);
     case called::release_claim:
         return bit(coupon_status::released) | bit(coupon_status::not_found) |
-               bit(coupon_status::already_redeemed);
+               bit(coupon_status::already_redeemed) | bit(coupon_status::throttled);
     }
     return 0;
 }
@@ -51,6 +53,20 @@ void leave(called function, coupon_status what) {
     Assert((answers_of(function) & bit(what)) != 0);
     (void)function;
     (void)what;
+}
+
+// The same, of answers to attempts, each of which may have a reason that is not to be told. True:
+// the call must wait before it ends.
+template <typename answer_of_call>
+bool leave(called function, const attempt_call &attempts, answer_of_call &answer) {
+    leave(function, answer.status);
+    return hide_reason(attempts, answer);
+}
+
+template <typename answer_of_call>
+void leave_alone(called function, const attempt_call &attempts, answer_of_call &answer) {
+    if (leave(function, attempts, answer))
+        wait_to_be_alike(attempts);
 }
 
 // ---- rows -------------------------------------------------------------------------------------
@@ -111,21 +127,25 @@ Datum form_row(const catalog &tables, Oid type, answer_shape<count> &shape, int 
                                              const_cast<bool *>(nulls)));
 }
 
-constexpr int answer_column_count = 9;
+constexpr int answer_column_count = 10;
 constexpr int first_answer_column_count = 7; // of 0.1.0
-constexpr int check_column_count = 6;
+constexpr int check_column_count = 7;
 constexpr int first_check_column_count = 4;
-constexpr int claim_column_count = 5;
-answer_shape<answer_column_count> redeem_answer_shape = {
-    {InvalidOid, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, BOOLOID, INT8OID, TEXTOID},
+constexpr int claim_column_count = 6;
+answer_shape<answer_column_count> redeem_answer_shape = {{InvalidOid, INT8OID, INT8OID, INT4OID,
+                                                          TIMESTAMPTZOID, JSONBOID, BOOLOID,
+                                                          INT8OID, TEXTOID, TIMESTAMPTZOID},
+                                                         0,
+                                                         InvalidOid,
+                                                         nullptr};
+answer_shape<answer_column_count> hold_answer_shape = redeem_answer_shape;
+answer_shape<check_column_count> check_answer_shape = {
+    {InvalidOid, INT8OID, INT4OID, INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID},
     0,
     InvalidOid,
     nullptr};
-answer_shape<answer_column_count> hold_answer_shape = redeem_answer_shape;
-answer_shape<check_column_count> check_answer_shape = {
-    {InvalidOid, INT8OID, INT4OID, INT8OID, INT8OID, TEXTOID}, 0, InvalidOid, nullptr};
 answer_shape<claim_column_count> claim_answer_shape = {
-    {InvalidOid, INT8OID, TEXTOID, JSONBOID, BOOLOID}, 0, InvalidOid, nullptr};
+    {InvalidOid, INT8OID, TEXTOID, JSONBOID, BOOLOID, TIMESTAMPTZOID}, 0, InvalidOid, nullptr};
 
 Datum value_of(const catalog &tables, coupon_status what) {
     return ObjectIdGetDatum(tables.status_values[static_cast<int>(what)]);
@@ -159,12 +179,15 @@ void fill_answer(const catalog &tables, const redeem_answer &answer, bool of_hol
     nulls[5] = !has_terms;
     nulls[7] = !is_short && (!answer.has_redemption || answer.made.amount == 0);
     values[8] = limited_by(answer.coupon, answer.status, answer.limited_by, nulls[8]);
+    values[9] = TimestampTzGetDatum(answer.retry_at);
+    nulls[9] = answer.status != coupon_status::throttled;
 }
 
 } // namespace
 
-Datum answer_row(called function, const installation &guard, const redeem_answer &answer) {
-    leave(function, answer.status);
+Datum answer_row(called function, const attempt_call &attempts, const installation &guard,
+                 redeem_answer &answer) {
+    leave_alone(function, attempts, answer);
     const catalog &tables = catalog_of(guard);
     bool of_hold = function == called::hold_coupon;
     Datum values[answer_column_count];
@@ -174,8 +197,8 @@ Datum answer_row(called function, const installation &guard, const redeem_answer
     return form_row(tables, guard.result_type, shape, first_answer_column_count, values, nulls);
 }
 
-Datum answer_row(const installation &guard, const coupon_check &answer) {
-    leave(called::check_coupon, answer.status);
+Datum answer_row(const attempt_call &attempts, const installation &guard, coupon_check &answer) {
+    leave_alone(called::check_coupon, attempts, answer);
     const catalog &tables = catalog_of(guard);
     bool is_unlimited;
     const Datum limited = limited_by(answer.coupon, answer.status, answer.limited_by, is_unlimited);
@@ -183,6 +206,7 @@ Datum answer_row(const installation &guard, const coupon_check &answer) {
         value_of(tables, answer.status),        Int64GetDatum(answer.coupon.id),
         Int32GetDatum(answer.remaining_uses),   Int64GetDatum(answer.remaining_units),
         Int64GetDatum(answer.remaining_budget), limited,
+        TimestampTzGetDatum(answer.retry_at),
     };
     const bool nulls[] = {
         false,
@@ -191,13 +215,15 @@ Datum answer_row(const installation &guard, const coupon_check &answer) {
         answer.remaining_units == any_number,
         answer.remaining_budget == any_number,
         is_unlimited,
+        answer.status != coupon_status::throttled,
     };
     return form_row(tables, guard.result_type, check_answer_shape, first_check_column_count, values,
                     nulls);
 }
 
-Datum answer_row(called function, const installation &guard, const claim_answer &answer) {
-    leave(function, answer.status);
+Datum answer_row(called function, const attempt_call &attempts, const installation &guard,
+                 claim_answer &answer) {
+    leave_alone(function, attempts, answer);
     const catalog &tables = catalog_of(guard);
     const Datum values[] = {
         value_of(tables, answer.status),
@@ -205,34 +231,43 @@ Datum answer_row(called function, const installation &guard, const claim_answer 
         answer.code.code,
         answer.code.terms,
         BoolGetDatum(answer.is_replayed),
+        TimestampTzGetDatum(answer.retry_at),
     };
     bool has_terms = answer.status == coupon_status::claimed && answer.code.has_terms;
-    const bool nulls[] = {false, !answer.has_code, !answer.has_code, !has_terms, false};
+    const bool nulls[] = {false,
+                          !answer.has_code,
+                          !answer.has_code,
+                          !has_terms,
+                          false,
+                          answer.status != coupon_status::throttled};
     return form_row(tables, guard.result_type, claim_answer_shape, claim_column_count, values,
                     nulls);
 }
 
-Datum answer_or_raise(const installation &guard, const redeem_request &request,
-                      const redeem_answer &answer, Datum code) {
+Datum answer_or_raise(const attempt_call &attempts, const installation &guard,
+                      const redeem_request &request, redeem_answer &answer, Datum code) {
     if (is_success(answer.status))
-        return answer_row(called::redeem_coupon_strict, guard, answer);
-    leave(called::redeem_coupon_strict, answer.status);
+        return answer_row(called::redeem_coupon_strict, attempts, guard, answer);
+    leave_alone(called::redeem_coupon_strict, attempts, answer);
     report_refusal(request, answer, code);
 }
 
-void answer_rows(FunctionCallInfo call, const installation &guard, const redeem_answer *answers,
-                 const Datum *codes, int count) {
+void answer_rows(FunctionCallInfo call, const attempt_call &attempts, const installation &guard,
+                 redeem_answer *answers, const Datum *codes, int count) {
     auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
     constexpr int most_columns = 1 + answer_column_count;
     Assert(result->setDesc->natts == 1 + first_answer_column_count || // without amounts
            result->setDesc->natts == most_columns);
+    bool must_wait = false;
     for (int i = 0; i < count; i++) {
-        leave(called::redeem_coupons, answers[i].status);
+        must_wait |= leave(called::redeem_coupons, attempts, answers[i]);
         Datum row[most_columns] = {codes[i]};
         bool nulls[most_columns] = {false};
         fill_answer(catalog_of(guard), answers[i], false, row + 1, nulls + 1);
         tuplestore_putvalues(result->setResult, result->setDesc, row, nulls);
     }
+    if (must_wait)
+        wait_to_be_alike(attempts);
 }
 
 // The set's rows have the columns that the type has now, whatever becomes of it meanwhile.
@@ -243,14 +278,16 @@ void begin_answers(FunctionCallInfo call, const installation &guard) {
         report_altered_type(guard.result_type);
 }
 
-void add_answer(FunctionCallInfo call, const installation &guard, const redeem_answer &answer) {
-    leave(called::redeem_coupon, answer.status);
+bool add_answer(FunctionCallInfo call, const attempt_call &attempts, const installation &guard,
+                redeem_answer &answer) {
+    const bool must_wait = leave(called::redeem_coupon, attempts, answer);
     const catalog &tables = catalog_of(guard);
     auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
     Datum row[answer_column_count];
     bool nulls[answer_column_count];
     fill_answer(tables, answer, false, row, nulls);
     tuplestore_putvalues(result->setResult, result->setDesc, row, nulls);
+    return must_wait;
 }
 
 Datum answer_void(bool is_voided) {

@@ -2,9 +2,7 @@
 // one place for what is to be known of all of them.
 #pragma once
 
-#include "redeem/check.hpp"
-#include "redeem/claim_coupon.hpp"
-#include "redeem/redeem.hpp"
+#include "sql/attempt.hpp"
 
 namespace coupon_guard {
 
@@ -22,24 +20,29 @@ enum class called : unsigned char {
 };
 
 // The answer as a row of the type that the function returns; a hold's has its deadline where a
-// redemption's has its time. Errors: 55000 if the type is not as the extension made it.
-Datum answer_row(called function, const installation &guard, const redeem_answer &answer);
-Datum answer_row(const installation &guard, const coupon_check &answer);
-Datum answer_row(called function, const installation &guard, const claim_answer &answer);
+// redemption's has its time. A reason that is not to be told is taken out of the answer, and waited
+// for (attempt.hpp). Errors: 55000 if the type is not as the extension made it.
+Datum answer_row(called function, const attempt_call &attempts, const installation &guard,
+                 redeem_answer &answer);
+Datum answer_row(const attempt_call &attempts, const installation &guard, coupon_check &answer);
+Datum answer_row(called function, const attempt_call &attempts, const installation &guard,
+                 claim_answer &answer);
 
-// The same, but that a refusal is raised as an error (RC001 to RC006, RC012). code is what the
-// customer typed.
-Datum answer_or_raise(const installation &guard, const redeem_request &request,
-                      const redeem_answer &answer, Datum code);
+// The same, but that a refusal is raised as an error (RC001 to RC006, RC009 to RC012). code is what
+// the customer typed.
+Datum answer_or_raise(const attempt_call &attempts, const installation &guard,
+                      const redeem_request &request, redeem_answer &answer, Datum code);
 
 // A row for each code, into the set that the function returns.
-void answer_rows(FunctionCallInfo call, const installation &guard, const redeem_answer *answers,
-                 const Datum *codes, int count);
+void answer_rows(FunctionCallInfo call, const attempt_call &attempts, const installation &guard,
+                 redeem_answer *answers, const Datum *codes, int count);
 
 // Rows of the type that a function returns a set of, answers of redeem_coupon(): begins the set;
-// adds one. Errors: as for answer_row().
+// adds one. True: its reason is not to be told, so the call must wait before it ends. Errors: as
+// for answer_row().
 void begin_answers(FunctionCallInfo call, const installation &guard);
-void add_answer(FunctionCallInfo call, const installation &guard, const redeem_answer &answer);
+bool add_answer(FunctionCallInfo call, const attempt_call &attempts, const installation &guard,
+                redeem_answer &answer);
 
 // Whether the redemption was voided by this call.
 Datum answer_void(bool is_voided);

@@ -184,10 +184,15 @@ void read_user_and_code(const NullableDatum &user, const NullableDatum &code, us
     check_argument_given(code, "code");
     read_user(user.value, request.user);
     request.key = read_code(code.value);
+    ask_for_nothing_else(request);
+}
+
+void ask_for_nothing_else(redeem_request &request) {
     request.hold_for = nullptr;
     request.amount = 0;
     request.up_to = false;
     request.following = 0;
+    request.is_throttled = request.hides_reasons = false;
 }
 
 void read_options(redeem_request &request, const NullableDatum &request_id,

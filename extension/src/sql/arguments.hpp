@@ -38,6 +38,7 @@ int64 read_amount(const NullableDatum &amount);
 // 22021.
 void read_user_and_code(const NullableDatum &user, const NullableDatum &code, user_reader read_user,
                         redeem_request &request);
+void ask_for_nothing_else(redeem_request &request);
 // Request id and metadata, which may be NULL. Errors: as for read_request_id().
 void read_options(redeem_request &request, const NullableDatum &request_id,
                   const NullableDatum &metadata);

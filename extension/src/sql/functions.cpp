@@ -16,11 +16,13 @@ namespace {
 
 // ---- redeeming --------------------------------------------------------------------------------
 
-Datum redeem_and_answer(FunctionCallInfo call, const redeem_request &request, bool is_strict) {
+Datum redeem_and_answer(FunctionCallInfo call, redeem_request &request, bool is_strict) {
+    const attempt_call attempts = begin_attempts();
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupon()");
+    count_attempt(attempts, guard, request);
     redeem_answer answer = redeem(guard, request);
-    return is_strict ? answer_or_raise(guard, request, answer, call->args[1].value)
-                     : answer_row(called::redeem_coupon, guard, answer);
+    return is_strict ? answer_or_raise(attempts, guard, request, answer, call->args[1].value)
+                     : answer_row(called::redeem_coupon, attempts, guard, answer);
 }
 
 // redeem_coupon(user_id, code, request_id, metadata)
@@ -63,9 +65,12 @@ void read_hold(FunctionCallInfo call, user_reader read_user, redeem_request &req
     request.hold_for = read_duration(call->args[2].value, "ttl");
 }
 
-Datum hold_and_answer(FunctionCallInfo call, const redeem_request &request) {
+Datum hold_and_answer(FunctionCallInfo call, redeem_request &request) {
+    const attempt_call attempts = begin_attempts();
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "hold_coupon()");
-    return answer_row(called::hold_coupon, guard, redeem(guard, request));
+    count_attempt(attempts, guard, request);
+    redeem_answer answer = redeem(guard, request);
+    return answer_row(called::hold_coupon, attempts, guard, answer);
 }
 
 // hold_coupon(user_id, code, ttl, request_id, metadata)
@@ -133,10 +138,7 @@ void read_user_and_codes(FunctionCallInfo call, user_reader read_user, redeem_re
     check_argument_given(call->args[0], "user id");
     check_argument_given(call->args[1], "codes");
     read_user(call->args[0].value, common.user);
-    common.hold_for = nullptr;
-    common.amount = 0;
-    common.up_to = false;
-    common.following = 0;
+    ask_for_nothing_else(common);
 }
 
 Datum *read_codes(const redeem_request &common, Datum given, redeem_request *&requests,
@@ -153,10 +155,13 @@ Datum *read_codes(const redeem_request &common, Datum given, redeem_request *&re
 Datum redeem_and_answer(FunctionCallInfo call, redeem_request *requests, const Datum *codes,
                         int count) {
     InitMaterializedSRF(call, 0);
+    const attempt_call attempts = begin_attempts();
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "redeem_coupons()");
+    for (int i = 0; i < count; i++)
+        count_attempt(attempts, guard, requests[i]);
     auto answers = static_cast<redeem_answer *>(palloc(sizeof(redeem_answer) * count));
     redeem_coupons(guard, requests, answers, count);
-    answer_rows(call, guard, answers, codes, count);
+    answer_rows(call, attempts, guard, answers, codes, count);
     return Datum{0};
 }
 
@@ -190,8 +195,8 @@ Datum redeem_coupons_amounts(FunctionCallInfo call, user_reader read_user) {
 Datum confirm_hold(FunctionCallInfo call, int64 amount) {
     check_argument_given(call->args[0], "redemption id");
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "confirm_hold()");
-    return answer_row(called::confirm_hold, guard,
-                      confirm_hold(guard, DatumGetInt64(call->args[0].value), amount));
+    redeem_answer answer = confirm_hold(guard, DatumGetInt64(call->args[0].value), amount);
+    return answer_row(called::confirm_hold, no_attempt, guard, answer);
 }
 
 Datum void_redemption(FunctionCallInfo call, int64 amount, const NullableDatum &reason) {
@@ -214,16 +219,24 @@ code_key read_user_and_campaign(FunctionCallInfo call, user_reader read_user, us
 Datum claim_coupon(FunctionCallInfo call, user_reader read_user) {
     user_id user;
     const code_key campaign = read_user_and_campaign(call, read_user, user);
+    const attempt_call attempts = begin_attempts();
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "claim_coupon()");
-    return answer_row(called::claim_coupon, guard, claim_coupon(guard, user, campaign));
+    claim_answer answer = {};
+    if (!refuse_if_throttled(guard, user, answer))
+        answer = claim_coupon(guard, user, campaign);
+    return answer_row(called::claim_coupon, attempts, guard, answer);
 }
 
 // release_claim(user_id, campaign)
 Datum release_claim(FunctionCallInfo call, user_reader read_user) {
     user_id user;
     const code_key campaign = read_user_and_campaign(call, read_user, user);
+    const attempt_call attempts = begin_attempts();
     const installation guard = open_guard_to_write(call->flinfo->fn_oid, "release_claim()");
-    return answer_row(called::release_claim, guard, release_claim(guard, user, campaign));
+    claim_answer answer = {};
+    if (!refuse_if_throttled(guard, user, answer))
+        answer = release_claim(guard, user, campaign);
+    return answer_row(called::release_claim, attempts, guard, answer);
 }
 
 // ---- looking ----------------------------------------------------------------------------------
@@ -234,8 +247,12 @@ Datum check_coupon(FunctionCallInfo call, user_reader read_user) {
     read_user_and_code(call->args[0], call->args[1], read_user, request);
     PreventCommandIfParallelMode("check_coupon()");
     CommandCounterIncrement(); // what the command at hand has done so far counts
+    const attempt_call attempts = begin_attempts();
     const installation guard = open_guard(call->flinfo->fn_oid, AccessShareLock);
-    return answer_row(guard, check_coupon(guard, request.user, request.key));
+    coupon_check answer = nothing_found();
+    if (!refuse_if_throttled(guard, request.user, answer))
+        answer = check_coupon(guard, request.user, request.key);
+    return answer_row(attempts, guard, answer);
 }
 
 Datum coupon_key(Datum code) {

@@ -4,7 +4,9 @@
 #include "quota/quota.hpp"
 #include "quota/quota_ahead.hpp"
 #include "sql/arguments.hpp"
+#include "sql/attempt.hpp"
 #include "sql/keep_rows.hpp"
+#include "throttle/throttle.hpp"
 
 using namespace coupon_guard;
 
@@ -24,6 +26,8 @@ void _PG_init(void) {
         "Ids that come as text are read as this type, so that one user has one "
         "spelling; auto: bigint, uuid, or text that is no other spelling of one.",
         &user_ids_are, user_ids_are, user_id_type_names, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    define_attempt_settings();
+    register_throttle();
     MarkGUCPrefixReserved("coupon_guard");
     register_catalog_callbacks();
     register_transaction_callbacks();

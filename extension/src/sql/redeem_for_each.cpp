@@ -98,6 +98,7 @@ installation open_guard_of(FunctionCallInfo call) {
 
 Datum redeem_for_each(FunctionCallInfo call, user_reader read_user) {
     const redeem_calls calls = read_calls(call);
+    const attempt_call attempts = begin_attempts();
     installation guard = open_guard_of(call);
     begin_answers(call, guard);
     open_table ledger = keep_open();
@@ -106,18 +107,23 @@ Datum redeem_for_each(FunctionCallInfo call, user_reader read_user) {
         AllocSetContextCreate(of_all, "coupon_guard redemption", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(of_one);
     redeem_request request;
+    bool must_wait = false;
     for (int i = 0; i < calls.users.count; i++) {
         CHECK_FOR_INTERRUPTS();
         read_call(calls, i, read_user, request);
         if (i > 0 && !is_still_open(guard))
             guard = open_guard_of(call);
         guard.ledger = &ledger;
-        add_answer(call, guard, redeem(guard, request));
+        count_attempt(attempts, guard, request);
+        redeem_answer answer = redeem(guard, request);
+        must_wait |= add_answer(call, attempts, guard, answer);
         MemoryContextReset(of_one);
     }
     MemoryContextSwitchTo(of_all);
     MemoryContextDelete(of_one);
     close_all(ledger);
+    if (must_wait)
+        wait_to_be_alike(attempts);
     return Datum{0};
 }
 
