@@ -1,12 +1,18 @@
 # The primary is gone and a standby takes over. With a synchronous standby nothing that was acknowledged is lost, be it acknowledged by a
-# retry; and the sessions that were open on the standby go on there, right from the first answer.
+# retry; and the sessions that were open on the standby go on there, right from the first answer. With an asynchronous one what it has not
+# received is lost, transaction by transaction, and what is left is right.
+#
+# The two servers change places: who has lost comes back by pg_rewind, as the standby of the other.
 
 use strict;
 use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use CouponGuard::Load;
 use CouponGuard::Session;
+use CouponGuard::Trial;
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -108,5 +114,126 @@ make_synchronous($standby, '');
 my $asks = CouponGuard::Session->new($standby);
 is(join(' ', @{ ($asks->query($calls{$_}))[0] }), $answer{$_}, "$_ was not said too early: the promoted standby says so, too") foreach sort keys %calls;
 
+$asks->close;
+($primary, $standby) = ($standby, $primary);
+
+# --- under load ------------------------------------------------------------------------------------------------------------------
+
+# The server that was stopped comes back as the standby of the other. Its settings are its own, which pg_rewind would replace.
+sub come_back
+{
+	my $settings = slurp_file($standby->data_dir . '/postgresql.conf');
+	$primary->safe_psql('postgres', 'CHECKPOINT'); # before 16 pg_rewind reads the new timeline from the last one
+	my $said = '';
+	my @rewind = ($standby->installed_command('pg_rewind'), '--no-sync', '--target-pgdata=' . $standby->data_dir, '--source-server=' . $primary->connstr('postgres'));
+	# Of a server that was killed the backends end one by one.
+	my $is_done;
+	foreach (1 .. 100)
+	{
+		last if $is_done = IPC::Run::run(\@rewind, '<', \undef, '>&', \$said);
+		sleep 0.1;
+	}
+	die "pg_rewind: $said" if !$is_done;
+	unlink $standby->data_dir . '/postgresql.conf';
+	append_to_file($standby->data_dir . '/postgresql.conf', $settings);
+	$standby->enable_streaming($primary);
+	$standby->start;
+	return;
+}
+
+# What check_coupon must say to somebody who has redeemed nothing, by a count of the ledger: only what it says otherwise.
+my $wrong_answers = q(
+	WITH live AS (SELECT coupon_id, campaign_id, coalesce(amount, 0) AS amount FROM coupon_redemption
+		WHERE voided_at IS NULL AND (hold_expires_at IS NULL OR hold_expires_at > clock_timestamp())),
+	expected AS (SELECT c.code,
+		least(c.max_redemptions - (SELECT count(*) FROM live WHERE coupon_id = c.id), g.max_redemptions - (SELECT count(*) FROM live WHERE campaign_id = g.id)) AS units,
+		least(c.budget - (SELECT coalesce(sum(amount), 0) FROM live WHERE coupon_id = c.id), g.budget - (SELECT coalesce(sum(amount), 0) FROM live WHERE campaign_id = g.id)) AS budget
+		FROM coupon c LEFT JOIN campaign g ON g.id = c.campaign_id WHERE c.holder IS NULL)
+	SELECT code, status, remaining_units, remaining_budget, 'and not', units, budget FROM expected, LATERAL check_coupon(999999, code)
+	WHERE (remaining_units, remaining_budget) IS DISTINCT FROM (units, budget) OR (status = 'sold_out') <> coalesce(units = 0 OR budget = 0, false));
+
+# What is left of each coupon that hangs on nothing else, had to the last unit, and rolled back.
+my $had_wrong = q(
+	SELECT code, remaining_units, had FROM (SELECT code, remaining_units, (SELECT count(*) FILTER (WHERE r.status = 'redeemed')
+		FROM generate_series(200001, 200003 + remaining_units) u, LATERAL redeem_coupon(u, code) r) AS had
+		FROM coupon_usage JOIN coupon c USING (code) WHERE remaining_units IS NOT NULL AND c.campaign_id IS NULL AND c.budget IS NULL) h
+	WHERE had <> remaining_units);
+
+sub table { return join "\n", map { join '|', map { $_ // '' } @$_ } @_ }
+
+# The sessions that were open on the standby; what is wrong with what they are told now.
+sub judge_sessions
+{
+	my ($trial, @sessions) = @_;
+	my @wrong = map { table($_->query($wrong_answers)) } @sessions;
+	my $ends = CouponGuard::Load::connect_to($trial->connection);
+	$trial->{load}->end_prepared($ends);
+	$ends->disconnect;
+	foreach my $session (@sessions)
+	{
+		$session->query('BEGIN');
+		push @wrong, table($session->query($had_wrong));
+		$session->query('ROLLBACK');
+		$session->close;
+	}
+	return grep { length } @wrong;
+}
+
+# The primary ends so, under load, and the standby goes on; what is wrong with it at once.
+sub promote
+{
+	my ($trial, $end) = @_;
+	my @sessions = map { CouponGuard::Session->new($standby) } 1 .. 3;
+	foreach (1 .. 5) { $_->query($wrong_answers) foreach @sessions }
+	$trial->{load}->wait_for_work(60);
+	$end eq 'kill' ? $primary->kill9 : $primary->stop('immediate');
+	$standby->promote;
+	$trial->count_fault($end eq 'kill' ? 'killed primaries' : 'stopped primaries');
+	($primary, $standby) = ($standby, $primary);
+	make_synchronous($primary, '');
+	$primary->safe_psql('postgres', 'ALTER SYSTEM RESET primary_conninfo');
+	$trial->{node} = $primary;
+	$trial->{log_at} = 0;
+	my @wrong = judge_sessions($trial, @sessions);
+	$trial->{load}->redirect($trial->connection);
+	$trial->{load}->wait_for_work(40);
+	come_back();
+	$trial->count_fault('rewound servers');
+	return @wrong;
+}
+
+SKIP:
+{
+	skip 'no DBD::Pg', 1 if !CouponGuard::Load::is_possible();
+	come_back();
+	my $trial = CouponGuard::Trial->new($primary, prepare => 0.05, rounds => 2);
+	my $round = 0;
+	$trial->play('a synchronous standby is promoted', sub {
+		my $remote = $round++ % 2 ? 'on' : 'remote_apply';
+		$primary->safe_psql('postgres', "ALTER SYSTEM SET synchronous_commit = $remote");
+		make_synchronous($primary, '*');
+		$trial->{load}->wait_for_work(20); # a COMMIT that has waited: the standby has all that was before
+		my @wrong = promote($trial, $round % 4 < 2 ? 'kill' : 'stop');
+		die join("\n", @wrong) if @wrong;
+	});
+
+	# What the standby does not get is lost.
+	make_synchronous($primary, '');
+	my $load = $trial->{load};
+	$load->set_up($trial->connection);
+	$load->start($trial->connection);
+	$load->wait_for_work(100);
+	$standby->safe_psql('postgres', q(ALTER SYSTEM SET primary_conninfo = ''));
+	$standby->reload;
+	$primary->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_replication') or die 'the standby listens';
+	my @wrong = promote($trial, 'stop');
+	push @wrong, 'a worker had to be killed' if $load->stop;
+	push @wrong, $load->judge($trial->connection, lost => 1);
+	is(join("\n", @wrong), '', 'an asynchronous standby is promoted: ' . $load->summary);
+	cmp_ok($load->{lost}, '>=', 60, 'what it had not received is lost, and counted');
+	$trial->end;
+}
+
 $standby->stop;
+$primary->stop;
 done_testing();
