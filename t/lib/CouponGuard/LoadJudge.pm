@@ -17,6 +17,8 @@ use JSON::PP;
 use List::Util qw(max sum0);
 
 # The findings, a line each; none if all is well. $connection is where the ledger is now. %with:
+#   moment    { from, to }: the ledger is as it was at a moment between the two (a backup). What was acknowledged before is there, what began
+#             afterwards is not; the rest is unknown
 #   lost      true: what was acknowledged may be gone (asynchronous replication); how much is told by summary()
 sub judge
 {
@@ -24,8 +26,9 @@ sub judge
 	$self->{findings} = [];
 	@{$self}{qw(lost unknown_done unknown_undone)} = (0, 0, 0);
 	my $session = CouponGuard::Load::connect_to($connection);
-	$self->end_prepared($session);
+	$self->end_prepared($session, $with{moment});
 	$self->read_journals;
+	$self->look_back_to($with{moment}) if $with{moment};
 	$self->read_ledger($session);
 	$self->judge_rows($with{lost});
 	$self->judge_amounts if !$with{lost};
@@ -40,13 +43,13 @@ sub judge
 
 sub find { my ($self, $finding) = @_; push @{ $self->{findings} }, $finding; return }
 
-# What was prepared and never ended may end either way.
+# What was prepared and never ended may end either way; in a backup it had not ended yet.
 sub end_prepared
 {
-	my ($self, $session) = @_;
+	my ($self, $session, $is_backup) = @_;
 	foreach my $row (@{ $session->selectall_arrayref("SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'load-%' AND database = current_database() ORDER BY 1") })
 	{
-		$session->do((rand() < 0.5 ? 'COMMIT' : 'ROLLBACK') . " PREPARED '$row->[0]'");
+		$session->do((!$is_backup && rand() < 0.5 ? 'COMMIT' : 'ROLLBACK') . " PREPARED '$row->[0]'");
 		$self->{resolved}++;
 	}
 	return;
@@ -98,6 +101,23 @@ sub read_journals
 	}
 	$self->{count} = {};
 	$self->{count}{ $_->{end} }++ foreach @{ $self->{transactions} };
+	return;
+}
+
+# What the transactions were at that moment.
+sub look_back_to
+{
+	my ($self, $moment) = @_;
+	my @transactions;
+	foreach my $transaction (@{ $self->{transactions} })
+	{
+		my $is_done = $transaction->{end} eq 'acknowledged';
+		next if $is_done && $transaction->{from} >= $moment->{to};
+		push @transactions, { %$transaction, end => $is_done && $transaction->{to} > $moment->{from} ? 'unknown' : $transaction->{end} };
+	}
+	$self->{transactions} = \@transactions;
+	$self->{count} = {};
+	$self->{count}{ $_->{end} }++ foreach @transactions;
 	return;
 }
 
@@ -257,7 +277,7 @@ sub judge_amounts
 		my $least = sum0(map { $_->{part} } grep { !$_->{may} && is_before($last, $_) } @parts);
 		my @perhaps = map { $_->{part} } grep { $_->{may} || (!is_before($last, $_) && !is_before($_, $last)) } @parts;
 		my %possible = (($last->{amount} // 0) - $least => 1);
-		%possible = (%possible, map { ($_ - $perhaps[0] => 1) } keys %possible) while @perhaps && defined shift @perhaps;
+		foreach my $part (@perhaps) { $possible{ $_ - $part } = 1 foreach keys %possible }
 		$self->find("row $id has an amount of " . ($row->{amount} // 'nothing') . ', and not ' . join ' or ', sort keys %possible)
 		  if !$possible{ $row->{amount} // 0 };
 	}
