@@ -64,7 +64,7 @@ bool find_and_prove(Oid namespace_id) {
                           in_proof.quota_table};
     for (Oid table : locked)
         if (OidIsValid(table))
-            LockRelationOid(table, AccessShareLock);
+            lock_relation(table, AccessShareLock);
     catalog again = in_proof; // by their names, which are theirs as long as they are locked
     find_tables(again);
     bool is_same = has_same_tables(in_proof, again);
@@ -148,7 +148,7 @@ const catalog &catalog_of(const installation &guard) {
 const catalog &lock_table(const installation &guard, Oid catalog::*table, LOCKMODE mode) {
     for (;;) {
         Oid locked = catalog_of(guard).*table;
-        LockRelationOid(locked, mode);
+        lock_relation(locked, mode);
         const catalog &now = catalog_of(guard);
         if (now.*table == locked)
             return now;
@@ -165,7 +165,7 @@ installation open_guard(Oid function, LOCKMODE ledger_lock) {
         Oid locked = is_known(guard.namespace_id)
                          ? cached.ledger_table
                          : find_table(guard.namespace_id, "coupon_redemption");
-        LockRelationOid(locked, ledger_lock);
+        lock_relation(locked, ledger_lock);
         if (catalog_of(guard).ledger_table == locked)
             return guard;
         UnlockRelationOid(locked, ledger_lock);

@@ -51,6 +51,7 @@ bool has_coupons(const installation &guard) {
 bool find_campaign(const installation &guard, int64 id, campaign_row &found) {
     if (find_cached_campaign(guard, id, found))
         return true;
+    tally_up(counter::cache_misses);
     uint64 changes = changes_before_reading();
     bool settled;
     if (!read_newest(guard, &catalog::campaign_id_index, equals_bigint(1, id), found, settled))

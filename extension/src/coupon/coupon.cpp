@@ -49,6 +49,7 @@ bool find_coupon(const installation &guard, const code_key &key, coupon_row &fou
         return false; // no coupon can have such a code
     if (find_cached_coupon(guard, key, found))
         return true;
+    tally_up(counter::cache_misses);
     text_value<max_ascii_code_key_bytes> key_text;
     key_text.assign(key.bytes, key.length);
     uint64 changes = changes_before_reading();

@@ -139,6 +139,7 @@ bool find_cached_coupon(const installation &guard, const code_key &key, coupon_r
     if (kept == nullptr || kept->key_length != key.length ||
         memcmp(key_of(kept), key.bytes, key.length) != 0)
         return false;
+    tally_up(counter::cache_hits);
     found = kept->coupon;
     if (found.has_terms) // the cache may be emptied while the caller still needs them
         found.terms = copy_terms(found, CurrentMemoryContext);
@@ -173,6 +174,7 @@ bool find_cached_campaign(const installation &guard, int64 id, campaign_row &fou
     const campaign_row *kept = slot_of(id);
     if (kept == nullptr || kept->id != id)
         return false;
+    tally_up(counter::cache_hits);
     found = *kept;
     if (found.has_terms)
         found.terms = copy_terms(found, CurrentMemoryContext);

@@ -211,7 +211,11 @@ outcome reduce_row(const installation &guard, const redemption &found, int64 amo
 
 outcome void_expired_hold(const installation &guard, const redemption &expired, TimestampTz moment,
                           LockWaitPolicy wait) {
-    return mark_voided(guard, expired, moment, CStringGetTextDatum("hold expired"), true, wait, {});
+    outcome end =
+        mark_voided(guard, expired, moment, CStringGetTextDatum("hold expired"), true, wait, {});
+    if (is_yes(end))
+        tally_up(counter::units_taken_over);
+    return end;
 }
 
 } // namespace coupon_guard

@@ -54,6 +54,7 @@ extern "C" {
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 #include "utils/uuid.h"
+#include "utils/wait_event.h"
 }
 
 #include <type_traits>
@@ -111,6 +112,16 @@ inline uint32 backend_number() {
     return static_cast<uint32>(MyProcNumber);
 #else
     return static_cast<uint32>(MyBackendId - 1);
+#endif
+}
+
+// The number of a wait event of an extension. Such have names since 17. To be called in the
+// postmaster, where too many of them (128) keep the server from starting and no call from ending.
+inline uint32 wait_event_named([[maybe_unused]] const char *name) {
+#if PG_VERSION_NUM >= 170000
+    return WaitEventExtensionNew(name);
+#else
+    return PG_WAIT_EXTENSION;
 #endif
 }
 

@@ -59,13 +59,14 @@ HeapTuple form_row(Relation table, const Datum *values, const bool *nulls) {
     return row;
 }
 
-// Whether nobody else is changing the version at tid, and it is the row's newest.
-bool is_free(Relation table, ItemPointer tid) {
+// What a change of the version at tid would come to. TM_Ok: nobody else is changing it, and it is the
+// row's newest.
+TM_Result judge_change(Relation table, ItemPointer tid) {
     Buffer buffer = ReadBuffer(table, ItemPointerGetBlockNumber(tid));
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     Page page = BufferGetPage(buffer);
     OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
-    bool free = false;
+    TM_Result result = TM_Deleted;
     if (offset <= PageGetMaxOffsetNumber(page)) {
         ItemId item = PageGetItemId(page, offset);
         if (ItemIdIsNormal(item)) {
@@ -74,20 +75,29 @@ bool is_free(Relation table, ItemPointer tid) {
             row.t_len = ItemIdGetLength(item);
             row.t_tableOid = RelationGetRelid(table);
             row.t_self = *tid;
-            free = HeapTupleSatisfiesUpdate(&row, GetCurrentCommandId(false), buffer) == TM_Ok;
+            result = HeapTupleSatisfiesUpdate(&row, GetCurrentCommandId(false), buffer);
         }
     }
     UnlockReleaseBuffer(buffer);
-    return free;
+    return result;
 }
 
 bool may_change_now(Relation table, ItemPointer tid) {
     if (!lock_tuple_at_once(table, tid))
         return false;
-    if (is_free(table, tid))
+    if (judge_change(table, tid) == TM_Ok)
         return true;
     UnlockTuple(table, tid, ExclusiveLock);
     return false;
+}
+
+// Runs a change that waits, if told to, for whoever has the version at tid.
+template <typename Change>
+void run_change(Relation table, ItemPointer tid, bool wait, Change change) {
+    if (wait && judge_change(table, tid) == TM_BeingModified)
+        while_waiting(awaited::stripe, change);
+    else
+        change();
 }
 
 } // namespace
@@ -123,7 +133,10 @@ bool update_plainly(const write_plan &plan, Relation table, ItemPointerData &tid
         return false;
     HeapTuple row = form_row(table, values, nulls);
     bool needs_index_entries;
-    bool changed = update_heap_row(table, &tid, row, needs_index_entries) == TM_Ok;
+    bool changed;
+    run_change(table, &tid, wait, [&] {
+        changed = update_heap_row(table, &tid, row, needs_index_entries) == TM_Ok;
+    });
     if (!wait)
         UnlockTuple(table, &tid, ExclusiveLock);
     if (changed && needs_index_entries)
@@ -140,8 +153,11 @@ bool delete_plainly(const write_plan &plan, Relation table, ItemPointerData tid,
     if (!wait && !may_change_now(table, &tid))
         return false;
     TM_FailureData failure;
-    bool deleted = table_tuple_delete(table, &tid, GetCurrentCommandId(true), InvalidSnapshot,
-                                      InvalidSnapshot, true, &failure, false) == TM_Ok;
+    bool deleted;
+    run_change(table, &tid, wait, [&] {
+        deleted = table_tuple_delete(table, &tid, GetCurrentCommandId(true), InvalidSnapshot,
+                                     InvalidSnapshot, true, &failure, false) == TM_Ok;
+    });
     if (!wait)
         UnlockTuple(table, &tid, ExclusiveLock);
     return deleted;

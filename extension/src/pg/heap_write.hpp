@@ -16,7 +16,8 @@ bool insert_plainly(const write_plan &plan, const Datum *values, const bool *nul
 
 // Writes another version of the row whose version at tid was read, or deletes the row. False if
 // that is not its newest version, or (unless told to wait) if another transaction is changing it.
-// The caller has that version pinned. After an update tid is where the new version is.
+// The caller has that version pinned. A wait is shown as one for a stripe: nothing else is changed
+// so. After an update tid is where the new version is.
 bool update_plainly(const write_plan &plan, Relation table, ItemPointerData &tid,
                     const Datum *values, const bool *nulls, bool wait);
 bool delete_plainly(const write_plan &plan, Relation table, ItemPointerData tid, bool wait);

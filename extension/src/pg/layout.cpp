@@ -1,5 +1,7 @@
 #include "pg/layout.hpp"
 
+#include "pg/wait.hpp"
+
 extern "C" {
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_language.h"
@@ -120,7 +122,7 @@ Oid find_index(Relation table, const index_shape &shape) {
     List *indexes = RelationGetIndexList(table);
     ListCell *cell;
     foreach (cell, indexes) {
-        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+        Relation index = lock_and_open_index(lfirst_oid(cell), AccessShareLock);
         if (index->rd_index->indisvalid && has_shape(table, index, shape))
             found = RelationGetRelid(index);
         index_close(index, AccessShareLock);

@@ -23,7 +23,7 @@ Relation open_kept_index(open_table &kept, Oid index, LOCKMODE lock) {
         Assert(CheckRelationLockedByMe(found->index, lock, true));
         return found->index;
     }
-    Relation opened = index_open(index, lock);
+    Relation opened = lock_and_open_index(index, lock);
     if (kept.index_count < most_plain_indexes)
         kept.indexes[kept.index_count++] = {opened, nullptr, nullptr};
     return opened;

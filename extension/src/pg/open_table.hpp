@@ -12,6 +12,7 @@
 // than without: the token is released then, and the next row has another.
 #pragma once
 
+#include "pg/wait.hpp"
 #include "pg/write_plan.hpp"
 
 namespace coupon_guard {
@@ -64,7 +65,7 @@ inline void close_table(open_table *kept, Relation table) {
 
 // An index, with a lock that is kept to the end of the transaction.
 inline Relation open_index_with(open_table *kept, Oid index, LOCKMODE lock) {
-    return kept == nullptr ? index_open(index, lock) : open_kept_index(*kept, index, lock);
+    return kept == nullptr ? lock_and_open_index(index, lock) : open_kept_index(*kept, index, lock);
 }
 inline void close_index(open_table *kept, Relation index) {
     if (kept == nullptr || find_kept(kept, RelationGetRelid(index)) == nullptr)

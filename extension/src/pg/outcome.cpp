@@ -10,18 +10,22 @@ constexpr int most_rounds_without_rival = 10000;
 
 void wait_for_rival(const rival_transaction &other) {
     if (other.speculative_token != 0) {
-        SpeculativeInsertionWait(other.transaction, other.speculative_token);
+        while_waiting(other.has, [&] {
+            SpeculativeInsertionWait(other.transaction, other.speculative_token);
+        });
         return;
     }
     Relation table = table_open(other.table, NoLock);
     ItemPointerData row = other.row;
-    XactLockTableWait(other.transaction, table, &row, XLTW_InsertIndex);
+    while_waiting(other.has,
+                  [&] { XactLockTableWait(other.transaction, table, &row, XLTW_InsertIndex); });
     table_close(table, NoLock);
 }
 
 void rounds::wait(const outcome &end) {
     Assert(is_undecided(end));
     CHECK_FOR_INTERRUPTS();
+    tally_up(counter::rounds_again);
     if (TransactionIdIsValid(end.rival.transaction)) {
         wait_for_rival(end.rival);
         without_rival = 0;

@@ -1,7 +1,7 @@
 // An answer that may hang on another transaction, and the one loop that waits for such answers.
 #pragma once
 
-#include "pg/backend.hpp"
+#include "pg/wait.hpp"
 
 namespace coupon_guard {
 
@@ -11,6 +11,7 @@ struct rival_transaction {
     uint32 speculative_token;  // 0 if it has finished writing its row
     Oid table;
     ItemPointerData row;
+    awaited has; // whether it is waited for as a rival, or for the units that it has
 };
 
 enum class verdict : unsigned char { yes, no, undecided };

@@ -12,6 +12,7 @@ static index_scan open_scan(Oid table, Oid index, LOCKMODE index_lock, open_tabl
     scan.fingerprint = 0;
     scan.entries_left = PG_INT64_MAX;
     scan.kept = kept;
+    scan.rivals_have = awaited::rival;
     return scan;
 }
 
@@ -200,6 +201,7 @@ bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival_transac
     found.speculative_token = dirty.speculativeToken;
     found.table = RelationGetRelid(scan.table);
     found.row = scan.row->tts_tid;
+    found.has = scan.rivals_have;
     return true;
 }
 

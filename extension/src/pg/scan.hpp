@@ -18,6 +18,7 @@ struct index_scan {
     uint64 fingerprint;  // of the index entries met, whatever became of their rows
     int64 entries_left;  // that may be met; then there is no next row
     open_table *kept;    // what stays open after the scan; null: nothing
+    awaited rivals_have; // what those are waited for that the scan meets
 };
 
 // Rows of table, which the caller has locked, for which columns of its B-tree index are as the

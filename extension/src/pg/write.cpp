@@ -373,11 +373,9 @@ void delete_row(const write_plan &plan, TupleTableSlot *locked) {
     end_write(state);
 }
 
-row_lock lock_row(Relation table, ItemPointer tid, TupleTableSlot *row, LockWaitPolicy wait,
-                  LockTupleMode mode) {
-    Assert(CheckRelationLockedByMe(table, RowShareLock, true));
+static row_lock lock_version(Relation table, ItemPointerData at, TupleTableSlot *row,
+                             LockWaitPolicy wait, LockTupleMode mode) {
     TM_FailureData failure;
-    ItemPointerData at = *tid; // may point into row, which is cleared
     switch (table_tuple_lock(table, &at, SnapshotAny, row, GetCurrentCommandId(false), mode, wait,
                              0, &failure)) {
     case TM_Ok:
@@ -390,6 +388,21 @@ row_lock lock_row(Relation table, ItemPointer tid, TupleTableSlot *row, LockWait
     default:
         return row_lock::changed;
     }
+}
+
+// Without waiting first: so it is seen whether there is a need to.
+row_lock lock_row(Relation table, ItemPointer tid, TupleTableSlot *row, LockWaitPolicy wait,
+                  LockTupleMode mode, awaited what) {
+    Assert(CheckRelationLockedByMe(table, RowShareLock, true));
+    const ItemPointerData at = *tid; // may point into row, which is cleared
+    if (wait != LockWaitBlock)
+        return lock_version(table, at, row, wait, mode);
+    row_lock result = lock_version(table, at, row, LockWaitSkip, mode);
+    if (result == row_lock::busy) {
+        ExecClearTuple(row);
+        while_waiting(what, [&] { result = lock_version(table, at, row, LockWaitBlock, mode); });
+    }
+    return result;
 }
 
 } // namespace coupon_guard

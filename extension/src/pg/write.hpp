@@ -49,8 +49,8 @@ enum class row_lock : unsigned char {
 };
 
 // Locks the row at tid of the table, against changes unless told otherwise, if that is still its
-// newest version.
+// newest version. what says as what a wait is shown.
 row_lock lock_row(Relation table, ItemPointer tid, TupleTableSlot *row, LockWaitPolicy wait,
-                  LockTupleMode mode = LockTupleNoKeyExclusive);
+                  LockTupleMode mode = LockTupleNoKeyExclusive, awaited what = awaited::lock);
 
 } // namespace coupon_guard

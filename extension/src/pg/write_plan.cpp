@@ -1,5 +1,7 @@
 #include "pg/write_plan.hpp"
 
+#include "pg/wait.hpp"
+
 namespace coupon_guard {
 namespace {
 
@@ -89,7 +91,7 @@ bool add_indexes(Relation table, List *indexes, const write_rules &rules, int ar
     bool all_plain = true;
     ListCell *cell;
     foreach (cell, indexes) {
-        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+        Relation index = lock_and_open_index(lfirst_oid(cell), AccessShareLock);
         if (index->rd_index->indisready && arbitration_of(table, index, rules) == arbitration) {
             null_tests tests;
             bool arbitrates = arbitration >= 0;

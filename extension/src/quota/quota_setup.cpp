@@ -42,6 +42,7 @@ int32 stripe_count(const quota &divided) {
 // False if a stripe of this number is left from an earlier quota.
 bool write_quota(const installation &guard, const quota &divided, int64 units) {
     Assert(units >= 0 && units <= divided.granted);
+    tally_up(counter::quotas_set_up);
     int32 count = stripe_count(divided);
     int64 share = units / count;
     int64 left_over = units % count; // less than count

@@ -50,8 +50,8 @@ bool change_through_executor(const installation &guard, Relation table, ItemPoin
                              const stripe_values *values, bool wait) {
     TupleTableSlot *row = table_slot_create(table, nullptr);
     LockTupleMode mode = values == nullptr ? LockTupleExclusive : LockTupleNoKeyExclusive;
-    bool locked =
-        lock_row(table, &tid, row, wait ? LockWaitBlock : LockWaitSkip, mode) == row_lock::locked;
+    bool locked = lock_row(table, &tid, row, wait ? LockWaitBlock : LockWaitSkip, mode,
+                           awaited::stripe) == row_lock::locked;
     if (locked && values != nullptr)
         update_row(catalog_of(guard).quota_plan, row, values->of, quota_column_count);
     else if (locked)
@@ -116,6 +116,7 @@ index_scan begin_dirty_quota_scan(const installation &guard, SnapshotData &dirty
     index_scan scan =
         begin_dirty_scan(tables.quota_table, tables.quota_index, dirty, keys.of, keys.count);
     Assert(CheckRelationLockedByMe(scan.table, RowExclusiveLock, true));
+    scan.rivals_have = awaited::stripe;
     return scan;
 }
 

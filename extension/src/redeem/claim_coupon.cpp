@@ -56,7 +56,7 @@ turn begin_turn(const installation &guard, int64 campaign_id, const user_id &use
                                 static_cast<int>(user.length()));
     const turn taken = {catalog_of(guard).campaign_table,
                         hash_combine(of_user, static_cast<uint32>(campaign_id))};
-    LockDatabaseObject(taken.table, taken.number, 0, ExclusiveLock);
+    lock_object(taken.table, taken.number, ExclusiveLock);
     return taken;
 }
 

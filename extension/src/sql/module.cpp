@@ -1,6 +1,7 @@
 // The library as the server loads it: its settings, and what it registers in each backend.
 
 #include "coupon/own_changes.hpp"
+#include "pg/wait.hpp"
 #include "quota/quota.hpp"
 #include "quota/quota_ahead.hpp"
 #include "sql/arguments.hpp"
@@ -33,5 +34,6 @@ void _PG_init(void) {
     register_transaction_callbacks();
     register_own_change_callbacks();
     register_keep_rows_hook();
+    register_wait_events();
 }
 }
