@@ -143,7 +143,7 @@ sub forms_of
 	my (@forms, %form);
 	my $members_of_name = ask(
 		qq(SELECT pg_get_function_arguments(oid) || E'\t' || CASE WHEN proretset THEN 'rows' ELSE format_type(prorettype, NULL) END || ', '
-		  || CASE WHEN has_function_privilege('pg_monitor', oid, 'EXECUTE') THEN 'everybody' ELSE 'granted' END
+		  || CASE WHEN has_function_privilege('pg_checkpoint', oid, 'EXECUTE') THEN 'everybody' WHEN has_function_privilege('pg_monitor', oid, 'EXECUTE') THEN 'monitors' ELSE 'granted' END
 		FROM pg_proc WHERE $callable AND proname = '$function' ORDER BY oid));
 	foreach my $member (@$members_of_name)
 	{

@@ -39,3 +39,7 @@ BEGIN
   END LOOP;
 END
 $privileges$;
+
+-- As the server's own statistics. The view runs its function by the reader's right.
+GRANT SELECT ON @extschema@.coupon_guard_stats TO pg_read_all_stats;
+GRANT EXECUTE ON FUNCTION @extschema@.coupon_guard_read_stats() TO pg_read_all_stats;

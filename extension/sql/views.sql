@@ -70,3 +70,30 @@ CROSS JOIN LATERAL (
 ) AS money;
 COMMENT ON VIEW @extschema@.campaign_usage IS
   'per campaign: its coupons and how many of them somebody holds; redeemed, held, voided, and what remains of cap and budget (NULL: none)';
+
+-- How often what was called, what came of it, and what it took; of this database, as long as the library is preloaded.
+CREATE FUNCTION @extschema@.coupon_guard_read_stats()
+RETURNS TABLE (function pg_catalog.text, status pg_catalog.text, calls pg_catalog.int8,
+  rival_waits pg_catalog.int8, stripe_waits pg_catalog.int8, lock_waits pg_catalog.int8,
+  rival_wait_time pg_catalog.float8, stripe_wait_time pg_catalog.float8, lock_wait_time pg_catalog.float8,
+  rounds_again pg_catalog.int8, units_taken_over pg_catalog.int8, quotas_set_up pg_catalog.int8,
+  cache_hits pg_catalog.int8, cache_misses pg_catalog.int8, stats_reset pg_catalog.timestamptz)
+AS 'MODULE_PATHNAME', 'coupon_guard_read_stats'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION @extschema@.coupon_guard_read_stats() IS
+  'what view coupon_guard_stats shows, with statuses as text';
+
+CREATE FUNCTION @extschema@.coupon_guard_stats_reset()
+RETURNS pg_catalog.void
+AS 'MODULE_PATHNAME', 'coupon_guard_stats_reset'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION @extschema@.coupon_guard_stats_reset() IS
+  'set the counts of view coupon_guard_stats to zero, for this database';
+
+CREATE VIEW @extschema@.coupon_guard_stats AS
+SELECT s.function, CAST(s.status AS @extschema@.coupon_status) AS status, s.calls,
+  s.rival_waits, s.stripe_waits, s.lock_waits, s.rival_wait_time, s.stripe_wait_time, s.lock_wait_time,
+  s.rounds_again, s.units_taken_over, s.quotas_set_up, s.cache_hits, s.cache_misses, s.stats_reset
+FROM @extschema@.coupon_guard_read_stats() AS s;
+COMMENT ON VIEW @extschema@.coupon_guard_stats IS
+  'per function and status (NULL: it ended with an error): calls, waits and how many milliseconds they took, and what else was done';

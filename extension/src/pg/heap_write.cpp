@@ -59,8 +59,8 @@ HeapTuple form_row(Relation table, const Datum *values, const bool *nulls) {
     return row;
 }
 
-// What a change of the version at tid would come to. TM_Ok: nobody else is changing it, and it is the
-// row's newest.
+// What a change of the version at tid would come to. TM_Ok: nobody else is changing it, and it is
+// the row's newest.
 TM_Result judge_change(Relation table, ItemPointer tid) {
     Buffer buffer = ReadBuffer(table, ItemPointerGetBlockNumber(tid));
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
@@ -134,9 +134,8 @@ bool update_plainly(const write_plan &plan, Relation table, ItemPointerData &tid
     HeapTuple row = form_row(table, values, nulls);
     bool needs_index_entries;
     bool changed;
-    run_change(table, &tid, wait, [&] {
-        changed = update_heap_row(table, &tid, row, needs_index_entries) == TM_Ok;
-    });
+    run_change(table, &tid, wait,
+               [&] { changed = update_heap_row(table, &tid, row, needs_index_entries) == TM_Ok; });
     if (!wait)
         UnlockTuple(table, &tid, ExclusiveLock);
     if (changed && needs_index_entries)

@@ -12,7 +12,7 @@ bool run_in_subtransaction(bool (*step)(void *context), void *context) {
     volatile bool is_kept = false;
     BeginInternalSubTransaction(nullptr);
     MemoryContextSwitchTo(memory);
-    // The one PG_TRY of the extension: an error must not leave the subtransaction to whoever
+    // PG_TRY, as nearly nowhere else: an error must not leave the subtransaction to whoever
     // catches it.
     PG_TRY();
     {

@@ -23,14 +23,32 @@ enum class counter : unsigned char {
 inline constexpr int counter_count = 11;
 
 struct tally {
+    uint32 raised; // which are not 0, a bit each: most calls have but one or two
     uint64 of[counter_count];
 };
-static_assert(std::is_trivially_copyable_v<tally>);
+static_assert(std::is_trivially_copyable_v<tally> && counter_count <= 32);
 
-extern tally tallied; // since it was taken last
+extern tally tallied; // since it was forgotten last
 
 inline void tally_up(counter what, uint64 more = 1) {
     tallied.of[static_cast<int>(what)] += more;
+    tallied.raised |= uint32{1} << static_cast<int>(what);
+}
+
+inline void forget(tally &noted) {
+    for (uint32 left = noted.raised; left != 0; left &= left - 1)
+        noted.of[pg_rightmost_one_pos32(left)] = 0;
+    noted.raised = 0;
+}
+
+// What has come since an earlier state of it.
+inline tally since(const tally &now, const tally &before) {
+    tally more = {};
+    for (int i = 0; i < counter_count; i++) {
+        more.of[i] = now.of[i] - before.of[i];
+        more.raised |= uint32{more.of[i] != 0} << i;
+    }
+    return more;
 }
 
 } // namespace coupon_guard

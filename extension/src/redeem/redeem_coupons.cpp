@@ -45,13 +45,16 @@ place *order_of_work(const installation &guard, redeem_request *requests, int co
 
 // True if all succeeded.
 bool redeem_in_order(const installation &guard, const redeem_request *requests,
-                     redeem_answer *answers, const place *order, int count) {
+                     redeem_answer *answers, tally *spent, const place *order, int count) {
     bool all = true;
+    tally before = {};
     for (int i = 0; i < count; i++) {
         CHECK_FOR_INTERRUPTS();
         redeem_answer &answer = answers[order[i].request];
         answer = redeem(guard, requests[order[i].request]);
         all &= is_success(answer.status);
+        spent[order[i].request] = since(tallied, before);
+        before = tallied;
     }
     return all;
 }
@@ -79,10 +82,10 @@ void withhold(redeem_answer *answers, int count) {
 } // namespace
 
 void redeem_coupons(const installation &guard, redeem_request *requests, redeem_answer *answers,
-                    int count) {
+                    tally *spent, int count) {
     const place *order = order_of_work(guard, requests, count);
-    bool all =
-        in_subtransaction([&] { return redeem_in_order(guard, requests, answers, order, count); });
+    bool all = in_subtransaction(
+        [&] { return redeem_in_order(guard, requests, answers, spent, order, count); });
     if (!all)
         withhold(answers, count);
 }

@@ -11,8 +11,8 @@ inline constexpr int most_codes = 1000;
 // Redeems the coupon of every request, or none: if one is refused, those that could have been
 // redeemed get the status withheld. Works through the coupons in the order of their ids, so that
 // two callers who name them in different order do not deadlock. Of requests for one coupon each
-// gets a part number of its own. Errors: as for redeem().
+// gets a part number of its own. spent: what each has taken. Errors: as for redeem().
 void redeem_coupons(const installation &guard, redeem_request *requests, redeem_answer *answers,
-                    int count);
+                    tally *spent, int count);
 
 } // namespace coupon_guard

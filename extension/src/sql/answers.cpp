@@ -22,6 +22,7 @@ constexpr uint32 refusals = bit(coupon_status::not_found) | bit(coupon_status::i
     switch (function) {
     case called::redeem_coupon:
     case called::redeem_coupon_strict:
+    case called::redeem_coupon_for_each:
         return refusals | bit(coupon_status::redeemed) | bit(coupon_status::voided);
     case called::redeem_coupons:
         return refusals | bit(coupon_status::redeemed) | bit(coupon_status::voided) |
@@ -48,24 +49,28 @@ constexpr uint32 refusals = bit(coupon_status::not_found) | bit(coupon_status::i
     return 0;
 }
 
-// Every answer comes through here, once, before it is given or raised.
+// Every answer comes through one of these, once, before it is given or raised; that of a set is not
+// the end of the call.
 void leave(called function, coupon_status what) {
     Assert((answers_of(function) & bit(what)) != 0);
-    (void)function;
-    (void)what;
+    count_answer(function, what);
+    end_call(function);
+}
+void leave_in_set(called function, coupon_status what) {
+    Assert((answers_of(function) & bit(what)) != 0);
+    count_answer(function, what);
+}
+void leave_in_set(called function, coupon_status what, const tally &spent) {
+    Assert((answers_of(function) & bit(what)) != 0);
+    count_answer(function, what, spent);
 }
 
-// The same, of answers to attempts, each of which may have a reason that is not to be told. True:
-// the call must wait before it ends.
-template <typename answer_of_call>
-bool leave(called function, const attempt_call &attempts, answer_of_call &answer) {
-    leave(function, answer.status);
-    return hide_reason(attempts, answer);
-}
-
+// The same, of answers to attempts, which may have a reason that is not to be told: then the call
+// waits before it gives or raises it.
 template <typename answer_of_call>
 void leave_alone(called function, const attempt_call &attempts, answer_of_call &answer) {
-    if (leave(function, attempts, answer))
+    leave(function, answer.status);
+    if (hide_reason(attempts, answer))
         wait_to_be_alike(attempts);
 }
 
@@ -253,19 +258,21 @@ Datum answer_or_raise(const attempt_call &attempts, const installation &guard,
 }
 
 void answer_rows(FunctionCallInfo call, const attempt_call &attempts, const installation &guard,
-                 redeem_answer *answers, const Datum *codes, int count) {
+                 redeem_answer *answers, const tally *spent, const Datum *codes, int count) {
     auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
     constexpr int most_columns = 1 + answer_column_count;
     Assert(result->setDesc->natts == 1 + first_answer_column_count || // without amounts
            result->setDesc->natts == most_columns);
     bool must_wait = false;
     for (int i = 0; i < count; i++) {
-        must_wait |= leave(called::redeem_coupons, attempts, answers[i]);
+        leave_in_set(called::redeem_coupons, answers[i].status, spent[i]);
+        must_wait |= hide_reason(attempts, answers[i]);
         Datum row[most_columns] = {codes[i]};
         bool nulls[most_columns] = {false};
         fill_answer(catalog_of(guard), answers[i], false, row + 1, nulls + 1);
         tuplestore_putvalues(result->setResult, result->setDesc, row, nulls);
     }
+    end_call(called::redeem_coupons);
     if (must_wait)
         wait_to_be_alike(attempts);
 }
@@ -280,7 +287,8 @@ void begin_answers(FunctionCallInfo call, const installation &guard) {
 
 bool add_answer(FunctionCallInfo call, const attempt_call &attempts, const installation &guard,
                 redeem_answer &answer) {
-    const bool must_wait = leave(called::redeem_coupon, attempts, answer);
+    leave_in_set(called::redeem_coupon_for_each, answer.status);
+    const bool must_wait = hide_reason(attempts, answer);
     const catalog &tables = catalog_of(guard);
     auto result = reinterpret_cast<ReturnSetInfo *>(call->resultinfo);
     Datum row[answer_column_count];
@@ -288,6 +296,10 @@ bool add_answer(FunctionCallInfo call, const attempt_call &attempts, const insta
     fill_answer(tables, answer, false, row, nulls);
     tuplestore_putvalues(result->setResult, result->setDesc, row, nulls);
     return must_wait;
+}
+
+void end_answers() {
+    end_call(called::redeem_coupon_for_each);
 }
 
 Datum answer_void(bool is_voided) {

@@ -3,21 +3,11 @@
 #pragma once
 
 #include "sql/attempt.hpp"
+#include "statistics/calls.hpp"
 
 namespace coupon_guard {
 
-// What was called.
-enum class called : unsigned char {
-    redeem_coupon,
-    redeem_coupon_strict,
-    redeem_coupons,
-    hold_coupon,
-    confirm_hold,
-    void_redemption,
-    check_coupon,
-    claim_coupon,
-    release_claim,
-};
+// Each function begins with begin_call(), and ends by one of these.
 
 // The answer as a row of the type that the function returns; a hold's has its deadline where a
 // redemption's has its time. A reason that is not to be told is taken out of the answer, and waited
@@ -33,16 +23,17 @@ Datum answer_row(called function, const attempt_call &attempts, const installati
 Datum answer_or_raise(const attempt_call &attempts, const installation &guard,
                       const redeem_request &request, redeem_answer &answer, Datum code);
 
-// A row for each code, into the set that the function returns.
+// A row for each code, into the set that the function returns. spent: what each has taken.
 void answer_rows(FunctionCallInfo call, const attempt_call &attempts, const installation &guard,
-                 redeem_answer *answers, const Datum *codes, int count);
+                 redeem_answer *answers, const tally *spent, const Datum *codes, int count);
 
 // Rows of the type that a function returns a set of, answers of redeem_coupon(): begins the set;
-// adds one. True: its reason is not to be told, so the call must wait before it ends. Errors: as
-// for answer_row().
+// adds one; ends it. True: its reason is not to be told, so the call must wait when it has ended
+// it. Errors: as for answer_row().
 void begin_answers(FunctionCallInfo call, const installation &guard);
 bool add_answer(FunctionCallInfo call, const attempt_call &attempts, const installation &guard,
                 redeem_answer &answer);
+void end_answers();
 
 // Whether the redemption was voided by this call.
 Datum answer_void(bool is_voided);

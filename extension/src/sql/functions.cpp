@@ -27,6 +27,7 @@ Datum redeem_and_answer(FunctionCallInfo call, redeem_request &request, bool is_
 
 // redeem_coupon(user_id, code, request_id, metadata)
 Datum redeem_coupon(FunctionCallInfo call, user_reader read_user, bool is_strict) {
+    begin_call(is_strict ? called::redeem_coupon_strict : called::redeem_coupon);
     redeem_request request;
     read_user_and_code(call->args[0], call->args[1], read_user, request);
     read_options(request, call->args[2], call->args[3]);
@@ -35,6 +36,7 @@ Datum redeem_coupon(FunctionCallInfo call, user_reader read_user, bool is_strict
 
 // redeem_coupon(user_id, code, amount, metadata, request_id, up_to)
 Datum redeem_amount(FunctionCallInfo call, user_reader read_user, bool is_strict) {
+    begin_call(is_strict ? called::redeem_coupon_strict : called::redeem_coupon);
     redeem_request request;
     read_user_and_code(call->args[0], call->args[1], read_user, request);
     request.amount = read_amount(call->args[2]);
@@ -75,6 +77,7 @@ Datum hold_and_answer(FunctionCallInfo call, redeem_request &request) {
 
 // hold_coupon(user_id, code, ttl, request_id, metadata)
 Datum hold_coupon(FunctionCallInfo call, user_reader read_user) {
+    begin_call(called::hold_coupon);
     redeem_request request;
     read_hold(call, read_user, request);
     read_options(request, call->args[3], call->args[4]);
@@ -83,6 +86,7 @@ Datum hold_coupon(FunctionCallInfo call, user_reader read_user) {
 
 // hold_coupon(user_id, code, ttl, amount, metadata, request_id)
 Datum hold_amount(FunctionCallInfo call, user_reader read_user) {
+    begin_call(called::hold_coupon);
     redeem_request request;
     read_hold(call, read_user, request);
     request.amount = read_amount(call->args[3]);
@@ -160,13 +164,15 @@ Datum redeem_and_answer(FunctionCallInfo call, redeem_request *requests, const D
     for (int i = 0; i < count; i++)
         count_attempt(attempts, guard, requests[i]);
     auto answers = static_cast<redeem_answer *>(palloc(sizeof(redeem_answer) * count));
-    redeem_coupons(guard, requests, answers, count);
-    answer_rows(call, attempts, guard, answers, codes, count);
+    auto spent = static_cast<tally *>(palloc0(sizeof(tally) * count));
+    redeem_coupons(guard, requests, answers, spent, count);
+    answer_rows(call, attempts, guard, answers, spent, codes, count);
     return Datum{0};
 }
 
 // redeem_coupons(user_id, codes, request_id, metadata)
 Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
+    begin_call(called::redeem_coupons);
     redeem_request common;
     read_user_and_codes(call, read_user, common);
     read_options(common, call->args[2], call->args[3]);
@@ -178,6 +184,7 @@ Datum redeem_coupons(FunctionCallInfo call, user_reader read_user) {
 
 // redeem_coupons(user_id, codes, amounts, metadata, request_id, up_to)
 Datum redeem_coupons_amounts(FunctionCallInfo call, user_reader read_user) {
+    begin_call(called::redeem_coupons);
     redeem_request common;
     read_user_and_codes(call, read_user, common);
     read_options(common, call->args[4], call->args[3]);
@@ -217,6 +224,7 @@ code_key read_user_and_campaign(FunctionCallInfo call, user_reader read_user, us
 
 // claim_coupon(user_id, campaign)
 Datum claim_coupon(FunctionCallInfo call, user_reader read_user) {
+    begin_call(called::claim_coupon);
     user_id user;
     const code_key campaign = read_user_and_campaign(call, read_user, user);
     const attempt_call attempts = begin_attempts();
@@ -229,6 +237,7 @@ Datum claim_coupon(FunctionCallInfo call, user_reader read_user) {
 
 // release_claim(user_id, campaign)
 Datum release_claim(FunctionCallInfo call, user_reader read_user) {
+    begin_call(called::release_claim);
     user_id user;
     const code_key campaign = read_user_and_campaign(call, read_user, user);
     const attempt_call attempts = begin_attempts();
@@ -243,6 +252,7 @@ Datum release_claim(FunctionCallInfo call, user_reader read_user) {
 
 // check_coupon(user_id, code)
 Datum check_coupon(FunctionCallInfo call, user_reader read_user) {
+    begin_call(called::check_coupon);
     redeem_request request;
     read_user_and_code(call->args[0], call->args[1], read_user, request);
     PreventCommandIfParallelMode("check_coupon()");
@@ -322,21 +332,25 @@ Datum coupon_guard_generation(PG_FUNCTION_ARGS) {
 
 PG_FUNCTION_INFO_V1(coupon_guard_confirm_hold);
 Datum coupon_guard_confirm_hold(PG_FUNCTION_ARGS) {
+    begin_call(called::confirm_hold);
     return confirm_hold(fcinfo, 0);
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_confirm_hold_amount);
 Datum coupon_guard_confirm_hold_amount(PG_FUNCTION_ARGS) {
+    begin_call(called::confirm_hold);
     return confirm_hold(fcinfo, read_amount(fcinfo->args[1]));
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_void_redemption);
 Datum coupon_guard_void_redemption(PG_FUNCTION_ARGS) {
+    begin_call(called::void_redemption);
     return void_redemption(fcinfo, 0, fcinfo->args[1]);
 }
 
 PG_FUNCTION_INFO_V1(coupon_guard_void_amount);
 Datum coupon_guard_void_amount(PG_FUNCTION_ARGS) {
+    begin_call(called::void_redemption);
     return void_redemption(fcinfo, read_amount(fcinfo->args[1]), fcinfo->args[2]);
 }
 

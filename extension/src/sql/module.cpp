@@ -7,6 +7,7 @@
 #include "sql/arguments.hpp"
 #include "sql/attempt.hpp"
 #include "sql/keep_rows.hpp"
+#include "statistics/calls.hpp"
 #include "throttle/throttle.hpp"
 
 using namespace coupon_guard;
@@ -29,11 +30,13 @@ void _PG_init(void) {
         &user_ids_are, user_ids_are, user_id_type_names, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     define_attempt_settings();
     register_throttle();
+    register_counts();
     MarkGUCPrefixReserved("coupon_guard");
     register_catalog_callbacks();
     register_transaction_callbacks();
     register_own_change_callbacks();
     register_keep_rows_hook();
     register_wait_events();
+    register_call_callbacks();
 }
 }

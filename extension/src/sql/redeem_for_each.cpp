@@ -97,6 +97,7 @@ installation open_guard_of(FunctionCallInfo call) {
 }
 
 Datum redeem_for_each(FunctionCallInfo call, user_reader read_user) {
+    begin_call(called::redeem_coupon_for_each);
     const redeem_calls calls = read_calls(call);
     const attempt_call attempts = begin_attempts();
     installation guard = open_guard_of(call);
@@ -122,6 +123,7 @@ Datum redeem_for_each(FunctionCallInfo call, user_reader read_user) {
     MemoryContextSwitchTo(of_all);
     MemoryContextDelete(of_one);
     close_all(ledger);
+    end_answers();
     if (must_wait)
         wait_to_be_alike(attempts);
     return Datum{0};
