@@ -105,13 +105,40 @@ struct bucket {
     attempt_limit limit;
 };
 
-// Its kind, its database and its limit are part of the key's hash (throttle_set.hpp says
-// why the limit is).
-uint64 hash_key(throttled_by kind, std::string_view name, const attempt_limit &limit) {
+// What the settings of a kind come to, until they change.
+struct kind_limit {
+    double rate;
+    int burst;
+    attempt_limit limit;
+    uint64 seed;
+    bucket last; // of a client, of the database
+    bool has_last;
+};
+kind_limit limits[throttle_kinds];
+
+// The kind, the database and the limit are part of a key's hash (throttle_set.hpp says why the
+// limit is).
+uint64 seed_of(throttled_by kind, const attempt_limit &limit) {
     const uint64 of_limit =
         hash_combine64(static_cast<uint64>(limit.interval),
                        static_cast<uint64>(limit.burst) << 2 | static_cast<uint64>(kind));
-    const uint64 seed = hash_combine64(throttle->secret ^ MyDatabaseId, of_limit);
+    return hash_combine64(throttle->secret ^ MyDatabaseId, of_limit);
+}
+
+kind_limit &limit_of_kind(throttled_by kind) {
+    const int at = static_cast<int>(kind);
+    kind_limit &known = limits[at];
+    if (known.rate != throttle_rates[at] || known.burst != bursts[at]) {
+        known = {};
+        known.rate = throttle_rates[at];
+        known.burst = bursts[at];
+        known.limit = limit_of(known.rate, known.burst);
+        known.seed = seed_of(kind, known.limit);
+    }
+    return known;
+}
+
+uint64 hash_key(std::string_view name, uint64 seed) {
     const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(name.data()),
                                             static_cast<int>(name.size()), seed);
     return hash == 0 ? 1 : hash;
@@ -125,10 +152,19 @@ shared_set *find_set(throttled_by kind, uint64 key) {
 }
 
 bucket find_bucket(throttled_by kind, std::string_view name) {
-    const int at = static_cast<int>(kind);
-    const attempt_limit limit = limit_of(throttle_rates[at], bursts[at]);
-    const uint64 key = hash_key(kind, name, limit);
-    return {find_set(kind, key), key, limit};
+    const kind_limit &known = limit_of_kind(kind);
+    const uint64 key = hash_key(name, known.seed);
+    return {find_set(kind, key), key, known.limit};
+}
+
+// Of a kind of which a backend has the same one for a while.
+const bucket &find_same_bucket(throttled_by kind, const char *name) {
+    kind_limit &known = limit_of_kind(kind);
+    if (!known.has_last) {
+        known.last = find_bucket(kind, name);
+        known.has_last = true;
+    }
+    return known.last;
 }
 
 bool is_on(throttled_by kind) {
@@ -140,9 +176,9 @@ int find_buckets(std::string_view user, bucket *found) {
     if (is_on(throttled_by::user))
         found[count++] = find_bucket(throttled_by::user, user);
     if (is_on(throttled_by::client) && client != nullptr && client[0] != '\0')
-        found[count++] = find_bucket(throttled_by::client, client);
+        found[count++] = find_same_bucket(throttled_by::client, client);
     if (is_on(throttled_by::database))
-        found[count++] = find_bucket(throttled_by::database, {});
+        found[count++] = find_same_bucket(throttled_by::database, "");
     return count;
 }
 
@@ -187,6 +223,10 @@ bool check_client(char **value, void **, GucSource) {
     return false;
 }
 
+void assign_client(const char *, void *) {
+    limits[static_cast<int>(throttled_by::client)].has_last = false;
+}
+
 // Who sets a rate by hand is told if it does nothing. It stands in a file for good reason, perhaps:
 // of a server that will be restarted.
 bool check_rate(double *value, void **, GucSource source) {
@@ -223,7 +263,7 @@ void define_settings() {
     DefineCustomStringVariable(
         "coupon_guard.client", "Who makes the attempts of this transaction: an address, say.",
         "The application sets it; its attempts are throttled together. Empty: nobody's.", &client,
-        "", PGC_USERSET, 0, check_client, nullptr, nullptr);
+        "", PGC_USERSET, 0, check_client, assign_client, nullptr);
     if (process_shared_preload_libraries_in_progress)
         DefineCustomIntVariable("coupon_guard.throttle_entries",
                                 "Users, and clients, whose attempts are counted apart.",
