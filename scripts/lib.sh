@@ -238,6 +238,12 @@ mount_small_disk() {
     fi
 }
 
+# find_crashes FILE-OR-DIRECTORY...: what logs say of a failed assertion, or of a signal that none of the tests sends; 0 if anything. A server that
+# finds no room for its WAL aborts itself, as t/042_disk_full.pl wants it to, which then looks for anything else.
+find_crashes() {
+    grep --recursive --exclude='042_disk_full_*.log' --extended-regexp 'TRAP: |terminated by signal (4|6|7|8|11)\b' "$@"
+}
+
 # start_server LOCALE <SETTINGS: in $work, on a unix socket of its own; nobody's connection settings but these apply from
 # here on.
 start_server() {

@@ -22,15 +22,21 @@ remove_tree(glob "$disk/*");
 make_path("$disk/tables");
 
 my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init(extra => [ '--waldir', "$disk/wal", '--wal-segsize', '1' ]);
+$node->init(allows_streaming => 1, extra => [ '--waldir', "$disk/wal", '--wal-segsize', '1' ]);
 CouponGuard::Trial::prepare_node($node, "min_wal_size = 2MB\nmax_wal_size = 3MB\ncheckpoint_timeout = 30s\n");
 $node->start;
-$node->safe_psql('postgres', "CREATE TABLESPACE small LOCATION '$disk/tables'");
+value("CREATE TABLESPACE small LOCATION '$disk/tables'");
 $node->safe_psql('postgres', 'CREATE DATABASE shop');
 $node->safe_psql('shop', 'CREATE EXTENSION coupon_guard');
 my $trial = CouponGuard::Trial->new($node, database => 'shop', workers => 4, prepare => 0.02, allow => ['53100'],
 	log => qr/PANIC:  could not (write to|create|extend|open) |terminated by signal 6|53100 /);
 my $load = $trial->{load};
+
+sub value
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
 
 # Fills the disk, but for some pages.
 sub fill
@@ -69,6 +75,8 @@ $trial->play(
 	sub {
 		$load->wait_for_work(30 + int(rand(100)));
 		$log_at = -s $node->logfile;
+		# All WAL is kept for a reader who never comes, so none of it makes room for more.
+		value("SELECT pg_create_physical_replication_slot('forgotten', true)");
 		my ($postmaster) = split /\n/, slurp_file($trial->pid_file);
 		fill();
 		# It tries to recover, and fails, for want of the room that a checkpoint needs.
@@ -87,6 +95,7 @@ $trial->play(
 			$trial->start_again;
 		}
 		$trial->wait_until_up->disconnect;
+		value("SELECT pg_drop_replication_slot('forgotten')");
 		$load->wait_for_work(30);
 	},
 	0.5);
@@ -100,7 +109,7 @@ system_or_bail('mv', "$disk/wal", $wal);
 unlink $node->data_dir . '/pg_wal';
 symlink $wal, $node->data_dir . '/pg_wal' or die "pg_wal: $!";
 $node->start;
-$node->safe_psql('postgres', 'ALTER DATABASE shop SET TABLESPACE small');
+value('ALTER DATABASE shop SET TABLESPACE small');
 
 $trial->play(
 	'no room for the tables',

@@ -211,6 +211,13 @@ sub count_acknowledged
 	return $count;
 }
 
+# Whether a call has ended with this SQLSTATE.
+sub has_met
+{
+	my ($self, $state) = @_;
+	return scalar grep { slurp($_) =~ /^[FE] (\d+ )?$state /m } glob "$self->{directory}/*.journal";
+}
+
 # Ends the workers, each after the transaction that it is at. A worker that waits for a server that does not answer is killed: what it was at
 # is unknown then. Returns how many were.
 sub stop

@@ -20,6 +20,7 @@ use List::Util qw(max sum0);
 #   moment    { from, to }: the ledger is as it was at a moment between the two (a backup). What was acknowledged before is there, what began
 #             afterwards is not; the rest is unknown
 #   lost      true: what was acknowledged may be gone (asynchronous replication); how much is told by summary()
+#   is_read_only  true: nothing can be written here, so what is left is not tried
 sub judge
 {
 	my ($self, $connection, %with) = @_;
@@ -34,7 +35,7 @@ sub judge
 	$self->judge_amounts if !$with{lost};
 	$self->judge_claims($session) if !$with{lost};
 	$self->judge_registers($session) if !$with{lost};
-	$self->judge_limits($session);
+	$self->judge_limits($session, $with{is_read_only});
 	$self->judge_states;
 	$session->disconnect;
 	my @findings = @{ $self->{findings} };
@@ -146,7 +147,9 @@ sub judge_states
 	}
 	foreach my $path (glob "$self->{directory}/*.err")
 	{
-		$self->find("$path: " . substr CouponGuard::Load::slurp($path), 0, 500) if -s $path;
+		# What libpq says of a connection that ends is no finding.
+		my @said = grep { !/^(WARNING|NOTICE|DETAIL|HINT): / } split /\n/, CouponGuard::Load::slurp($path);
+		$self->find("$path: " . substr "@said", 0, 500) if @said;
 	}
 	return;
 }
@@ -389,12 +392,12 @@ my %LIMITS = (
 
 sub judge_limits
 {
-	my ($self, $session) = @_;
+	my ($self, $session, $is_read_only) = @_;
 	foreach my $limit (sort keys %LIMITS)
 	{
 		$self->find("$limit: " . join ' | ', map { $_ // '' } @$_) foreach @{ $session->selectall_arrayref($LIMITS{$limit}) };
 	}
-	return if $session->selectall_arrayref('SELECT pg_is_in_recovery()::int')->[0][0];
+	return if $is_read_only || $session->selectall_arrayref('SELECT pg_is_in_recovery()::int')->[0][0];
 	# What is said to be left can be had, and no more. Of coupons without a campaign and a budget, whose answer hangs on nothing else.
 	$session->do('BEGIN');
 	foreach my $row (@{ $session->selectall_arrayref(q(SELECT code, remaining_units FROM coupon_usage JOIN coupon c USING (code)
