@@ -2,7 +2,8 @@
 # each a transaction of its own or many in one, the memory contexts of the backend have as much in them as before, and its process as much
 # memory. A transaction may keep something for each call until it ends, but little.
 #
-# Of each kind 60 calls in each way; COUPON_GUARD_SOAK_SECONDS has five times as many, which takes about so long.
+# Of each kind 70 calls in each way; COUPON_GUARD_SOAK_SECONDS has five times as many, which takes about so long.
+# COUPON_GUARD_MEMORY_KINDS is a pattern for the names of those that are wanted.
 
 use strict;
 use warnings;
@@ -14,9 +15,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $calls = $ENV{COUPON_GUARD_SOAK_SECONDS} ? 5 * $ENV{COUPON_GUARD_SOAK_SECONDS} : 60;
+my $calls = $ENV{COUPON_GUARD_SOAK_SECONDS} ? 5 * $ENV{COUPON_GUARD_SOAK_SECONDS} : 70;
+my $wanted = $ENV{COUPON_GUARD_MEMORY_KINDS} // '.';
 # What is kept for each call would be more than this, a chunk having 16 bytes at least.
-my $per_call = 8;
+my $per_call = 4;
 # Of a transaction that goes on: a lock, a subtransaction's number, an invalidation message.
 my $per_call_of_open = 1000;
 # What comes once, whatever it is: a block of malloc()'s, the server's caches.
@@ -71,6 +73,8 @@ my %call = (
 	'writes the ledger by hand' => q(INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT id, 'by hand N', 1 FROM coupon WHERE code IN ('CAPPED', 'PLAIN')),
 	'voids by hand' => q(UPDATE coupon_redemption SET voided_at = now() WHERE id = (SELECT max(id) FROM coupon_redemption)),
 	'has the tables proven anew' => q(ALTER TABLE coupon ALTER terms SET (n_distinct = N); SELECT redeem_coupon('user N', 'PLAIN'), redeem_coupon('user N', 'CHECK-ABAC')),
+	'is throttled' => q(SET coupon_guard.throttle_user_rate = 1; SET coupon_guard.throttle_client_rate = 1; SET coupon_guard.client = 'client N';
+		SELECT redeem_coupon('throttled', 'PLAIN'), check_coupon('user N', 'PLAIN'); RESET coupon_guard.throttle_user_rate; RESET coupon_guard.throttle_client_rate),
 	'has other settings' => q(SET coupon_guard.user_id_type = text; SELECT redeem_coupon('user N', 'PLAIN'); RESET coupon_guard.user_id_type),
 );
 # These fail, each in another place.
@@ -145,25 +149,38 @@ sub call_in_one
 	return ($after[0] - $before[0]) / $calls;
 }
 
+# What the memory has grown by, while the calls were made once more.
+sub growth
+{
+	my ($sql, $fails) = @_;
+	my @before = memory();
+	call_alone($sql, $fails);
+	my $of_open = call_in_one($sql, $fails);
+	my @after = memory();
+	return ($after[0] - $before[0], $after[1] - $before[1], $of_open);
+}
+
+# The server fills a cache now and then; what is kept for each call shows every time.
 sub check
 {
 	my ($name, $sql, $fails) = @_;
 	call_alone($sql, $fails);
 	call_in_one($sql, $fails);
-	my @before = memory();
-	call_alone($sql, $fails);
-	my $of_open = call_in_one($sql, $fails);
-	my @after = memory();
-	my $growth = $after[0] - $before[0];
-	note(sprintf '%s: %+d bytes, the process %+d kB; an open transaction %d bytes a call', $name, $growth, ($after[1] - $before[1]) / 1024, $of_open);
+	my ($growth, $of_process, $of_open);
+	foreach (1 .. 3)
+	{
+		($growth, $of_process, $of_open) = growth($sql, $fails);
+		note(sprintf '%s: %+d bytes, the process %+d kB; an open transaction %d bytes a call', $name, $growth, $of_process / 1024, $of_open);
+		last if $growth <= 2048 + 2 * $calls * $per_call;
+	}
 	cmp_ok($growth, '<=', 2048 + 2 * $calls * $per_call, "$name, and no memory is kept");
-	cmp_ok($after[1] - $before[1], '<=', $process_slack + 2 * $calls * $per_call, "$name, and the process does not grow");
+	cmp_ok($of_process, '<=', $process_slack + 2 * $calls * $per_call, "$name, and the process does not grow");
 	cmp_ok($of_open, '<=', $per_call_of_open, "$name, and little is kept until the transaction ends");
 	return;
 }
 
-check($_, $call{$_}, 0) foreach sort keys %call;
-check($_, $failure{$_}, 1) foreach sort keys %failure;
+check($_, $call{$_}, 0) foreach grep { /$wanted/ } sort keys %call;
+check($_, $failure{$_}, 1) foreach grep { /$wanted/ } sort keys %failure;
 note("figures: $number statements in one backend, ", 4 * $calls, ' calls of each of ', keys(%call) + keys(%failure), ' kinds');
 
 is($node->safe_psql('postgres', 'SELECT * FROM coupon_guard_verify()'), '', 'no invariant is broken');

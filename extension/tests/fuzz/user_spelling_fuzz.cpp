@@ -97,6 +97,9 @@ void check_automatic(const std::string &id) {
         require(!is_taken(with_zero(id)) && !is_taken("'" + id + "'") && !is_taken(id + " ") &&
                     !is_taken("\t" + id),
                 "zeros, quotes and blanks around it make another spelling");
+        const std::string unseen = "\xE2\x80\x8B";
+        require(!is_taken(id.substr(0, id.size() / 2) + unseen + id.substr(id.size() / 2)),
+                "so does a character that is not seen");
         require(!is_taken(in_full_width(id)), "so do letters of full width");
         return;
     }
