@@ -140,6 +140,20 @@ SELECT status FROM redeem_coupon('last', 'BEYOND');
 ALTER TABLE coupon_redemption ENABLE ALWAYS TRIGGER coupon_redemption_follow_change;
 SELECT * FROM coupon_guard_verify();
 DROP VIEW beyond;
+
+-- After a change of several limits that was rolled back: the row is counted once
+INSERT INTO coupon (id, code, max_redemptions, budget) VALUES (21, 'PAIR1', 3, NULL), (22, 'PAIR2', 3, NULL), (23, 'CARD', NULL, 100);
+SELECT r.status, count(*) FROM generate_series(1, 2) i, unnest('{PAIR1,CARD}'::text[]) code, LATERAL redeem_coupon(i, code, amount => 1) r GROUP BY 1;
+BEGIN;
+SAVEPOINT s;
+UPDATE coupon SET max_redemptions = 1 WHERE code ~ '^PAIR';
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK TO s;
+INSERT INTO coupon_redemption (coupon_id, user_id, use_no, amount) VALUES (23, 'u1', 1, 30);
+SELECT sum(remaining) FROM coupon_quota WHERE owner_id = 23;
+COMMIT;
+SELECT * FROM coupon_guard_verify();
+
 DROP VIEW state;
 TRUNCATE coupon_redemption, coupon;
 DROP EXTENSION coupon_guard;

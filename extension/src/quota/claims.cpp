@@ -136,9 +136,7 @@ taking take_units(const installation &guard, const request_for_units &asked) {
 // While this transaction is changing the owner's row, the quota may still be that of before: it is
 // ended and counted anew, and the trigger that follows the change leaves it at that.
 void catch_up_with_own_change(const installation &guard, const quota_id &id) {
-    CommandId command;
-    if (!is_change_pending(id, command) || !lock_quotas(guard) ||
-        is_quota_newer_than(guard, id, command))
+    if (!is_quota_outdated(guard, id))
         return;
     end_quota(guard, id);
     set_up_quota(guard, id);

@@ -136,6 +136,12 @@ bool is_quota_newer_than(const installation &guard, const quota_id &id, CommandI
     return is_newer;
 }
 
+bool is_quota_outdated(const installation &guard, const quota_id &id) {
+    CommandId command;
+    return is_change_pending(id, command) && lock_quotas(guard) &&
+           !is_quota_newer_than(guard, id, command);
+}
+
 void check_grant_covers_use(const installation &guard, const quota &limited) {
     int64 used = count_settled_use(guard, limited.id);
     if (used > limited.granted)

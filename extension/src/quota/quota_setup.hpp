@@ -15,6 +15,10 @@ bool is_quota_set_up(const installation &guard, const quota_id &id);
 // may have counted what the command did, or not.
 bool is_quota_newer_than(const installation &guard, const quota_id &id, CommandId command);
 
+// Whether the quota may still be that of before a change of its limit, which this transaction is
+// making, and which triggers have not followed as yet: then it has to be counted anew.
+bool is_quota_outdated(const installation &guard, const quota_id &id);
+
 // Errors: 23514 if more than is granted is in use.
 void check_grant_covers_use(const installation &guard, const quota &limited);
 

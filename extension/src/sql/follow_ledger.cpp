@@ -34,7 +34,8 @@ void follow_use(const installation &guard, const quota_id &id, int64 more, Comma
     if (was_counted(id.owner_id, static_cast<char>(id.kind), command))
         return;
     bool is_set_up = is_quota_set_up(guard, id);
-    if (is_set_up && !is_quota_newer_than(guard, id, command)) {
+    // The count has the row already: of a quota that is counted anew nothing more is taken for it.
+    if (is_set_up && !is_quota_newer_than(guard, id, command) && !is_quota_outdated(guard, id)) {
         quota limited;
         if (more < 0)
             return_units(guard, id, -more);
