@@ -89,11 +89,6 @@ void run_wait(awaited what, void (*wait)(void *context), void *context) {
     PG_END_TRY();
 }
 
-void lock_relation(Oid relation, LOCKMODE mode) {
-    if (!ConditionalLockRelationOid(relation, mode))
-        while_waiting(awaited::lock, [=] { LockRelationOid(relation, mode); });
-}
-
 void lock_object(Oid catalog, Oid object, LOCKMODE mode) {
     LOCKTAG tag;
     SET_LOCKTAG_OBJECT(tag, MyDatabaseId, catalog, object, 0);

@@ -78,7 +78,7 @@ bool is_open(called function) {
 
 } // namespace
 
-void begin_call(called function) {
+void note_call(called function) {
     if (!has_counts())
         return;
     make_room();
@@ -91,24 +91,26 @@ void begin_call(called function) {
     call_count++;
 }
 
-void count_answer(called function, coupon_status what) {
+void note_answer(called function, coupon_status what) {
     if (!is_open(function))
         return;
     add_to_counts(function, static_cast<int>(what), tallied);
     forget(tallied);
 }
 
-void count_answer(called function, coupon_status what, const tally &spent) {
+void note_answer(called function, coupon_status what, const tally &spent) {
     if (is_open(function))
         add_to_counts(function, static_cast<int>(what), spent);
 }
 
-void end_call(called function) {
+void note_end(called function) {
     if (is_open(function))
         forget_last_call();
 }
 
 void register_call_callbacks() {
+    if (!counts_calls)
+        return;
     RegisterXactCallback(end_transaction, nullptr);
     RegisterSubXactCallback(end_subtransaction, nullptr);
 }

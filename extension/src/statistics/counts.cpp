@@ -20,6 +20,9 @@ extern "C" {
 }
 
 namespace coupon_guard {
+
+bool counts_calls;
+
 namespace {
 
 constexpr int copy_count = 8; // a power of two
@@ -238,6 +241,7 @@ void check_counts() {
 void register_counts() {
     if (!process_shared_preload_libraries_in_progress)
         return; // neither could the setting be made later
+    counts_calls = true;
     DefineCustomIntVariable("coupon_guard.statistics_databases",
                             "The most databases whose calls are counted (coupon_guard_stats).",
                             "Shared memory is set aside for so many if the library is preloaded.",

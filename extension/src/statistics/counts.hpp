@@ -31,6 +31,8 @@ inline constexpr const char *called_names[called_count] = {
 inline constexpr int outcome_by_error = status_count;
 inline constexpr int outcome_count = status_count + 1;
 
+extern bool counts_calls; // the library is preloaded
+
 // Whether calls in this database are counted, as far as can be said without reading a table. At the
 // first call of a backend the database gets its place among those that are counted, if there is
 // one.
