@@ -156,6 +156,25 @@ find_node() {
         "node-linux-$machine@$node_from_npm"
 }
 
+# --- programs whose packages would start a service ------------------------------------------------------------------------
+
+# unpack_package PACKAGE DIRECTORY: into it, without installing it. What cannot be had is told, and done without.
+unpack_package() {
+    mkdir -p "$2"
+    note "unpacking $1 below ${2#"$root/"}"
+    (cd "$2" && apt-get download "$1" && dpkg-deb -x "$1"_*.deb .) >"$logs/$1.log" 2>&1 || note "$1 could not be unpacked: $logs/$1.log"
+}
+
+# get_exporter: sets $exporter to the program prometheus-postgres-exporter, or to nothing if there is none and none can be had.
+get_exporter() {
+    local name=prometheus-postgres-exporter unpacked=$root/build/postgres-exporter
+    exporter=$(command -v $name || true)
+    if [ -z "$exporter" ] && [ ! -x "$unpacked/usr/bin/$name" ] && [ "$install" = yes ] && uses_apt; then
+        unpack_package $name "$unpacked"
+    fi
+    if [ -z "$exporter" ] && [ -x "$unpacked/usr/bin/$name" ]; then exporter=$unpacked/usr/bin/$name; fi
+}
+
 # --- building ---------------------------------------------------------------------------------------------------------
 
 # quietly LOG COMMAND...: the command's output goes to LOG, and is shown if it fails.

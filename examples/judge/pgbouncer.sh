@@ -12,16 +12,10 @@ get_pgbouncer() {
         mapfile -t libraries < <(apt-cache depends pgbouncer 2>/dev/null | sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p')
         if ((${#libraries[@]} > 0)); then
             install_packages "${libraries[@]}"
-            unpack_pgbouncer "$unpacked" || note "pgbouncer could not be unpacked: $logs/pgbouncer.log"
+            unpack_package pgbouncer "$unpacked"
         fi
     fi
     if [ -z "$pgbouncer" ] && [ -x "$unpacked/usr/sbin/pgbouncer" ]; then pgbouncer=$unpacked/usr/sbin/pgbouncer; fi
-}
-
-unpack_pgbouncer() {
-    mkdir -p "$1"
-    note "unpacking pgbouncer below ${1#"$root/"}"
-    (cd "$1" && apt-get download pgbouncer && dpkg-deb -x pgbouncer_*.deb .) >"$logs/pgbouncer.log" 2>&1
 }
 
 # start_pgbouncer: in transaction mode, before the server in $work, with one session of it for all clients. Sets $pooler_port.
