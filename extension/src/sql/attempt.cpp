@@ -7,11 +7,11 @@
 
 #include "sql/attempt.hpp"
 
+#include "pg/monotonic_clock.hpp"
 #include "throttle/throttle.hpp"
 
 extern "C" {
 #include "pgstat.h"
-#include "portability/instr_time.h"
 #include "storage/latch.h"
 }
 
@@ -20,12 +20,6 @@ namespace {
 
 int refusals_alike_after = 0; // in milliseconds
 constexpr int longest_alike_after = 10000;
-
-int64 monotonic_now() {
-    instr_time now;
-    INSTR_TIME_SET_CURRENT(now);
-    return static_cast<int64>(INSTR_TIME_GET_MICROSEC(now));
-}
 
 bool is_not_to_be_told(coupon_status what) {
     switch (what) {

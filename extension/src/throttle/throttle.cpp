@@ -21,11 +21,11 @@
 #include "throttle/throttle.hpp"
 
 #include "core/throttle_set.hpp"
+#include "pg/monotonic_clock.hpp"
 #include "pg/shared_memory.hpp"
 
 extern "C" {
 #include "common/hashfn.h"
-#include "portability/instr_time.h"
 #include "storage/spin.h"
 }
 
@@ -206,12 +206,6 @@ int64 take_attempt_of(const bucket *buckets, int count, int64 now) {
     for (int i = 0; i < count && wait == 0; i++)
         wait = take_from(buckets[i], now);
     return wait;
-}
-
-int64 monotonic_now() {
-    instr_time now;
-    INSTR_TIME_SET_CURRENT(now);
-    return static_cast<int64>(INSTR_TIME_GET_MICROSEC(now));
 }
 
 // ---- what may be set --------------------------------------------------------------------------
