@@ -30,6 +30,7 @@ enum class column : std::size_t {
     replayed,
     amount,
     limited_by,
+    retry_at,
     redeemed_at_us,
     hold_expires_at_us,
     code,
@@ -38,7 +39,7 @@ enum class column : std::size_t {
     remaining_budget,
     answer, ///< of a function whose answer is one value
 };
-constexpr std::size_t column_count = 15;
+constexpr std::size_t column_count = 16;
 
 /// Where they are: found once for a result, for by name they would be looked up in each row.
 class column_places {

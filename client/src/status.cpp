@@ -21,6 +21,7 @@ constexpr std::pair<status, std::string_view> names[] = {
     {status::reserved, "reserved"},
     {status::claimed, "claimed"},
     {status::released, "released"},
+    {status::throttled, "throttled"},
 };
 
 } // namespace

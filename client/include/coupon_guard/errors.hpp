@@ -20,6 +20,9 @@
 ///       not_sent               a group_client has not sent the request: its queue is full, the
 ///                              time limit has passed, it is closed
 ///       unexpected_answer      the server's answer is none this version of the library can read
+///
+/// Too many attempts are no error either: the answer's status is throttled, and its retry_at says
+/// when to come again.
 #ifndef COUPON_GUARD_ERRORS_HPP
 #define COUPON_GUARD_ERRORS_HPP
 

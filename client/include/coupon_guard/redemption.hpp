@@ -49,7 +49,7 @@ using timestamp = std::chrono::time_point<std::chrono::system_clock, std::chrono
 /// The answer to one request. Which of the optional parts are there depends on the status:
 /// `redeemed` and `held` have all of them (terms if the coupon has any; the one time or the other),
 /// `already_redeemed` those of the user's latest redemption or hold, `voided` the redemption_id,
-/// `not_found` none. Since 0.1.0.
+/// `not_found` and `throttled` none. Since 0.1.0.
 struct redemption {
     coupon_guard::status status{};
     std::optional<std::int64_t> redemption_id;
@@ -67,6 +67,9 @@ struct redemption {
     /// Of a coupon that has a campaign, which of the two has refused it, by its limits or its
     /// window. Since 0.2.0.
     std::optional<coupon_guard::limited_by> limited_by = {};
+    /// With `throttled`, when the next attempt may be made; else none. None too where the session's
+    /// DateStyle is not ISO, the default. Since 0.2.0.
+    std::optional<timestamp> retry_at = {};
 
     /// True if the user has the coupon by this request, or had it already under its request id.
     bool redeemed() const noexcept { return status == coupon_guard::status::redeemed; }
@@ -104,6 +107,7 @@ struct availability {
     std::optional<std::int64_t> remaining_budget = {};
     /// Likewise, which of the two would refuse it. Since 0.2.0.
     std::optional<coupon_guard::limited_by> limited_by = {};
+    std::optional<timestamp> retry_at = {}; ///< as in redemption. Since 0.2.0
 };
 
 /// The answer to a claim, or to its release. Since 0.2.0.
@@ -114,9 +118,10 @@ struct claim_answer {
     std::optional<std::string> code = {}; ///< likewise; spelled as the coupon has it
     /// JSON: the coupon's, or if it has none, the campaign's; only with `claimed`.
     std::optional<std::string> terms = {};
-    bool replayed = false; ///< the user had the code before
-    int retries = 0;       ///< as in redemption
-    int asked_again = 0;   ///< likewise
+    bool replayed = false;                  ///< the user had the code before
+    int retries = 0;                        ///< as in redemption
+    int asked_again = 0;                    ///< likewise
+    std::optional<timestamp> retry_at = {}; ///< likewise
 
     /// True if the code is the user's, by this request or already.
     bool claimed() const noexcept { return status == coupon_guard::status::claimed; }

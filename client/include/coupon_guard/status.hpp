@@ -27,6 +27,7 @@ enum class status {
     reserved,         ///< the coupon has another holder. Since 0.2.0
     claimed,          ///< the code is this user's, now or (replayed) already. Since 0.2.0
     released,         ///< the code is nobody's again. Since 0.2.0
+    throttled,        ///< too many attempts: come again at retry_at. Since 0.2.0
 };
 
 /// The status as SQL spells it. The view is valid for the life of the program.

@@ -271,6 +271,7 @@ TEST_F(OtherVersion, AnEarlierOneSaysLess) {
     EXPECT_EQ(got.status, status::sold_out);
     EXPECT_FALSE(got.amount);
     EXPECT_FALSE(got.limited_by);
+    EXPECT_FALSE(got.retry_at);
     EXPECT_FALSE(guard.check(1, "SAVE10").remaining_budget);
     EXPECT_FALSE(guard.check(1, "SAVE10").limited_by);
 }
@@ -281,6 +282,20 @@ TEST_F(OtherVersion, ALaterOneSaysWhoseLimitItIs) {
     EXPECT_EQ(guard.redeem(1, "SAVE10").amount, 7);
     EXPECT_EQ(guard.redeem(1, "SAVE10").limited_by, limited_by::campaign);
     EXPECT_EQ(guard.check(1, "SAVE10").limited_by, limited_by::campaign);
+}
+
+TEST_F(OtherVersion, WhoIsThrottledIsToldWhenToComeAgain) {
+    answer("throttled", ", '2026-11-30 12:00:06.5+00'::timestamptz AS retry_at");
+    const timestamp moment{std::chrono::microseconds{1796040006500000}};
+    for (const std::string zone : {"UTC", "Asia/Kolkata", "America/St_Johns"}) {
+        client guard{connection() + " options='-c TimeZone=" + zone + "'"};
+        EXPECT_EQ(guard.redeem(1, "SAVE10").status, status::throttled);
+        EXPECT_EQ(guard.redeem(1, "SAVE10").retry_at, moment) << zone;
+        EXPECT_EQ(guard.check(1, "SAVE10").retry_at, moment) << zone;
+    }
+    client german{connection() + " options='-c DateStyle=German'"};
+    EXPECT_EQ(german.redeem(1, "SAVE10").status, status::throttled);
+    EXPECT_FALSE(german.redeem(1, "SAVE10").retry_at);
 }
 
 TEST_F(OtherVersion, ALimitThatIsNotKnownIsAnUnexpectedAnswer) {

@@ -12,8 +12,8 @@ TEST(Status, EveryStatusIsReadBackFromItsSqlName) {
     for (const status each :
          {status::redeemed, status::held, status::not_found, status::inactive, status::not_started,
           status::expired, status::already_redeemed, status::sold_out, status::withheld,
-          status::voided, status::insufficient, status::reserved, status::claimed,
-          status::released})
+          status::voided, status::insufficient, status::reserved, status::claimed, status::released,
+          status::throttled})
         EXPECT_EQ(parse_status(to_string(each)), each) << to_string(each);
 }
 
@@ -24,6 +24,7 @@ TEST(Status, IsSpelledAsInSql) {
     EXPECT_EQ(to_string(status::reserved), "reserved");
     EXPECT_EQ(to_string(status::claimed), "claimed");
     EXPECT_EQ(to_string(status::released), "released");
+    EXPECT_EQ(to_string(status::throttled), "throttled");
 }
 
 TEST(Status, AnUnknownNameIsNoStatus) {
