@@ -1,22 +1,19 @@
 # PgBouncer between the application and the server. In transaction mode a client has a server's session for one transaction only: all that
 # a redemption needs is in its transaction, so it works; what a session would have to remember (a setting, a prepared statement) does not.
 # In statement mode a redemption stands alone, and an order cannot join it.
-#
-# The program: PGBOUNCER from the environment, else the one in the PATH or in /usr/sbin.
 
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use CouponGuard::Pooler;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my ($program) = grep { defined && -x } $ENV{PGBOUNCER}, map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin';
-plan skip_all => 'no pgbouncer' if !defined $program;
-my ($major, $minor) = `"$program" --version` =~ /PgBouncer (\d+)\.(\d+)/ or die "$program tells no version";
-my $keeps_statements = $major > 1 || $minor >= 21;
-note("PgBouncer $major.$minor");
+plan skip_all => 'no pgbouncer' if !CouponGuard::Pooler::program();
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -44,11 +41,11 @@ sub value
 
 # --- a PgBouncer with so many sessions of the server for all its clients -------------------------------------------------
 
-my $directory = PostgreSQL::Test::Utils::tempdir_short();
-my ($pooler, $log, $port);
+my $pooler = CouponGuard::Pooler->new($node, 'patient_shop', 'shop');
+note("PgBouncer $pooler->{version}");
 
 # A customer that nobody else is.
-my $script = "$directory/script";
+my $script = $node->basedir . '/script';
 append_to_file($script, <<'SCRIPT');
 BEGIN;
 SET LOCAL lock_timeout = '1s';
@@ -58,45 +55,6 @@ INSERT INTO orders VALUES (CAST(:customer AS bigint), CAST(:redemption_id AS big
 COMMIT;
 SCRIPT
 
-sub start_pooler
-{
-	my ($mode, $sessions) = @_;
-	$port = PostgreSQL::Test::Cluster::get_free_port();
-	my $kept = $keeps_statements ? 'max_prepared_statements = 100' : '';
-	append_to_file("$directory/users", qq("shop" ""\n"patient_shop" ""\n)) if !-e "$directory/users";
-	open my $file, '>', "$directory/settings" or die $!;
-	print {$file} '[databases]', "\n* = host=", $node->host, ' port=', $node->port, "\n", <<"SETTINGS";
-[pgbouncer]
-pool_mode = $mode
-default_pool_size = $sessions
-unix_socket_dir = $directory
-listen_port = $port
-auth_type = trust
-auth_file = $directory/users
-$kept
-SETTINGS
-	close $file or die $!;
-	$log = '';
-	$pooler = IPC::Run::start([ $program, "$directory/settings" ], '<', \undef, '>&', \$log);
-	# It listens when it says so, or has ended, and then says why.
-	$pooler->pump while $pooler->pumpable && $log !~ /process up/;
-	die $log if $log !~ /process up/;
-	return;
-}
-
-sub stop_pooler
-{
-	$pooler->signal('TERM'); # at once: clients are not waited for
-	$pooler->finish;
-	return;
-}
-
-sub pooled
-{
-	my ($role) = @_;
-	return "host=$directory port=$port dbname=postgres user=" . ($role // 'patient_shop');
-}
-
 # What a client of the pooler gets: its output, and its errors.
 sub ask
 {
@@ -104,11 +62,11 @@ sub ask
 	my ($output, $errors);
 	$node->psql(
 		'postgres', $sql,
-		connstr => pooled($options{role}), stdout => \$output, stderr => \$errors, on_error_stop => 0);
+		connstr => $pooler->connstr($options{role}), stdout => \$output, stderr => \$errors, on_error_stop => 0);
 	return $options{errors} ? $errors : $output;
 }
 
-sub start_client { return $node->background_psql('postgres', extra_params => [ '-d', pooled(@_) ]) }
+sub start_client { return $node->background_psql('postgres', extra_params => [ '-d', $pooler->connstr(@_) ]) }
 
 # So many clients, each of which redeems and orders in ten transactions, by the protocol of this name. Each has a thread of its own: to
 # prepare a statement, pgbench stops the thread.
@@ -117,7 +75,7 @@ sub redeem_by
 	my ($protocol, $clients) = @_;
 	my ($output, $errors) = ('', '');
 	my $is_good = IPC::Run::run(
-		[ $node->installed_command('pgbench'), '-n', '-M', $protocol, '-c', $clients, '-j', $clients, '-t', 10, '-f', $script, pooled() ],
+		[ $node->installed_command('pgbench'), '-n', '-M', $protocol, '-c', $clients, '-j', $clients, '-t', 10, '-f', $script, $pooler->connstr ],
 		'<', \undef, '>', \$output, '2>', \$errors);
 	return ($is_good, $errors);
 }
@@ -130,7 +88,7 @@ sub orders
 
 # --- transaction mode ----------------------------------------------------------------------------------------------------
 
-start_pooler('transaction', 1);
+$pooler->start('transaction', 1);
 
 foreach my $protocol ('simple', 'extended')
 {
@@ -146,7 +104,7 @@ foreach my $protocol ('simple', 'extended')
 	my ($is_good, $errors) = redeem_by('prepared', 1);
 	ok($is_good, 'named prepared statements work for the first client of a session') or diag($errors);
 	($is_good, $errors) = redeem_by('prepared', 1);
-	if ($keeps_statements)
+	if ($pooler->{keeps_statements})
 	{
 		ok($is_good, 'and for the second, with max_prepared_statements') or diag($errors);
 		is(orders(), '20 orders, 20 with their redemption', 'every order has its redemption');
@@ -165,10 +123,10 @@ ask('RESET lock_timeout');
 ask("BEGIN; SET LOCAL lock_timeout = '7s'; COMMIT");
 is(ask('SHOW lock_timeout'), '0', 'SET LOCAL is not');
 is(ask('SHOW lock_timeout', role => 'shop'), '1s', 'ALTER ROLE ... SET holds in each session of the role');
-stop_pooler();
+$pooler->stop;
 
 # Two sessions: while a transaction has the first, the client that has set something there is given the second.
-start_pooler('transaction', 2);
+$pooler->start('transaction', 2);
 {
 	my $setter = start_client();
 	$setter->query_safe("SET lock_timeout = '7s'");
@@ -194,11 +152,11 @@ foreach my $way ([ 'SET LOCAL', 'patient_shop', "BEGIN; SET LOCAL lock_timeout =
 	$first->query_safe('ROLLBACK');
 	$first->quit;
 }
-stop_pooler();
+$pooler->stop;
 
 # --- statement mode ------------------------------------------------------------------------------------------------------
 
-start_pooler('statement', 1);
+$pooler->start('statement', 1);
 value('TRUNCATE orders, promo.coupon_redemption');
 is(ask(q(SELECT status FROM promo.redeem_coupon(1::bigint, 'SAVE10', 'click-1'))), 'redeemed', 'statement mode: a single call works');
 is( ask(q(SELECT status, replayed FROM promo.redeem_coupon(1::bigint, 'SAVE10', 'click-1'))),
@@ -206,7 +164,7 @@ is( ask(q(SELECT status, replayed FROM promo.redeem_coupon(1::bigint, 'SAVE10', 
 my $refused = ask(q(BEGIN; SELECT status FROM promo.redeem_coupon(2::bigint, 'SAVE10'); COMMIT), errors => 1);
 like($refused, qr/transaction blocks not allowed in statement pooling mode/, 'statement mode: a transaction of several statements is refused');
 is(value(q(SELECT count(*) FROM promo.coupon_redemption WHERE user_id = '2')), '0', 'and leaves nothing');
-stop_pooler();
+$pooler->stop;
 
 $node->stop;
 done_testing();

@@ -30,6 +30,7 @@ sub prepare_node
 #   rounds    how many at least; 1 by default
 #   log       a pattern for lines of the server's log that are no findings though they look like one
 #   database  'postgres' by default
+#   through   a function that says where to connect, if not to the node itself
 sub new
 {
 	my ($class, $node, %with) = @_;
@@ -37,12 +38,13 @@ sub new
 	note("seed $seed");
 	srand($seed);
 	my $self = bless { node => $node, seed => $seed, least_rounds => delete $with{rounds} // 1, log => delete $with{log} // qr/(?!)/, database => delete $with{database} // 'postgres',
+		through => delete $with{through},
 		tally => {}, faults => {}, log_at => 0, began_at => time }, $class;
 	$self->{load} = CouponGuard::Load->new(directory => $node->basedir . '/load', seed => $seed, workers => 4, %with);
 	return $self;
 }
 
-sub connection { my ($self) = @_; return $self->{node}->connstr($self->{database}) }
+sub connection { my ($self) = @_; return $self->{through} ? $self->{through}->() : $self->{node}->connstr($self->{database}) }
 sub one_of { return $_[ int(rand(@_)) ] }
 sub count_fault { my ($self, $fault, $times) = @_; $self->{faults}{$fault} += $times // 1; return }
 sub is_long { return !!$ENV{COUPON_GUARD_SOAK_SECONDS} }
