@@ -14,7 +14,7 @@ REGRESS = install dump_marks statuses limits users strict bad_input code_keys ke
 	visibility row_triggers shop_columns privileges schemas altered_tables
 # Codes beyond ASCII are tested in UTF8 whatever the server's default; other encodings: t/
 REGRESS_OPTS = --encoding=UTF8 --no-locale
-REGRESS += privilege_matrix hostile_owner caps units_ahead voids holds retries stacking looking usage_costs set_based ledger_by_hand quota_privileges change_triggers sold_out_memory
+REGRESS += privilege_matrix hostile_owner hostile_code caps units_ahead voids holds retries stacking looking usage_costs set_based ledger_by_hand quota_privileges change_triggers sold_out_memory
 REGRESS += trigger_calls answer_types index_makes column_makes parents moves
 REGRESS += for_each in_one_command quota_by_hand how_many_stripes requests user_ids keep_rows amounts holders stacking_amounts
 REGRESS += generate check_characters claiming campaign_answers campaign_holds campaign_limits

@@ -22,6 +22,7 @@ struct own_change {
 };
 
 own_change changed;
+command_of_transaction last_changed;
 command_of_transaction told;
 // A change belongs to the subtransaction that makes it, then to its parent; or is rolled back.
 void end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
@@ -44,7 +45,12 @@ struct limit_key {
 
 } // namespace
 
+void note_own_truncation() {
+    last_changed = {transaction_number(), GetCurrentCommandId(false)};
+}
+
 void note_own_change(limit_owner owner, int64 id) {
+    last_changed = {transaction_number(), GetCurrentCommandId(false)};
     bool is_first = !has_changed_coupons() || changed.pending == 0;
     changed.by = {transaction_number(), GetCurrentCommandId(false)};
     changed.owner = GetCurrentSubTransactionId();
@@ -62,6 +68,10 @@ void note_own_change_followed() {
 
 bool has_changed_coupons() {
     return changed.by.transaction == transaction_number();
+}
+
+bool has_changed_coupons_since(CommandId command) {
+    return last_changed.transaction == transaction_number() && last_changed.command >= command;
 }
 
 bool is_own_change_pending(limit_owner owner, int64 id, CommandId &command) {

@@ -18,6 +18,10 @@ void note_own_change_followed();
 // them until it ends.
 bool has_changed_coupons();
 
+// Whether it has changed any since this command; also by TRUNCATE, which has to be noted.
+bool has_changed_coupons_since(CommandId command);
+void note_own_truncation();
+
 // Whether a change of the row may not have been followed yet; and the last command that made one.
 bool is_own_change_pending(limit_owner owner, int64 id, CommandId &command);
 

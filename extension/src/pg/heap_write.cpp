@@ -102,6 +102,22 @@ void run_change(Relation table, ItemPointer tid, bool wait, Change change) {
 
 } // namespace
 
+bool is_still_speculative(Relation table, ItemPointerData tid) {
+    Buffer buffer = ReadBuffer(table, ItemPointerGetBlockNumber(&tid));
+    LockBuffer(buffer, BUFFER_LOCK_SHARE);
+    Page page = BufferGetPage(buffer);
+    const ItemId item = PageGetItemId(page, ItemPointerGetOffsetNumber(&tid));
+    bool is_untouched = false;
+    if (ItemIdIsNormal(item)) {
+        HeapTupleHeader row = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item));
+        is_untouched = HeapTupleHeaderIsSpeculative(row) &&
+                       (row->t_infomask & HEAP_XMAX_INVALID) != 0 &&
+                       HeapTupleHeaderGetRawXmin(row) == GetCurrentTransactionId();
+    }
+    UnlockReleaseBuffer(buffer);
+    return is_untouched;
+}
+
 bool insert_plainly(const write_plan &plan, const Datum *values, const bool *nulls,
                     open_table *kept) {
     Assert(plan.inserts_plainly);

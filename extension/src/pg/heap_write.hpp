@@ -22,4 +22,8 @@ bool update_plainly(const write_plan &plan, Relation table, ItemPointerData &tid
                     const Datum *values, const bool *nulls, bool wait);
 bool delete_plainly(const write_plan &plan, Relation table, ItemPointerData tid, bool wait);
 
+// Whether the row at tid, which this command inserts speculatively, is as it has been written: not
+// changed, locked or deleted.
+bool is_still_speculative(Relation table, ItemPointerData tid);
+
 } // namespace coupon_guard

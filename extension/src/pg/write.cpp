@@ -162,6 +162,18 @@ List *arbiters_of(const write_plan &plan) {
     return arbiters;
 }
 
+// A function of the shop's in an index, said to be immutable, may do what it likes. Were the row
+// that is being inserted updated by it, finishing the insertion would make the row its own
+// successor: whoever reads it would go round for ever.
+void check_still_speculative(const write_state &state) {
+    if (!is_still_speculative(table_of(state), state.row->tts_tid))
+        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                        errmsg("a function in an index on table \"%s\" changed the row that is "
+                               "being inserted",
+                               name_of(state)),
+                        errhint("A function in an index must be immutable.")));
+}
+
 // The insertion proper. False if an arbiter refused it; constraints that are deferred and want a
 // second look later are left in recheck.
 bool write_new_row(const write_state &state, List *arbiters, List **recheck) {
@@ -171,6 +183,7 @@ bool write_new_row(const write_state &state, List *arbiters, List **recheck) {
     table_tuple_insert_speculative(table_of(state), state.row, state.estate->es_output_cid, 0,
                                    nullptr, token);
     *recheck = insert_index_entries(state.target, state.row, state.estate, &conflict, arbiters);
+    check_still_speculative(state);
     table_tuple_complete_speculative(table_of(state), state.row, token, !conflict);
     SpeculativeInsertionLockRelease(self);
     return !conflict;

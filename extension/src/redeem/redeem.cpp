@@ -183,11 +183,27 @@ bool may_still_redeem(const redeem_round &at) {
     return is_free(read_uses(at)) && (at.campaign == nullptr || is_free(read_campaign_uses(at)));
 }
 
+void check_owner_is_there(const redeem_round &at, limit_owner owner, int64 id) {
+    limited_row found;
+    if (!find_limited_row(at.guard, owner, id, found))
+        report_lost_owner(owner, id);
+}
+
 // Triggers of the shop have run meanwhile.
 void settle_new_row(const redeem_round &at, const redemption &made, CommandId before) {
     const shares has = shares_of(made);
     for (int i = 0; i < has.count; i++)
         settle_new_use(at.guard, has.of[i].id, before);
+}
+
+// They have changed coupons or campaigns: the lock on the ledger, which keeps such changes from a
+// redemption in flight, does not keep out the transaction that has it.
+void settle_own_changes(const redeem_round &at, const redemption &made) {
+    CommandCounterIncrement();
+    check_owner_is_there(at, limit_owner::coupon, made.coupon_id);
+    if (made.has_campaign)
+        check_owner_is_there(at, limit_owner::campaign, made.campaign_id);
+    settle_new_row(at, made, at.begun);
 }
 
 outcome take_claims_for(const redeem_round &at, const claim *claims, int count, int &refused) {
@@ -280,7 +296,9 @@ outcome redeem_new(const redeem_round &at, int32 use_no, int32 campaign_use_no) 
     CommandId before = GetCurrentCommandId(false);
     if (append_redemption(at.guard, wanted, made)) {
         bool may_be_limited = count > 0 || has_changed_coupons();
-        if (may_be_limited && !catalog_of(at.guard).ledger_plan.inserts_plainly)
+        if (has_changed_coupons_since(at.begun))
+            settle_own_changes(at, made);
+        else if (may_be_limited && !catalog_of(at.guard).ledger_plan.inserts_plainly)
             settle_new_row(at, made, before);
         return end_with(at.answer, wants_hold(at) ? coupon_status::held : coupon_status::redeemed,
                         made);
@@ -320,6 +338,7 @@ outcome redeem_judged(const redeem_round &at) {
 outcome play_round(const installation &guard, const redeem_request &request, bool contended,
                    redeem_answer &answer) {
     memset(&answer, 0, sizeof answer);
+    const CommandId begun = GetCurrentCommandId(false);
     answer.has_coupon = find_coupon(guard, request.key, answer.coupon);
     campaign_row campaign;
     const bool has_campaign = answer.has_coupon && answer.coupon.has_campaign;
@@ -335,6 +354,7 @@ outcome play_round(const installation &guard, const redeem_request &request, boo
         GetCurrentTimestamp(),
         contended,
         has_campaign ? &campaign : nullptr,
+        begun,
     };
     if (at.id != nullptr) {
         redemption made;

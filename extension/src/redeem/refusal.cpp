@@ -146,6 +146,15 @@ void report_missing_campaign(const coupon_row &coupon) {
     pg_unreachable();
 }
 
+void report_lost_owner(limit_owner owner, int64 id) {
+    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                    errmsg("%s " INT64_FORMAT " was deleted, or got another ID, while its "
+                           "redemption was being written",
+                           name_of(owner), id),
+                    errdetail("A trigger of the redemption's has done that.")));
+    pg_unreachable();
+}
+
 void report_unknown_redemption(int64 id) {
     ereport(ERROR, (errcode(sqlstate_unknown_redemption),
                     errmsg("redemption " INT64_FORMAT " does not exist", id),

@@ -23,6 +23,9 @@ namespace coupon_guard {
 // 23503: the coupon's campaign does not exist.
 [[noreturn]] void report_missing_campaign(const coupon_row &coupon);
 
+// 27000: what the redemption has called has taken its coupon or campaign away.
+[[noreturn]] void report_lost_owner(limit_owner owner, int64 id);
+
 // RC008: there is no redemption with this id.
 [[noreturn]] void report_unknown_redemption(int64 id);
 

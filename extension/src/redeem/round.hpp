@@ -15,6 +15,7 @@ struct redeem_round {
     TimestampTz now;
     bool contended;               // an earlier round ended undecided
     const campaign_row *campaign; // of the coupon; null if it has none, or is not looked at
+    CommandId begun;              // before the coupon was read
 };
 
 // A round ends with an answer (yes), or must be played again (undecided).

@@ -314,8 +314,10 @@ HeapTuple follow_limits(const installation &guard, const TriggerData &trigger,
     TriggerEvent event = trigger.tg_event;
     if (TRIGGER_FIRED_FOR_STATEMENT(event)) {
         lock_out_redemptions(guard);
-        if (TRIGGER_FIRED_BY_TRUNCATE(event))
+        if (TRIGGER_FIRED_BY_TRUNCATE(event)) {
+            note_own_truncation();
             after_truncate(guard, table);
+        }
         return nullptr;
     }
     const change at = {guard, trigger, table, columns_of(catalog_of(guard), table.owner)};
