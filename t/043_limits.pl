@@ -1,5 +1,5 @@
 # Whatever a session may run out of, or be stopped by: connections, locks, time for a statement, for a lock, for standing idle; a cancel or a
-# termination from beside; memory for sorting and room for temporary files. Each is the server's own error, nothing is half done, and the server
+# termination from beside; memory, and room for temporary files. Each is the server's own error, nothing is half done, and the server
 # goes on.
 
 use strict;
@@ -27,7 +27,7 @@ $node->safe_psql(
 	CREATE EXTENSION coupon_guard;
 	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO shop;
 	GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA public TO shop));
-# 57014: canceled, or out of its time. 25P03, 57P05: idle for too long. 53300: no connection. 53200: no lock. 53400: temporary files.
+# 57014: canceled, or out of its time. 25P03, 57P05: idle for too long. 53300: no connection. 53200: no lock, or no memory. 53400: temporary files.
 my $trial = CouponGuard::Trial->new($node, workers => 5, prepare => 0.03, allow => [ '25P03', '57P05', '53300', '53200', '53400' ],
 	log => qr/(25P03|57P05|53300|53200|53400) /);
 my $load = $trial->{load};
@@ -46,7 +46,7 @@ sub for_a_while
 sub play_with
 {
 	my ($what, $settings, $meanwhile) = @_;
-	my $share = 1 / 8;
+	my $share = 1 / 9;
 	my $kept = $load->{settings};
 	$trial->play(
 		$what,
@@ -124,6 +124,31 @@ play_with(
 
 play_with('with the least memory and no temporary files',
 	{ work_mem => '64kB', maintenance_work_mem => '1MB', temp_file_limit => '0', temp_buffers => '800kB', max_stack_depth => '100kB', logical_decoding_work_mem => '64kB' });
+
+# A backend gets no more memory than it has, but for some hundred kilobytes: an allocation fails wherever it happens to be the next one.
+sub limit_memory
+{
+	my ($pid, $more) = @_;
+	my ($pages) = (eval { slurp_file("/proc/$pid/statm") } // return) =~ /^(\d+)/ or return;
+	my $limit = defined $more ? $pages * 4096 + $more : 'unlimited';
+	system("prlimit --pid $pid --as=$limit: 2>/dev/null");
+	return;
+}
+play_with(
+	'out of memory',
+	{},
+	sub {
+		for_a_while(
+			sub {
+				foreach my $pid ($trial->pids($loads))
+				{
+					limit_memory($pid, rand() < 0.7 ? int(rand(150_000)) : undef);
+					$trial->count_fault('memory limited');
+				}
+				sleep 0.02;
+			});
+		limit_memory($_, undef) foreach $trial->pids($loads);
+	});
 
 $trial->end;
 $node->stop;

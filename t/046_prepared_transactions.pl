@@ -1,4 +1,4 @@
-# PREPARE TRANSACTION over a crash, a restart and a death during recovery: what was prepared is still there, undecided; rivals wait for it, whether
+# PREPARE TRANSACTION over a crash, a restart and a kill after a checkpoint: what was prepared is still there, undecided; rivals wait for it, whether
 # it redeems, holds, confirms, gives back, claims, or changes a limit; and COMMIT PREPARED or ROLLBACK PREPARED decides as it would have before.
 # Then the same at random beside the load.
 

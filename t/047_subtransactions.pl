@@ -64,6 +64,7 @@ sub state_now
 
 sub some_id { return '(SELECT id FROM coupon_redemption WHERE voided_at IS NULL ORDER BY random() LIMIT 1)' }
 
+# A hold that lasts a moment is over before its statement ends: so no state changes by itself.
 sub some_call
 {
 	my $user = 1 + int(rand(12));
@@ -71,7 +72,7 @@ sub some_call
 	my $amount = ', amount => ' . (1 + int(rand(300)));
 	return one_of(
 		"SELECT redeem_coupon($user, '$code'$amount)", "SELECT redeem_coupon($user, '$code'$amount)", "SELECT redeem_coupon($user, '$code'$amount, up_to => true)",
-		"SELECT hold_coupon($user, '$code', '1 hour'$amount)", "SELECT hold_coupon($user, '$code', '1 millisecond'$amount)",
+		"SELECT hold_coupon($user, '$code', '1 hour'$amount)", "SELECT hold_coupon($user, '$code', '1 millisecond'$amount), pg_sleep(0.002)",
 		'SELECT confirm_hold(id) FROM coupon_redemption WHERE hold_expires_at > clock_timestamp() AND voided_at IS NULL ORDER BY random() LIMIT 1',
 		'SELECT confirm_hold(id, amount => 1) FROM coupon_redemption WHERE hold_expires_at > clock_timestamp() AND amount > 1 AND voided_at IS NULL ORDER BY random() LIMIT 1',
 		'SELECT void_redemption(' . some_id() . ')',
