@@ -114,6 +114,20 @@ sub wait_for_answer
 	die 'it does not come to that: ' . ($sql // 'calls that are told so');
 }
 
+# Locks all campaigns, so that a change of one, and a coupon that comes into one, wants a multixact; as soon as it does not want one itself.
+sub lock_campaigns
+{
+	my $locker = $trial->wait_until_up;
+	my $until = time + 60;
+	until (eval { $locker->do('BEGIN'); $locker->do('SELECT FROM campaign FOR KEY SHARE'); 1 })
+	{
+		die $@ if time > $until;
+		$locker->do('ROLLBACK');
+		sleep 0.01;
+	}
+	return $locker;
+}
+
 # Writes until the limit, and beyond it when everything is frozen.
 sub play_to_limit
 {
@@ -123,9 +137,9 @@ sub play_to_limit
 	$load->start($trial->connection);
 	like(wait_for_answer(0, $sql), qr/not accepting commands/, "$what: the limit");
 	is($blocker->selectall_arrayref("SELECT status FROM check_coupon(1, 'OPEN')")->[0][0], 'redeemed', 'one may still look');
-	# So that a change of a campaign, and a coupon that comes into it, wants a multixact.
-	$blocker->do('SELECT FROM campaign FOR KEY SHARE') if $sql =~ /lock_twice/;
+	my $locker = $sql =~ /lock_twice/ ? lock_campaigns() : undef;
 	wait_for_answer(1, undef);
+	$locker->disconnect if $locker;
 	$load->stop;
 	is_sound("$what: at the limit", is_read_only => 1);
 	$trial->count_fault($what);

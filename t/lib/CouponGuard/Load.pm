@@ -90,7 +90,7 @@ sub connect_to
 	my ($connection) = @_;
 	require DBI;
 	my $session = DBI->connect("dbi:Pg:$connection", '', '', { RaiseError => 1, PrintError => 0, AutoCommit => 1 });
-	$session->do("SET client_min_messages = warning");
+	$session->do("SET client_min_messages = error");
 	return $session;
 }
 
