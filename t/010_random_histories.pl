@@ -102,7 +102,7 @@ my %scripts = (
 	'released@2' => "$choose BEGIN; SAVEPOINT s; $step RELEASE s; $choose $step COMMIT;",
 	'prepared@2' => "$choose \\set name random(1, 1000000000)\nBEGIN; $step $choose $step PREPARE TRANSACTION 'p:name';\n"
 	  . "\\set name_kept :name\n\\if :step % 2 = 0\nCOMMIT PREPARED 'p:name';\n\\else\nROLLBACK PREPARED 'p:name';\n\\endif\n",
-	'cancels@1' => "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgbench' AND wait_event_type = 'Lock' ORDER BY random() LIMIT 1;",
+	'cancels@1' => "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgbench' AND wait_event_type IN ('Lock', 'Extension') ORDER BY random() LIMIT 1;",
 	'kills@1' => "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgbench' AND pid <> pg_backend_pid() AND random() < 0.2 ORDER BY random() LIMIT 1;");
 my @files;
 foreach my $name (sort keys %scripts)

@@ -83,7 +83,7 @@ sub new_redeems { return sprintf q(SELECT status FROM promo.redeem_coupon(%d::bi
 sub until_waiting
 {
 	my ($condition) = @_;
-	$node->poll_query_until('tutorial', "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND $condition")
+	$node->poll_query_until('tutorial', "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type IN ('Lock', 'Extension') AND $condition")
 	  or die "nobody waits: $condition";
 	return;
 }

@@ -191,6 +191,15 @@ is(count_of('stripe_waits', 'redeem_coupon', 'sold_out'), 1, 'it is counted as a
 is(count_of('rival_waits + lock_waits'), 0, 'and as no other');
 cmp_ok(count_of('stripe_wait_time'), '>', 0, 'it took time');
 
+value("INSERT INTO coupon (code, max_redemptions) VALUES ('PAIR', 1)");
+$rival->query("BEGIN; SELECT redeem_coupon('a'::text, 'PAIR')");
+reset_stats();
+start_waiting("SELECT status FROM redeem_coupons('q'::text, '{OPEN,PAIR}')");
+$rival->query('COMMIT');
+is_deeply($buyer->finish->{rows}, [ ['withheld'], ['sold_out'] ], 'of two coupons one is waited for, in vain');
+is(count_of('stripe_waits', 'redeem_coupons', 'sold_out'), 1, 'the wait is that of this code');
+is(count_of('stripe_waits'), 1, 'and of no other');
+
 $rival->query('BEGIN; LOCK TABLE coupon_redemption IN SHARE MODE');
 reset_stats();
 start_waiting("SELECT status FROM redeem_coupon('l'::text, 'ONCE')");

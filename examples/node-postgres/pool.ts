@@ -62,7 +62,7 @@ async function withoutLockTimeout(customer: bigint): Promise<void> {
   let waiting = 0;
   while (waiting < size) { // if the pool is not used up, for ever: scripts/examples ends the program then
     await slow.query("SELECT pg_stat_clear_snapshot()"); // within a transaction, the view stays as it was first seen
-    const { rows } = await slow.query("SELECT FROM pg_stat_activity WHERE application_name = 'without' AND wait_event_type = 'Lock'");
+    const { rows } = await slow.query("SELECT FROM pg_stat_activity WHERE application_name = 'without' AND wait_event_type IN ('Lock', 'Extension')");
     waiting = rows.length;
   }
   judge("without, all ten connections wait for a lock, and nobody is served",

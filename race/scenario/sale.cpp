@@ -86,11 +86,12 @@ finding sale::over_the_cap(const race_result &result, std::int64_t cap) {
 
 lock_watch::lock_watch(const std::string &connection, duration &blocked)
     : watching_{connection, std::chrono::milliseconds{5}, [this, &blocked](auto &transaction) {
-                    const auto waiting = transaction
-                                             .exec("SELECT count(*) FROM pg_stat_activity"
-                                                   " WHERE datname = current_database() AND"
-                                                   " wait_event_type = 'Lock'")[0][0]
-                                             .template as<std::int64_t>();
+                    const auto waiting =
+                        transaction
+                            .exec("SELECT count(*) FROM pg_stat_activity"
+                                  " WHERE datname = current_database() AND"
+                                  " wait_event_type IN ('Lock', 'Extension')")[0][0]
+                            .template as<std::int64_t>();
                     const auto now = race_clock::now();
                     blocked += waiting * (now - looked_);
                     looked_ = now;

@@ -36,7 +36,8 @@ class sale : public scenario {
 };
 
 /// Adds up the time that backends wait for locks, by looking at all of them every few milliseconds:
-/// an estimate whose mean is the truth.
+/// an estimate whose mean is the truth. (Of a coupon_guard that is preloaded they are of type
+/// Extension.)
 class lock_watch {
   public:
     /// `blocked` must outlive it.

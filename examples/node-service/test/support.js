@@ -66,7 +66,7 @@ export const until = async (holds) => {
 export const waiting = async () => {
   const { rows } = await owner.query(
     `SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'node-service'
-     AND datname = current_database() AND wait_event_type = 'Lock'`,
+     AND datname = current_database() AND wait_event_type IN ('Lock', 'Extension')`,
   );
   return rows[0].n;
 };
@@ -75,7 +75,7 @@ export const waiting = async () => {
 export const endBackends = () =>
   owner.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'node-service'
-     AND datname = current_database() AND wait_event_type = 'Lock'`,
+     AND datname = current_database() AND wait_event_type IN ('Lock', 'Extension')`,
   );
 
 const openTransactions = new Set();
