@@ -104,6 +104,8 @@ is_counted(
 		'claim_coupon not_started 1', 'claim_coupon expired 1', 'release_claim released 1', 'release_claim not_found 1'
 	],
 	'every call is counted by function and status');
+is(count_of('cache_hits', 'redeem_coupon_for_each', 'redeemed'), 2, 'what was done for one of many codes is counted with that code');
+is(count_of('cache_hits', 'redeem_coupon_for_each', 'already_redeemed'), 1, 'and not again with the next');
 
 # ---- errors ---------------------------------------------------------------------------------------------------------------------
 

@@ -75,6 +75,7 @@ my %call = (
 	'has the tables proven anew' => q(ALTER TABLE coupon ALTER terms SET (n_distinct = N); SELECT redeem_coupon('user N', 'PLAIN'), redeem_coupon('user N', 'CHECK-ABAC')),
 	'is throttled' => q(SET coupon_guard.throttle_user_rate = 1; SET coupon_guard.throttle_client_rate = 1; SET coupon_guard.client = 'client N';
 		SELECT redeem_coupon('throttled', 'PLAIN'), check_coupon('user N', 'PLAIN'); RESET coupon_guard.throttle_user_rate; RESET coupon_guard.throttle_client_rate),
+	'reads the statistics' => 'SELECT coupon_guard_read_stats(), coupon_guard_stats_reset()',
 	'has other settings' => q(SET coupon_guard.user_id_type = text; SELECT redeem_coupon('user N', 'PLAIN'); RESET coupon_guard.user_id_type),
 );
 # These fail, each in another place.
