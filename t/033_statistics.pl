@@ -133,7 +133,7 @@ value(
 	  IF NEW.user_id LIKE 'outer%' THEN
 	    PERFORM hold_coupon('inner ' || NEW.user_id, 'OPEN');
 	    BEGIN
-	      PERFORM confirm_hold(NULL);
+	      PERFORM redeem_coupon(NULL::text, 'OPEN');
 	    EXCEPTION WHEN null_value_not_allowed THEN
 	      PERFORM check_coupon('inner', 'ONCE');
 	    END;
@@ -172,7 +172,7 @@ shows(event_of('Rival'), 'a wait for a rival is shown as that');
 $rival->query('ROLLBACK');
 is_deeply($buyer->finish->{rows}, [ ['redeemed'] ], 'the rival gives up, the buyer redeems');
 is_counted(
-	[ 'check_coupon redeemed 1', 'confirm_hold error 1', 'hold_coupon held 1', 'redeem_coupon redeemed 1' ],
+	[ 'check_coupon redeemed 1', 'hold_coupon held 1', 'redeem_coupon error 1', 'redeem_coupon redeemed 1' ],
 	'calls in a trigger are counted by themselves, that of an error which is caught too');
 is(count_of('rival_waits', 'redeem_coupon', 'redeemed'), 1, 'the wait is that of the call which waited');
 is(count_of('rival_waits'), 1, 'and of no other');
