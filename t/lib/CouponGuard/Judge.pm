@@ -4,6 +4,10 @@
 # step answered, then, in some order, those that it let go; and whoever waits must have somebody to wait for. Several that are let go
 # at once may come in any order, and a session that waits for one of several rivals need not notice before this one ends what another's
 # end would have brought it: that much the contract leaves open, and nothing else is.
+#
+# What has been done is not always seen in the answer: whoever is refused may have locked the coupon's row and set up its quota, or have
+# remembered the refusal and done neither. So there are several models, one for each course that things may have taken; those that do not
+# explain what comes are dropped, and the history is explained as long as one is left.
 
 package CouponGuard::Judge;
 
@@ -11,9 +15,11 @@ use strict;
 use warnings;
 
 use IO::Select;
-use List::Util qw(any none);
+use List::Util qw(any max none);
 use Storable qw(dclone);
 use Time::HiRes qw(time);
+
+my $most_models = 16;
 
 sub decide
 {
@@ -136,7 +142,7 @@ sub got
 	my @row = @{ $result->{rows}[0] };
 	return $row[0] if $self->{player}{$name}{op}{kind} eq 'claim';
 	my $should_be_new = $expected && ($expected->{id} // '') eq 'new' && ($row[1] // '') =~ /^\d+$/;
-	$row[1] = 'new' if $should_be_new && none { $_ == $row[1] } $self->{model}->all_ids;
+	$row[1] = 'new' if $should_be_new && none { $_ == $row[1] } $self->{models}[0]->all_ids;
 	$row[4] = 'new' if $expected && ($expected->{moment} // '') eq 'new' && ($row[4] // '') =~ /^\d+$/;
 	return join '|', @row;
 }
@@ -149,7 +155,7 @@ sub expected
 	return as_text($outcome->{answer});
 }
 
-# Lets the session's answer happen in the model; false if the model would not have answered so.
+# Lets the session's answer happen in the model: as many models as there are ways to have answered so; none if it would not have.
 sub take_answer
 {
 	my ($self, $model, $name) = @_;
@@ -161,9 +167,9 @@ sub take_answer
 	if (!$is_broken_off)
 	{
 		my $is_other = any { $self->expected({ answer => $_ }) eq $self->got($name) } @{ $outcome->{or_answers} // [] };
-		return 0 if $outcome->{rivals} && !$is_other;
+		return if $outcome->{rivals} && !$is_other;
 		my $is_expected = $is_other || $self->expected($outcome) eq $self->got($name, $outcome->{answer});
-		return 0 if !$is_expected && !$self->is_refused_later($model, $outcome, $name);
+		return if !$is_expected && !$self->is_refused_later($model, $outcome, $name);
 	}
 	my $open = $model->{open}{$name};
 	$open->{held} = [];
@@ -171,13 +177,29 @@ sub take_answer
 	{
 		$model->fail($name);
 		$model->roll_back($name) if !$player->{is_open};
-		return 1;
+		return $model;
 	}
 	my @row = @{ $self->{sessions}{$name}{result}{rows}[0] };
-	push @{ $open->{log} }, { perhaps => $player->{op}{for_lock} } if $player->{op}{for_lock};
-	push @{ $open->{log} }, map { settled_entry($_, $player->{op}, @row) } @{ $outcome->{effects} };
-	$model->commit($name) if !$player->{is_open};
-	return 1;
+	my @models;
+	foreach my $effects (courses($outcome, $player->{op}))
+	{
+		my $next = dclone($model);
+		push @{ $next->{open}{$name}{log} }, map { settled_entry($_, $player->{op}, @row) } @$effects;
+		$next->commit($name) if !$player->{is_open};
+		push @models, $next;
+	}
+	return @models;
+}
+
+# What may have been done on the way to this outcome.
+sub courses
+{
+	my ($outcome, $op) = @_;
+	my @courses = ($outcome->{effects}, @{ $outcome->{or_effects} // [] });
+	# Whoever has waited for a lock may have it, whatever came of that.
+	my $locked = $op->{for_lock};
+	return @courses if !$locked;
+	return map { my $course = $_; map { [ @$_, @$course ] } [ { owner => $locked, lock => 1 } ], [ { perhaps => $locked } ] } @courses;
 }
 
 # Of two calls of one user that are let go at once, one may have the last unit while the other has seen that the user has none yet: then
@@ -215,6 +237,11 @@ sub hold_what_waiters_have
 	{
 		my $op = $self->{player}{$name}{op};
 		my $outcome = $self->decide($model, $name, $op);
+		# One that waits without need has changed its row if it is plain SQL; a call has not, but may have prepared quotas.
+		$model->{open}{$name}{held} = $op->{kind} =~ /^(delete|strike|revive|insert|resize)$/
+		  ? [ grep { $_->{row} } @{ $outcome->{effects} } ]
+		  : [ map { { perhaps => $_->{owner} } } grep { $_->{lock} } @{ $outcome->{effects} } ]
+		  if !$outcome->{rivals};
 		next if !$outcome->{rivals};
 		my ($locked) = map { $_->{owner} } grep { $_->{lock} } @{ $outcome->{effects} };
 		$op->{for_lock} ||= $outcome->{for_lock} // $locked;
@@ -250,8 +277,8 @@ sub waits_on
 	return $before && ($before->{lock} eq $now->{lock} || $self->{is_passed_on} && "@{ $before->{by} }" =~ $self->{is_passed_on});
 }
 
-# The model after all that was answered, in an order that explains it; undef if there is none. Whoever waits now has looked after one
-# of the answers; @doubtful had no reason to wait so far.
+# The models after all that was answered, in orders that explain it. Whoever waits now has looked after one of the answers; @doubtful had
+# no reason to wait so far.
 sub explain
 {
 	my ($self, $model, $answered, @doubtful) = @_;
@@ -259,18 +286,32 @@ sub explain
 	$self->hold_what_waiters_have($model) if !@$answered;
 	my %for_nothing = map { $_ => 1 } $self->waits_for_nothing($model);
 	@doubtful = grep { $for_nothing{$_} } @doubtful;
-	return @doubtful ? undef : $model if !@$answered;
+	return @doubtful ? () : $model if !@$answered;
+	my @explained;
 	foreach my $name (@$answered)
 	{
-		my $next = dclone($model);
-		next if !$self->take_answer($next, $name);
-		my $explained = $self->explain($next, [ grep { $_ ne $name } @$answered ], @doubtful);
-		return $explained if $explained;
+		my @others = grep { $_ ne $name } @$answered;
+		push @explained, map { $self->explain($_, \@others, @doubtful) } $self->take_answer(dclone($model), $name);
 	}
-	return undef;
+	return distinct(@explained);
 }
 
-# True if the model explains what came of the step. $fresh is the session that was asked in it, if any.
+# As few of them as say different things.
+sub distinct
+{
+	my %seen;
+	return grep { !$seen{ join ';', map { written($_) } @{$_}{qw(owners set_up rows open counting)} }++ } @_;
+}
+
+sub written
+{
+	my ($value) = @_;
+	return '[' . join(',', map { written($_) } @$value) . ']' if ref $value eq 'ARRAY';
+	return '{' . join(',', map { "$_=" . written($value->{$_}) } sort keys %$value) . '}' if ref $value;
+	return $value // '';
+}
+
+# True if a model explains what came of the step. $fresh is the session that was asked in it, if any.
 sub judge
 {
 	my ($self, $name, $what, $fresh) = @_;
@@ -278,7 +319,6 @@ sub judge
 	my $before = $self->{blocked};
 	$self->{is_passed_on} = $what =~ /^(RELEASE|PREPARE)/ ? qr/\b$name\b/ : undef;
 	$self->settle;
-	my $model = dclone($self->{model});
 	# Of the calls of this step: one that goes on waiting gathers nothing.
 	my @gatherers = grep { $self->{player}{$_}{op}{kind} =~ /^(claim|redeem|hold|insert|revive|resize)$/ } $self->waiting;
 	($self->{gatherer}) = ((grep { $_ eq ($fresh // '') || !$before->{$_} || !$self->{blocked}{$_} } @gatherers), @gatherers);
@@ -291,29 +331,33 @@ sub judge
 	$self->{is_crowd} = @answered > 1;
 	my @doubtful = grep { $_ eq $self->{fresh} || !$self->waits_on($before->{$_}, $self->{blocked}{$_}) } sort keys %{ $self->{blocked} };
 	$self->{has_just_begun} = { map { $_ => 1 } @doubtful };
-	$model->{busy} = $self->busy_before(@others, grep { $_ ne $self->{fresh} } @doubtful);
 	my $now = time;
 	my @moments = ((any { $_ <= $now } @{ $self->{deadlines} }) ? $self->{asked_at} : (), $now);
-	my $learned = dclone($model);
-	my @models = ($model, $self->learn_quotas($learned) ? $learned : ());
-	my ($explained, $after_first, $expected);
+	my (@explained, $after_first, $expected);
 	# A deadline that has passed meanwhile may have been seen or not; so may a quota whose setting up the model did not notice.
-	foreach my $attempt (map { my $one = $_; map { [ $one, $_ ] } @moments } @models)
+	foreach my $known (@{ $self->{models} })
 	{
-		(my $start, $self->{now}) = @$attempt;
-		$explained = dclone($start);
-		$expected = $fresh ? $self->expected($self->decide($start, $fresh, $self->{player}{$fresh}{op})) : '';
-		$explained = undef if $is_first_answered && !$self->take_answer($explained, $fresh);
-		$after_first = $explained && dclone($explained);
-		$explained &&= $self->explain($explained, \@others, @doubtful);
-		last if $explained;
+		my $model = dclone($known);
+		$model->{busy} = $self->busy_before(@others, grep { $_ ne $self->{fresh} } @doubtful);
+		my $learned = dclone($model);
+		foreach my $attempt (map { my $one = $_; map { [ $one, $_ ] } @moments } $model, $self->learn_quotas($learned) ? $learned : ())
+		{
+			(my $start, $self->{now}) = @$attempt;
+			$expected //= $fresh ? $self->expected($self->decide($start, $fresh, $self->{player}{$fresh}{op})) : '';
+			my @first = $is_first_answered ? $self->take_answer(dclone($start), $fresh) : dclone($start);
+			$after_first //= dclone($first[0]) if @first;
+			push @explained, map { $self->explain($_, \@others, @doubtful) } @first;
+		}
 	}
 	push @{ $self->{steps} }, "$name: $what" . ($fresh ? " -- expected $expected; " . $self->what_came($fresh) : '');
 	my @waiting = grep { $_ ne $self->{fresh} } sort keys %{ $self->{blocked} };
-	$self->note_others($after_first // $model, @others, @waiting) if @others || !$explained;
-	return 0 if !$explained;
-	$self->{model} = $explained;
-	$self->learn_quotas($explained);
+	$self->note_others($after_first // dclone($self->{models}[0]), @others, @waiting) if @others || !@explained;
+	return 0 if !@explained;
+	$self->learn_quotas($_) foreach @explained;
+	my @distinct = distinct(@explained);
+	$self->{models} = [ @distinct > $most_models ? @distinct[ 0 .. $most_models - 1 ] : @distinct ];
+	$self->{tally}{'more models than are followed'}++ if @distinct > $most_models;
+	$self->{tally}{'most models'} = max($self->{tally}{'most models'} // 0, scalar @distinct);
 	$self->count($fresh, $before, @answered);
 	foreach my $player (map { $self->{player}{$_} } @answered)
 	{

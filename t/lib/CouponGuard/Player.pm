@@ -8,7 +8,7 @@ use warnings;
 use parent 'CouponGuard::Judge';
 
 use CouponGuard::Session;
-use List::Util qw(any none);
+use List::Util qw(all any none);
 use Time::HiRes qw(sleep time);
 
 my $microseconds = '(extract(epoch FROM %s) * 1000000)::bigint';
@@ -87,7 +87,7 @@ sub request_of { return defined $_[0]{request} ? ", request_id => '$_[0]{request
 sub new
 {
 	my ($class, %given) = @_;
-	my $self = bless { %given, steps => [], prepared => [], blocked => {}, busy => {}, owner => {}, deadlines => [] }, $class;
+	my $self = bless { %given, models => [ $given{model} ], steps => [], prepared => [], blocked => {}, busy => {}, owner => {}, deadlines => [] }, $class;
 	$self->{player}{$_} = { name => $_ } foreach keys %{ $given{sessions} };
 	$self->{observer}->query($look) if !$given{tally}{steps};
 	return $self;
@@ -95,12 +95,17 @@ sub new
 
 # --- what a generator of histories may ask ------------------------------------------
 
+# One of those that explain the history so far.
+sub model { my ($self) = @_; return $self->{models}[0] }
+# Whether all of them say so.
+sub is_quiet { my ($self, $owner) = @_; return all { $_->is_quiet($owner) } @{ $self->{models} } }
+
 sub idle { my ($self) = @_; return grep { !$self->{player}{$_}{op} } sort keys %{ $self->{player} } }
 sub waiting { my ($self) = @_; return grep { $self->{player}{$_}{op} } sort keys %{ $self->{player} } }
 sub in_transaction { my ($self, $name) = @_; return $self->{player}{$name}{is_open} }
 sub is_failed { my ($self, $name) = @_; return $self->{player}{$name}{is_failed} }
 sub isolation { my ($self, $name) = @_; return $self->{player}{$name}{isolation} // 'READ COMMITTED' }
-sub savepoints { my ($self, $name) = @_; return map { $_->[0] } @{ $self->{model}{open}{$name}{marks} } }
+sub savepoints { my ($self, $name) = @_; return map { $_->[0] } @{ $self->model->{open}{$name}{marks} } }
 sub prepared { my ($self) = @_; return @{ $self->{prepared} } }
 
 # A call that names a row is of the moment when it began to wait for that: so no deadline passes meanwhile.
@@ -111,7 +116,12 @@ sub may_pass_deadlines { my ($self) = @_; return none { $self->{player}{$_}{op}{
 sub is_unwanted
 {
 	my ($self, $name, $op) = @_;
-	my $model = $self->{model};
+	return any { $self->is_unwanted_in($_, $name, $op) } @{ $self->{models} };
+}
+
+sub is_unwanted_in
+{
+	my ($self, $model, $name, $op) = @_;
 	$model->begin($name) if !$self->in_transaction($name);
 	my @next = $self->possible_rivals($model, $name, $op);
 	$model->roll_back($name) if !$self->in_transaction($name);
@@ -143,12 +153,19 @@ sub call
 {
 	my ($self, $name, $op) = @_;
 	my $player = $self->{player}{$name};
-	$self->{model}->begin($name) if !$player->{is_open};
+	$self->each_model(sub { $_[0]->begin($name) }) if !$player->{is_open};
 	$player->{op} = $op;
-	my @rivals = $op->{kind} =~ $of_one_moment ? $self->possible_rivals($self->{model}, $name, $op) : ();
+	my @rivals = $op->{kind} =~ $of_one_moment ? map { $self->possible_rivals($_, $name, $op) } @{ $self->{models} } : ();
 	$self->await_deadlines(@rivals ? 3600 : 0.015);
 	$self->{sessions}{$name}->start($sql{ $op->{kind} }->($op));
 	return $self->judge($name, $sql{ $op->{kind} }->($op), $name);
+}
+
+sub each_model
+{
+	my ($self, $change) = @_;
+	$change->($_) foreach @{ $self->{models} };
+	return;
 }
 
 # A statement that the model does not answer: it must succeed.
@@ -158,7 +175,7 @@ sub control
 	my $session = $name eq 'observer' ? $self->{observer} : $self->{sessions}{$name};
 	$self->await_deadlines;
 	$session->query($sql);
-	$change->($self->{model});
+	$self->each_model($change);
 	return $self->judge($name, $sql);
 }
 
@@ -237,7 +254,7 @@ sub terminate
 	$session->close;
 	$self->{sessions}{$name} = CouponGuard::Session->new($self->{node});
 	$self->{player}{$name} = { name => $name };
-	$self->{model}->roll_back($name);
+	$self->each_model(sub { $_[0]->roll_back($name) });
 	return $self->judge($name, 'is terminated');
 }
 
@@ -245,7 +262,7 @@ sub terminate
 sub forget_quotas
 {
 	my ($self, $owner) = @_;
-	my $quotas = join "', '", $self->{model}->quotas_of($owner);
+	my $quotas = join "', '", $self->model->quotas_of($owner);
 	return $self->control('observer', "DELETE FROM coupon_quota WHERE concat(kind, ':', owner_id) IN ('$quotas')", sub { $_[0]->forget_quotas($owner) });
 }
 
@@ -253,7 +270,7 @@ sub forget_quotas
 sub switch_triggers
 {
 	my ($self) = @_;
-	my $is_off = !$self->{model}{counting};
+	my $is_off = !$self->model->{counting};
 	my $how = $is_off ? 'DISABLE' : 'ENABLE ALWAYS';
 	return $self->control('observer', "ALTER TABLE coupon_quota $how TRIGGER coupon_quota_follow_truncate",
 		sub { my ($model) = @_; $model->{counting} = $is_off; $model->{set_up} = {} });

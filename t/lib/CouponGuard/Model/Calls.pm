@@ -156,13 +156,19 @@ sub redeem_new
 		# Which of several is told hangs on what the server remembers of them.
 		my @others = grep { $_->[0] ne $supply->{refused}[0] && $self->is_refused($me, $_) } @claims;
 		push @{ $outcome->{may_wait} }, @may_wait, map { $self->movers($me, $_->[0]) } @others;
+		$outcome->{or_effects} = [ [ grep { !$_->{set_up} && !$_->{lock} && !$_->{touch} } @{ $outcome->{effects} } ], [] ] if !$self->{counting};
 		push @{ $outcome->{or_answers} }, map { my $other = $refuse->($_); ($other->{answer} // (), @{ $other->{or_answers} // [] }) } @others;
 		return $outcome;
 	}
 	my %made = (coupon => $op->{coupon}, user => $op->{user}, amount => $amount, request => $op->{request}, is_hold => $op->{hold}, %number);
 	$made{campaign} = $offer->{campaign};
 	my $answer = of_row($op->{hold} ? 'held' : 'redeemed', 'new', \%made, 'f', 'new');
-	return { %{ answers($answer, @{ $supply->{effects} }, { row => 'new', image => \%made }) }, may_wait => \@may_wait };
+	# Of a hold that it has ended for its units, and has waited for, the number is free by now.
+	my @freed = map { $_->{image}{campaign_use_no} // () }
+	  grep { $_->{row} && $_->{image} && $_->{image}{voided} && $_->{image}{user} eq $op->{user} && ($_->{image}{campaign} // '') eq ($made{campaign} // 'none') }
+	  @{ $supply->{effects} };
+	my @renumbered = map { [ @{ $supply->{effects} }, { row => 'new', image => { %made, campaign_use_no => $_ } } ] } @freed;
+	return { %{ answers($answer, @{ $supply->{effects} }, { row => 'new', image => \%made }) }, may_wait => \@may_wait, or_effects => \@renumbered };
 }
 
 sub is_refused
@@ -312,7 +318,8 @@ sub decide_claim
 	my $supply = $self->claim_all($me, map { [ "c:$_->[0]", $_->[1] ] } @{ $op->{claims} });
 	return $supply if $supply->{rivals};
 	my @may_wait = (may_wait => $supply->{may_wait});
-	return { %{ answers({ value => 'short' }, @{ $supply->{effects} }) }, @may_wait } if $supply->{refused};
+	my @if_remembered = $self->{counting} ? () : (or_effects => [ [] ]);
+	return { %{ answers({ value => 'short' }, @{ $supply->{effects} }) }, @may_wait, @if_remembered } if $supply->{refused};
 	my @coupons = map { ($_->[0]) x $_->[1] } @{ $op->{claims} };
 	my @made = map { { row => 'new', number => $_, image => { coupon => $coupons[$_], user => "$op->{user}-$_", use_no => 1 } } } 0 .. $#coupons;
 	return { %{ answers({ value => 'taken' }, @{ $supply->{effects} }, @made) }, @may_wait };

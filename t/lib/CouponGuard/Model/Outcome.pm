@@ -6,6 +6,7 @@
 #   may_wait       for whom it may wait without need
 #   or_if_let_go   for whom, if it has waited already
 #   or_answers     others, as good
+#   or_effects     others, as possible: of a refusal, those of a backend that has known it before, or has known so of one of the quotas
 
 package CouponGuard::Model::Outcome;
 
