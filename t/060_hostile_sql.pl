@@ -14,7 +14,7 @@ use Test::More;
 my ($python) = grep { system(qq("$_" -c 'import psycopg2' 2>/dev/null)) == 0 } '/usr/bin/python3', 'python3';
 plan skip_all => 'no Python with psycopg2' if !defined $python;
 
-my $seconds = $ENV{COUPON_GUARD_SOAK_SECONDS} // 6;
+my $seconds = $ENV{COUPON_GUARD_SOAK_SECONDS} || 6;
 my @seed = $ENV{COUPON_GUARD_SEED} ? ('--seed', $ENV{COUPON_GUARD_SEED}) : ();
 
 my $node = PostgreSQL::Test::Cluster->new('main');
