@@ -108,7 +108,7 @@ class Round:
         ask("SET coupon_guard.user_id_type = 'text'")
         self.finds += [f"coupon_guard_verify(): {row}" for row in ask("SELECT * FROM promo.coupon_guard_verify()")]
         never = {f.name for f in self.catalog.callable_functions()} - {name for name, count in self.called.items() if count}
-        if never:
+        if never and not self.finds:
             self.finds.append(f"never called: {', '.join(sorted(never))}")
         self.tally["redemptions in the ledger"] += ask("SELECT count(*) FROM promo.coupon_redemption")[0][0]
 
