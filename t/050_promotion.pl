@@ -179,13 +179,34 @@ sub judge_sessions
 	return grep { length } @wrong;
 }
 
+# The standby is away, and who waits for it at COMMIT is let go, and then asks again: what is then answered must be there after the promotion.
+sub let_go
+{
+	my ($trial) = @_;
+	$standby->safe_psql('postgres', q(ALTER SYSTEM SET primary_conninfo = ''));
+	$standby->reload;
+	$primary->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_replication') or die 'the standby listens';
+	my $session = CouponGuard::Session->new($primary);
+	$session->query('SET synchronous_commit = local');
+	my $count = 0;
+	foreach (1 .. 2000)
+	{
+		last if $count >= 40;
+		$count += scalar grep { $_->[0] eq 't' } $session->query(q(SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'));
+		sleep 0.02;
+	}
+	die 'nobody waits for the standby' if !$count;
+	$session->close;
+	$trial->count_fault('commits let go', $count);
+	return;
+}
+
 # The primary ends so, under load, and the standby goes on; what is wrong with it at once.
 sub promote
 {
 	my ($trial, $end) = @_;
 	my @sessions = map { CouponGuard::Session->new($standby) } 1 .. 3;
 	foreach (1 .. 5) { $_->query($wrong_answers) foreach @sessions }
-	$trial->{load}->wait_for_work(60);
 	$end eq 'kill' ? $primary->kill9 : $primary->stop('immediate');
 	$standby->promote;
 	$trial->count_fault($end eq 'kill' ? 'killed primaries' : 'stopped primaries');
@@ -212,7 +233,8 @@ SKIP:
 		my $remote = $round++ % 2 ? 'on' : 'remote_apply';
 		$primary->safe_psql('postgres', "ALTER SYSTEM SET synchronous_commit = $remote");
 		make_synchronous($primary, '*');
-		$trial->{load}->wait_for_work(20); # a COMMIT that has waited: the standby has all that was before
+		$trial->{load}->wait_for_work(60); # a COMMIT that has waited: the standby has all that was before
+		let_go($trial);
 		my @wrong = promote($trial, $round % 4 < 2 ? 'kill' : 'stop');
 		die join("\n", @wrong) if @wrong;
 	});
@@ -226,6 +248,7 @@ SKIP:
 	$standby->safe_psql('postgres', q(ALTER SYSTEM SET primary_conninfo = ''));
 	$standby->reload;
 	$primary->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_replication') or die 'the standby listens';
+	$load->wait_for_work(60);
 	my @wrong = promote($trial, 'stop');
 	push @wrong, 'a worker had to be killed' if $load->stop;
 	push @wrong, $load->judge($trial->connection, lost => 1);

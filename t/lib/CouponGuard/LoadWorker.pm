@@ -69,7 +69,7 @@ sub connect
 	my $session = eval {
 		local $SIG{__WARN__} = sub { };
 		DBI->connect("dbi:Pg:$connection;application_name=coupon_guard_load", '', '',
-			{ RaiseError => 0, PrintError => 0, PrintWarn => 0, AutoCommit => 1, pg_server_prepare => 0 });
+			{ RaiseError => 0, PrintError => 0, PrintWarn => 1, AutoCommit => 1, pg_server_prepare => 0 });
 	};
 	if ($session)
 	{
@@ -96,11 +96,13 @@ sub state_of
 }
 
 # The rows of a statement; undef after an error, and then $self->{error} is [state, message], and there is no session if that has gone with it.
+# A COMMIT that was let go before the synchronous standby had it is answered with a warning: $self->{is_let_go}.
 sub ask
 {
 	my ($self, $sql) = @_;
 	my $session = $self->{session};
-	local $SIG{__WARN__} = sub { };
+	$self->{is_let_go} = 0;
+	local $SIG{__WARN__} = sub { $self->{is_let_go} = 1 if $_[0] =~ /wait for synchronous replication/ };
 	my $statement = $session->prepare($sql, { pg_server_prepare => 0 });
 	my $rows = $statement && $statement->execute ? ($statement->{NUM_OF_FIELDS} ? $statement->fetchall_arrayref : []) : undef;
 	return $rows if defined $rows && !$session->err;
@@ -311,13 +313,13 @@ sub send_alone
 	$self->write_line('B', $self->{number}, 'alone', $json->encode([ outline($call) ]));
 	my $from = time;
 	my $rows = $self->ask($call->{sql});
-	if ($rows)
+	if ($rows && !$self->{is_let_go})
 	{
 		$self->take_answer($call, $rows);
 		$self->write_acknowledged($from);
 		return 1;
 	}
-	return $self->write_failed if $self->{session};
+	return $self->write_failed if $self->{session} && !$rows;
 	$self->write_line('U', $self->{number});
 	push @{ $self->{unknown} }, $call if $call->{request} && !grep { $_->{request} eq $call->{request} } @{ $self->{unknown} };
 	return 0;
@@ -437,11 +439,11 @@ sub commit
 		my $is_kept = rand() < 0.6;
 		$is_good = $self->control(($is_kept ? 'COMMIT' : 'ROLLBACK') . " PREPARED '$name'");
 		# A prepared transaction outlives the error of the statement that was to end it.
-		return $self->write_line('U', $self->{number}) if !$is_good;
+		return $self->write_line('U', $self->{number}) if !$is_good || $self->{is_let_go};
 		return $self->write_line('R', $self->{number}) if !$is_kept;
 	}
-	return $self->write_acknowledged($from) if $is_good;
-	return $self->write_failed if $self->{session};
+	return $self->write_acknowledged($from) if $is_good && !$self->{is_let_go};
+	return $self->write_failed if $self->{session} && !$is_good;
 	return $self->write_line('U', $self->{number});
 }
 
