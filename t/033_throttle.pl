@@ -239,6 +239,8 @@ is($node->safe_psql('postgres', q(SELECT status FROM generate_series(1, 20) i, c
 	'without preloading nothing is throttled, whatever is set');
 is($node->safe_psql('postgres', q(SELECT redeem_coupon(50, 'A'); SELECT current_setting('coupon_guard.throttle_entries', true) IS NULL)) =~ s/.*\n//r, 't',
 	'and it can be seen');
+is($node->safe_psql('postgres', q(UPDATE coupon SET active = false WHERE code = 'B'; SET coupon_guard.refusals_alike_after = 1; SELECT status FROM redeem_coupon(50, 'B'))),
+	'not_found', 'refusals can be alike all the same');
 $node->psql('postgres', q(SELECT coupon_guard_version(); SET coupon_guard.throttle_user_rate = 1), stderr => \$stderr);
 like($stderr, qr/WARNING:  without preloading, coupon_guard throttles nothing/, 'who sets a rate by hand is warned');
 $node->psql('postgres', q(SELECT coupon_guard_version(); SET coupon_guard.client = 'a'), stderr => \$stderr);
