@@ -89,6 +89,10 @@ void run_wait(awaited what, void (*wait)(void *context), void *context) {
     PG_END_TRY();
 }
 
+void wait_for_relation(Oid relation, LOCKMODE mode) {
+    while_waiting(awaited::lock, [=] { LockRelationOid(relation, mode); });
+}
+
 void lock_object(Oid catalog, Oid object, LOCKMODE mode) {
     LOCKTAG tag;
     SET_LOCKTAG_OBJECT(tag, MyDatabaseId, catalog, object, 0);

@@ -23,9 +23,10 @@ void while_waiting(awaited what, Wait &&wait) {
 }
 
 // LockRelationOid(), which asks first whether there is a need to wait.
+void wait_for_relation(Oid relation, LOCKMODE mode);
 inline void lock_relation(Oid relation, LOCKMODE mode) {
     if (!ConditionalLockRelationOid(relation, mode))
-        while_waiting(awaited::lock, [=] { LockRelationOid(relation, mode); });
+        wait_for_relation(relation, mode);
 }
 
 // LockDatabaseObject(), likewise.
