@@ -1,5 +1,7 @@
 #include "core/throttle_set.hpp"
 
+#include <cmath>
+
 namespace coupon_guard {
 namespace {
 
@@ -36,7 +38,7 @@ attempt_limit limit_of(double attempts_a_minute, int burst) noexcept {
     const double interval = 60e6 / attempts_a_minute;
     if (interval >= static_cast<double>(max_interval))
         return {max_interval, burst};
-    return {interval < 1 ? 1 : static_cast<std::int64_t>(interval + 0.5), burst};
+    return {interval < 1 ? 1 : std::llround(interval), burst};
 }
 
 std::int64_t wait_for_attempt(const throttle_set &set, std::uint64_t key, attempt_limit limit,

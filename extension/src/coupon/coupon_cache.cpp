@@ -80,9 +80,11 @@ void empty_cache(Oid table) {
             AllocSetContextCreate(TopMemoryContext, "coupon_guard coupons", ALLOCSET_DEFAULT_SIZES);
     slots = nullptr;
     MemoryContextReset(cache_memory);
+    // NOLINTBEGIN(bugprone-sizeof-expression): arrays of pointers
     slots = static_cast<cached_coupon **>(
         MemoryContextAllocZero(cache_memory, slot_count * sizeof(cached_coupon *) +
                                                  campaign_slot_count * sizeof(campaign_row *)));
+    // NOLINTEND(bugprone-sizeof-expression)
     campaign_slots = reinterpret_cast<campaign_row **>(slots + slot_count);
     cached_changes = coupon_changes();
     cached_table = table;

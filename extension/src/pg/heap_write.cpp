@@ -106,7 +106,7 @@ bool is_still_speculative(Relation table, ItemPointerData tid) {
     Buffer buffer = ReadBuffer(table, ItemPointerGetBlockNumber(&tid));
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     Page page = BufferGetPage(buffer);
-    const ItemId item = PageGetItemId(page, ItemPointerGetOffsetNumber(&tid));
+    ItemId item = PageGetItemId(page, ItemPointerGetOffsetNumber(&tid));
     bool is_untouched = false;
     if (ItemIdIsNormal(item)) {
         HeapTupleHeader row = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item));

@@ -11,7 +11,7 @@ namespace coupon_guard {
 
 // Opens an ordinary heap table, which the caller has locked. Errors: 55000 if it is another kind of
 // relation, a partition, or has tables that inherit from it.
-Relation open_ordinary_table(Oid table);
+Relation open_ordinary_table(Oid oid);
 
 // Errors: 55000, with this detail.
 [[noreturn]] void report_altered_table(Relation table, const char *detail);

@@ -30,7 +30,7 @@ inline bool is_opaque_encoding(int encoding) {
 }
 
 // A text datum as a string for an error message, at most 64 bytes of it.
-const char *clip_for_message(Datum text);
+const char *clip_for_message(Datum value);
 
 // Whether two values of type text have the same bytes.
 bool is_same_text(Datum one, Datum other);

@@ -71,7 +71,7 @@ spelling_fault judge(user_id_type type, const char *bytes, std::size_t length) {
         return judge_spelling(type, bytes, length);
     if (is_opaque_encoding(encoding))
         return judge_bytewise_spelling(type, bytes, length);
-    const char *utf8 = pg_server_to_any(bytes, length, PG_UTF8);
+    const char *utf8 = pg_server_to_any(bytes, static_cast<int>(length), PG_UTF8);
     return judge_spelling(type, utf8, utf8 == bytes ? length : strlen(utf8));
 }
 
