@@ -73,6 +73,7 @@ function_call &function_call::argument(const char *name, const char *sql_type,
 function_call &function_call::array_argument(const char *name, const char *element_type,
                                              const std::vector<std::string> &values) {
     std::vector<std::string> elements;
+    elements.reserve(values.size());
     for (const std::string &each : values)
         elements.push_back(accepted(name, each));
     add(name, element_type, form::array).elements = std::move(elements);

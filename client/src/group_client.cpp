@@ -262,7 +262,7 @@ class group_client::implementation {
     workers helpers_; // what is left to do for futures; last: gone before what they use
 };
 
-group_client::group_client(std::string conninfo, group_client_options options)
+group_client::group_client(std::string conninfo, const group_client_options &options)
     : implementation_{std::make_unique<implementation>(std::move(conninfo), options)} {}
 
 group_client::~group_client() {

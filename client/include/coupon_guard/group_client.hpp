@@ -69,7 +69,7 @@ class group_client {
     /// Opens the first connection; the others are opened when they are needed, and each anew when
     /// it has been lost. Throws connection_failed, and std::invalid_argument for options that allow
     /// nothing.
-    explicit group_client(std::string conninfo, group_client_options options = {});
+    explicit group_client(std::string conninfo, const group_client_options &options = {});
 
     /// As close().
     ~group_client();
