@@ -74,13 +74,17 @@ $trial->play('wal_level = minimal', sub { maintain() }, 0.5);
 $node->stop;
 $node->append_conf('postgresql.conf', "wal_level = logical\nmax_wal_senders = 4\n");
 $node->start;
-$node->safe_psql('postgres', "SELECT pg_create_logical_replication_slot('reader', 'test_decoding')");
+$node->safe_psql('postgres', 'CREATE PUBLICATION everything FOR ALL TABLES');
+$node->safe_psql('postgres', "SELECT pg_create_logical_replication_slot('reader', 'pgoutput')");
 
 # What is decoded are the rows that have been committed, the guard's own writes past the executor too.
 $trial->play(
 	'wal_level = logical',
 	sub {
-		maintain(sub { $_[0]->selectall_arrayref("SELECT count(*) FROM pg_logical_slot_get_changes('reader', NULL, 2000)") });
+		maintain(sub {
+				$_[0]->selectall_arrayref("SELECT count(*) FROM pg_logical_slot_get_binary_changes('reader', NULL, 2000,
+					'proto_version', '1', 'publication_names', 'everything')");
+			});
 	},
 	0.5);
 

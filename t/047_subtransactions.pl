@@ -159,7 +159,7 @@ sub difference
 }
 
 my @wrong;
-do { push @wrong, play_savepoints(100, 12) } while (!@wrong && time < $until - ($until - $began_at) / 2);
+do { push @wrong, play_savepoints(100, 12) } while (!@wrong && time < $until);
 is(join("\n", @wrong), '', "100 savepoints deep, $tally{aborted} times rolled back to any of them");
 
 # More subtransactions than are told to others: a rival waits for the top one, whichever of them has the unit.
