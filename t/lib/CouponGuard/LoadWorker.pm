@@ -390,16 +390,25 @@ sub play_transaction
 	}
 	if (!$is_good)
 	{
-		$self->control('ROLLBACK') if $self->{session};
-		# An error within was not the last one.
+		$self->roll_back;
 		return $self->write_failed;
 	}
 	if (rand() < 0.15)
 	{
-		$self->control('ROLLBACK');
+		$self->roll_back;
 		return $self->write_line('R', $self->{number});
 	}
 	return $self->commit;
+}
+
+# A session that cannot even do that, for want of memory, is not used again. What is journaled is the error that came before.
+sub roll_back
+{
+	my ($self) = @_;
+	my $error = $self->{error};
+	$self->drop_session if $self->{session} && !$self->control('ROLLBACK') && $self->{session};
+	$self->{error} = $error;
+	return;
 }
 
 sub play_call
