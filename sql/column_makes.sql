@@ -221,9 +221,9 @@ SELECT change, pg_temp.after('DELETE FROM coupon_quota; ALTER TABLE coupon_quota
     ('REPLICA IDENTITY FULL, SET (fillfactor = 100)', 'SELECT count(*) > 0 FROM coupon_quota')) AS c (change, question);
 -- An index on it leads to the rows that are there; a trigger on it hears of every change, as pg_repack needs it.
 SELECT change, pg_temp.after('CREATE INDEX ' || change, 'SELECT pg_temp.tour()',
-    $$SELECT set_config('shop.rows', string_agg(format('%s %s %s', owner_id, stripe, remaining), ', ' ORDER BY owner_id, stripe), true) <> '' FROM coupon_quota$$,
+    $$SELECT set_config('shop.rows', string_agg(format('%s %s %s', owner_id, stripe, remaining), ', ' ORDER BY kind, owner_id, stripe), true) <> '' FROM coupon_quota$$,
     $$SELECT set_config('enable_seqscan', 'off', true)$$,
-    $$SELECT string_agg(format('%s %s %s', owner_id, stripe, remaining), ', ' ORDER BY owner_id, stripe) = current_setting('shop.rows') FROM coupon_quota
+    $$SELECT string_agg(format('%s %s %s', owner_id, stripe, remaining), ', ' ORDER BY kind, owner_id, stripe) = current_setting('shop.rows') FROM coupon_quota
       WHERE owner_id + 0 > 0 AND remaining >= 0$$) AS outcome
   FROM unnest('{ON coupon_quota (remaining), "ON coupon_quota (remaining) INCLUDE (owner_id, stripe)", ON coupon_quota (remaining) WHERE remaining >= 0,
     ON coupon_quota ((owner_id + 0)), ON coupon_quota USING hash (remaining), ON coupon_quota USING brin (remaining)}'::text[]) AS change;
