@@ -11,6 +11,8 @@ from . import places, verdict
 from .world import ROLES
 
 SEARCH_PATHS = ("promo, public", "public", "''", "shop, promo", "pg_catalog, promo", "pg_temp, promo, pg_catalog")
+# Changes of coupons are then taken for replicated ones, which are believed: limits below what is in use, deletions of what is redeemed.
+REPLICATES = "session_replication_role = replica"
 CLIENT_ENCODINGS = ("UTF8", "UTF8", "LATIN1", "SQL_ASCII", "EUC_JP", "WIN1252")
 
 
@@ -78,19 +80,22 @@ class Session:
         # Not DEFERRABLE: cancelled in a savepoint while it waits for its snapshot, the next statement fails an assertion of the server's
         # (predicate.c, GetSafeSnapshot), with or without the extension.
         level = pick("READ COMMITTED", "READ COMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+        does_damage = False
         self.run(f"BEGIN ISOLATION LEVEL {level}{pick('', '', '', '', '', '', '', '', ' READ ONLY', ' READ ONLY')}")
         for setting in self.settings:
             if self.random.random() < 0.15:
                 self.run_in_savepoint(f"SET LOCAL {setting.name} = {self.writer.values.setting(setting)}")
         for probability, setting in (
-                (0.1, f"search_path = {pick(*SEARCH_PATHS)}"), (0.05, f"work_mem = '{pick('64kB', '1GB')}'"), (0.05, f"session_replication_role = {pick('replica', 'local', 'origin')}"),
+                (0.1, f"search_path = {pick(*SEARCH_PATHS)}"), (0.05, f"work_mem = '{pick('64kB', '1GB')}'"), (0.05, f"session_replication_role = {pick('local', 'origin')}"), (0.05, REPLICATES),
                 (0.05, "row_security = off"), (0.05, "transaction_read_only = on"), (0.08, f"client_encoding = '{pick(*CLIENT_ENCODINGS)}'"), (0.05, f"{self.writer.parallel_setting} = regress"),
                 (0.05, f"jit_above_cost = {pick(0, -1)}"), (0.05, f"statement_timeout = '{pick('1ms', '5ms', '20ms')}'"), (0.05, "enable_indexscan = off"), (0.05, "DateStyle = 'SQL, DMY'"), (0.05, "TimeZone = 'Pacific/Apia'"),
                 (0.05, f"synchronous_commit = {pick('off', 'on')}"), (0.05, "extra_float_digits = -15"), (0.05, f"check_function_bodies = {pick('off', 'on')}"), (0.05, "plan_cache_mode = force_generic_plan")):
             if self.random.random() < probability:
                 self.run_in_savepoint(f"SET LOCAL {setting}")
+                does_damage = does_damage or setting == REPLICATES
         if self.random.random() < 0.4:
             self.run(f"SET LOCAL ROLE {self.random.choice(ROLES)}")
+        return does_damage
 
     def run_in_savepoint(self, statement):
         """As psql does with ON_ERROR_ROLLBACK: one error does not end the transaction."""
@@ -130,8 +135,7 @@ class Session:
             for statement in self.random.choice(places.ALONE)(self.writer):
                 self.run(statement)
             return
-        self.begin()
-        is_damaged = False
+        is_damaged = self.begin()
         for _ in range(self.random.choice((1, 1, 2, 3, 6))):
             does_damage = self.random.random() < 0.2
             is_damaged = is_damaged or does_damage
