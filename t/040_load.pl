@@ -56,7 +56,9 @@ is_found('a row nobody made', qr/row $redeemed .* comes from nowhere/, qq(UPDATE
 is_found('a void nobody made', qr/row $redeemed .* was voided by nobody/, "SELECT void_redemption($redeemed)", $back);
 is_found('an amount', qr/row $redeemed has an amount of/, "UPDATE coupon_redemption SET amount = amount - 1 WHERE id = $redeemed", $back);
 is_found('a confirmation undone', qr/redeemed $redeemed by .*: is a hold/, "UPDATE coupon_redemption SET hold_expires_at = 'tomorrow' WHERE id = $redeemed", $back);
-my $voided = value("SELECT max(id) FROM coupon_redemption l WHERE void_reason LIKE '1-%' AND coupon_id = (SELECT id FROM coupon WHERE code = 'OPEN')");
+# Nobody else has its use number by now.
+my $voided = value("SELECT max(id) FROM coupon_redemption l WHERE void_reason LIKE '1-%' AND coupon_id = (SELECT id FROM coupon WHERE code = 'OPEN')
+	AND NOT EXISTS (SELECT FROM coupon_redemption o WHERE (o.coupon_id, o.user_id, o.use_no) = (l.coupon_id, l.user_id, l.use_no) AND o.voided_at IS NULL)");
 is_found('a void undone', qr/voided $voided by .*: voided by nobody/, "UPDATE coupon_redemption SET voided_at = NULL, void_reason = NULL WHERE id = $voided", $back);
 my $claimed = value("SELECT min(code) FROM coupon WHERE code LIKE 'CLAIM%'");
 my $holder = value("SELECT quote_nullable(holder) FROM coupon WHERE code = '$claimed'");
