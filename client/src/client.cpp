@@ -36,9 +36,23 @@ class client::implementation {
     const std::string &schema() const { return options_.schema; }
 
   private:
+    /// A connection of ours that was lost before anything was sent, since its server closed it
+    /// while nobody asked, costs the caller nothing but a new one.
     template <typename Answer>
     Answer ask_once(const request<Answer> &asked) {
-        pqxx::connection &connection = ready_connection();
+        if (owned_) {
+            try {
+                return ask_on(owned_->ready(), asked);
+            } catch (const connection_lost &) {
+                owned_->close();
+            }
+        }
+        return ask_on(ready_connection(), asked);
+    }
+
+    /// Throws connection_lost only if nothing was sent.
+    template <typename Answer>
+    Answer ask_on(pqxx::connection &connection, const request<Answer> &asked) {
         return translating(connection, if_lost::nothing_happened, [&] {
             pqxx::nontransaction transaction{connection};
             return asked.read(answer_rows{asked.call.run(transaction)});

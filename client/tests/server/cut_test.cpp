@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <typeinfo>
 #include <vector>
 
 #include <coupon_guard/client.hpp>
@@ -120,12 +121,13 @@ class Cut : public GuardedTest {
                 const std::size_t all = bytes[from_server ? 1 : 0] + 1;
                 const std::size_t places = std::min(all, cuts_in_series());
                 for (std::size_t place = 0; place < places && !HasFatalFailure(); ++place) {
-                    // The places of one series lie between those of the others; the last one is
-                    // always where the answer ends, or the request.
+                    // The places of one series lie between those of the others. The last ones are
+                    // always where the answer ends, or the request: in it, and just behind it.
                     const std::size_t shift = static_cast<std::size_t>(series) * all / 12;
-                    const std::size_t after = place + 1 < places
-                                                  ? (place * all + shift) / places % all
-                                                  : all - 1 - static_cast<std::size_t>(series) % 12;
+                    const std::size_t after = place + 1 == places ? all - 1
+                                              : place + 2 == places
+                                                  ? all - 1 - static_cast<std::size_t>(series) % 12
+                                                  : (place * all + shift) / places % all;
                     cut_once({from_server, after, how}, settle, call);
                 }
                 ++series;
@@ -154,7 +156,11 @@ class Cut : public GuardedTest {
                      (cut.from_server ? "server" : "client") + ", ending " +
                      std::to_string(static_cast<int>(cut.how)) + ", number " +
                      std::to_string(number));
-        call(number);
+        try {
+            call(number);
+        } catch (const std::exception &caught) { // said here, where the trace says of which cut
+            ADD_FAILURE() << typeid(caught).name() << ": " << caught.what();
+        }
         proxy_.disarm();
     }
 
