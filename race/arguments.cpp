@@ -59,6 +59,7 @@ template <typename Things>
 std::vector<std::string> names_of(const Things &things,
                                   std::string (*name)(const typename Things::value_type &)) {
     std::vector<std::string> names;
+    names.reserve(things.size());
     for (const auto &each : things)
         names.push_back(name(each));
     return names;

@@ -63,6 +63,7 @@ void become(char *const *argv, const child_options &options, pid_t parent) {
 
 std::vector<char *> c_arguments(const std::vector<std::string> &argv) {
     std::vector<char *> pointers;
+    pointers.reserve(argv.size() + 1);
     for (const std::string &argument : argv)
         pointers.push_back(const_cast<char *>(argument.c_str()));
     pointers.push_back(nullptr);

@@ -70,7 +70,7 @@ std::vector<fs::path> search_path() {
 }
 
 int version_number(const fs::path &directory) {
-    return std::atoi(directory.filename().c_str());
+    return std::atoi(directory.filename().c_str()); // NOLINT(cert-err34-c): 0 for what is no number
 }
 
 constexpr char port[] = "5432"; // only names the socket; nothing listens on TCP
