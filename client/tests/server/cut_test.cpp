@@ -418,7 +418,16 @@ class CutGroup : public Cut {
   protected:
     void cut_everywhere(const std::function<void(int)> &call) {
         coupons_.emplace(conninfo(), patient_group());
-        Cut::cut_everywhere([this] { coupons_->redeem("settled", "CAP", with_request()); }, call);
+        Cut::cut_everywhere([this] { settle(); }, call);
+    }
+
+    /// A connection that the group was opening when the cut came may still fail.
+    void settle() {
+        try {
+            coupons_->redeem("settled", "CAP", with_request());
+        } catch (const connection_error &) {
+            coupons_->redeem("settled", "CAP", with_request());
+        }
     }
 
     /// Those who are told that nothing has happened ask again.
