@@ -26,13 +26,12 @@ bool run_in_subtransaction(bool (*step)(void *context), void *context) {
     }
     PG_CATCH();
     {
-        MemoryContextSwitchTo(memory);
-        ErrorData *error = CopyErrorData();
-        FlushErrorState();
+        // The error stays where it is, and no copy is made: that could fail (no memory left), and
+        // leave the subtransaction open in a transaction that the session then cannot end.
         RollbackAndReleaseCurrentSubTransaction();
         MemoryContextSwitchTo(memory);
         CurrentResourceOwner = owner;
-        ReThrowError(error);
+        PG_RE_THROW();
     }
     PG_END_TRY();
     return is_kept;
