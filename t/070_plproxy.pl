@@ -50,7 +50,7 @@ foreach my $node (@partitions)
 # --- the router: functions of the same names -------------------------------------------------------------------------------------
 
 my $answer = q(OUT status text, OUT redemption_id bigint, OUT coupon_id bigint, OUT use_no integer, OUT redeemed_at timestamptz, OUT terms jsonb,
-	OUT replayed boolean, OUT amount bigint, OUT limited_by text);
+	OUT replayed boolean, OUT amount bigint, OUT limited_by text, OUT retry_at timestamptz);
 my $hold_answer = $answer =~ s/redeemed_at/hold_expires_at/r;
 my $by_user = q(CLUSTER 'shop'; RUN ON hashint8(user_id););
 my ($p0, $p1) = map { 'dbname=postgres user=shop host=' . $_->host . ' port=' . $_->port } @partitions;
