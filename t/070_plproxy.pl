@@ -76,7 +76,7 @@ $router->safe_psql(
 		AS \$\$ CLUSTER 'shop'; SPLIT users, codes, request_ids; RUN ON hashint8(users); \$\$ LANGUAGE plproxy;
 	-- A redemption's id is one of its partition, so what takes an id takes the user too.
 	CREATE FUNCTION confirm_hold_of(user_id bigint, redemption_id bigint, $answer)
-		AS \$\$ $by_user SELECT status::text, r.redemption_id, coupon_id, use_no, redeemed_at, terms, replayed, amount, limited_by
+		AS \$\$ $by_user SELECT status::text, r.redemption_id, coupon_id, use_no, redeemed_at, terms, replayed, amount, limited_by, retry_at
 		FROM confirm_hold(\$2) AS r; \$\$ LANGUAGE plproxy;
 	CREATE FUNCTION void_redemption_of(user_id bigint, redemption_id bigint) RETURNS boolean
 		AS \$\$ $by_user SELECT void_redemption(\$2); \$\$ LANGUAGE plproxy;
@@ -117,7 +117,7 @@ sub broken { return join ' ', map { map { @$_ } $_->query('SELECT v::text FROM c
 foreach my $partition (0, 1)
 {
 	my $user = new_user($partition);
-	like(told("SELECT * FROM redeem_coupon($user, 'cap', 'a')"), qr/^redeemed\|\d+\|\d+\|1\|[^|]+\|\{"percent": 10\}\|f\|\|$/, "partition $partition: a composite answer");
+	like(told("SELECT * FROM redeem_coupon($user, 'cap', 'a')"), qr/^redeemed\|\d+\|\d+\|1\|[^|]+\|\{"percent": 10\}\|f\|\|\|$/, "partition $partition: a composite answer");
 	is(told("SELECT status, replayed FROM redeem_coupon($user, 'CAP', 'a')"), 'redeemed|t', 'a replay');
 	is(told("SELECT status FROM redeem_coupon($user, 'CAP')"), 'already_redeemed', 'a refusal');
 	is(rows_of($user, $partition), '1', 'on the partition of the user');
