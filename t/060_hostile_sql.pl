@@ -1,7 +1,8 @@
 # Calls of every function with whatever arguments, from wherever SQL can call one, by several sessions (extension/tests/sql_fuzzer): the
 # server lives, no error comes that no caller should see, and what is committed breaks no invariant.
 #
-# COUPON_GUARD_SEED repeats the statements. COUPON_GUARD_SOAK_SECONDS is how long, 6 by default. Skipped where there is no Python with psycopg2.
+# COUPON_GUARD_SEED repeats the statements: the short form has the same ones each time, the long one others. COUPON_GUARD_SOAK_SECONDS is how
+# long, 6 by default.
 
 use strict;
 use warnings;
@@ -15,7 +16,8 @@ my ($python) = grep { system(qq("$_" -c 'import psycopg2' 2>/dev/null)) == 0 } '
 plan skip_all => 'no Python with psycopg2' if !defined $python;
 
 my $seconds = $ENV{COUPON_GUARD_SOAK_SECONDS} || 6;
-my @seed = $ENV{COUPON_GUARD_SEED} ? ('--seed', $ENV{COUPON_GUARD_SEED}) : ();
+my $seed = $ENV{COUPON_GUARD_SEED} || ($ENV{COUPON_GUARD_SOAK_SECONDS} ? undef : 5);
+my @seed = $seed ? ('--seed', $seed) : ();
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
