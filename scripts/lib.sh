@@ -286,6 +286,7 @@ start_server() {
 # By the pid in the data directory that we made: no other server can be meant.
 stop_server() {
     cp "$work/server.log" "$logs/${0##*/}-server.log" 2>/dev/null || true
+    cd "$work" || return # see make_workplace
     as_server_user "$("$PG_CONFIG" --bindir)/pg_ctl" --pgdata="$work/data" --mode=immediate --silent stop
 }
 
