@@ -22,12 +22,14 @@ bool waits_anyway() {
 } // namespace
 
 // The server waits for a transaction that has an id and has written to the log: a record that says
-// nothing will do.
+// nothing will do. It has a byte, for the log takes no record without data.
 void rest_on_earlier_commit() {
     if (!has_synchronous_standbys() || waits_anyway())
         return;
     GetTopTransactionId();
+    char nothing = 0;
     XLogBeginInsert();
+    XLogRegisterData(&nothing, sizeof nothing);
     XLogInsert(RM_XLOG_ID, XLOG_NOOP);
 }
 
