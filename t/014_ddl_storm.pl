@@ -183,9 +183,11 @@ sub play
 	return;
 }
 
-# When all is as it was, buyers succeed, until exactly the cap is sold.
+# When all is as it was, buyers succeed, until exactly the cap is sold. A session may still miss the schema that was renamed back, for the server
+# takes a search_path for valid though a schema of it was renamed while it was resolved: so it is set anew.
 sub sell_out
 {
+	$_->{session}->query("SET search_path = $_->{path}") foreach @buyers;
 	$storm->look(q(UPDATE promo.coupon c SET max_redemptions = (SELECT count(*) + 7 FROM promo.coupon_redemption l WHERE l.coupon_id = c.id AND voided_at IS NULL)
 		WHERE code <> 'U'));
 	$storm->look('UPDATE promo.campaign SET max_redemptions = NULL, max_per_user = NULL');
