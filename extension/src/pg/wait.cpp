@@ -13,11 +13,8 @@
 
 #include "pg/wait.hpp"
 
+#include "pg/monotonic_clock.hpp"
 #include "pg/shared_memory.hpp"
-
-extern "C" {
-#include "portability/instr_time.h"
-}
 
 namespace coupon_guard {
 
@@ -56,13 +53,6 @@ counter time_for(awaited what) {
                                 static_cast<int>(what));
 }
 
-uint64 microseconds_since(instr_time began) {
-    instr_time now;
-    INSTR_TIME_SET_CURRENT(now);
-    INSTR_TIME_SUBTRACT(now, began);
-    return INSTR_TIME_GET_MICROSEC(now);
-}
-
 } // namespace
 
 void run_wait(awaited what, void (*wait)(void *context), void *context) {
@@ -74,8 +64,7 @@ void run_wait(awaited what, void (*wait)(void *context), void *context) {
     static uint32 not_shown;
     uint32 *const shown = my_wait_event_info;
     Assert(shown != &not_shown);
-    instr_time began;
-    INSTR_TIME_SET_CURRENT(began);
+    const int64 began = monotonic_now();
     pgstat_report_wait_start(static_cast<wait_events *>(events)->of[static_cast<int>(what)]);
     pgstat_set_wait_event_storage(&not_shown);
     PG_TRY();
@@ -84,7 +73,7 @@ void run_wait(awaited what, void (*wait)(void *context), void *context) {
     {
         pgstat_set_wait_event_storage(shown);
         pgstat_report_wait_end();
-        tally_up(time_for(what), microseconds_since(began));
+        tally_up(time_for(what), static_cast<uint64>(monotonic_now() - began));
     }
     PG_END_TRY();
 }
