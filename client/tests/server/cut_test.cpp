@@ -17,14 +17,16 @@
 #include <coupon_guard/client.hpp>
 #include <coupon_guard/group_client.hpp>
 
-#include "cutting_proxy.hpp"
 #include "guarded_test.hpp"
+#include "os/cutting_proxy.hpp"
 
 namespace coupon_guard_tests {
 
 namespace {
 
 using namespace coupon_guard;
+using coupon_race::cutting_proxy;
+using coupon_race::ending;
 
 constexpr ending all_endings[] = {ending::close,        ending::half_close,   ending::reset,
                                   ending::client_first, ending::server_first, ending::stall};

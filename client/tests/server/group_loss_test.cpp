@@ -12,15 +12,16 @@
 #include <thread>
 #include <vector>
 
-#include "cutting_proxy.hpp"
 #include "group_fixture.hpp"
 #include "lost_commit.hpp"
+#include "os/cutting_proxy.hpp"
 
 namespace coupon_guard_tests {
 
 namespace {
 
 using namespace coupon_guard;
+using coupon_race::cutting_proxy;
 
 constexpr std::size_t never = static_cast<std::size_t>(-1);
 

@@ -1,6 +1,6 @@
 /// Stands between a client and a server, and cuts connections after a chosen number of bytes.
-#ifndef COUPON_GUARD_TESTS_CUTTING_PROXY_HPP
-#define COUPON_GUARD_TESTS_CUTTING_PROXY_HPP
+#ifndef COUPON_RACE_OS_CUTTING_PROXY_HPP
+#define COUPON_RACE_OS_CUTTING_PROXY_HPP
 
 #include <array>
 #include <atomic>
@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-namespace coupon_guard_tests {
+namespace coupon_race {
 
 /// How a connection ends that is cut. Late is a few milliseconds later: time in which the one who
 /// knows nothing of it goes on.
@@ -102,6 +102,6 @@ class cutting_proxy {
     std::thread thread_;
 };
 
-} // namespace coupon_guard_tests
+} // namespace coupon_race
 
 #endif

@@ -1,4 +1,4 @@
-#include "cutting_proxy.hpp"
+#include "os/cutting_proxy.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-namespace coupon_guard_tests {
+namespace coupon_race {
 
 namespace {
 
@@ -224,4 +224,4 @@ bool cutting_proxy::make_cut(connection &each, bool from_server, ending how) {
     return false;
 }
 
-} // namespace coupon_guard_tests
+} // namespace coupon_race
