@@ -17,19 +17,23 @@ namespace coupon_race {
 namespace {
 
 constexpr std::chrono::milliseconds lateness{3};
+constexpr std::chrono::milliseconds held_interval{2};
 
 [[noreturn]] void fail(const std::string &what) {
     throw std::runtime_error{what + ": " + std::strerror(errno)};
 }
 
+/// -1 if nobody listens there.
 int connect_to(const std::string &path) {
     const int made = socket(AF_UNIX, SOCK_STREAM, 0);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
-    if (made < 0 ||
-        connect(made, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0)
-        fail(path);
+    if (made >= 0 &&
+        connect(made, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0) {
+        close(made);
+        return -1;
+    }
     return made;
 }
 
@@ -52,6 +56,13 @@ void close_once(int &socket) {
     if (socket >= 0)
         close(socket);
     socket = -1;
+}
+
+/// The one at its other end is told that it is broken.
+void reset_once(int &socket) {
+    const linger by_reset{1, 0};
+    setsockopt(socket, SOL_SOCKET, SO_LINGER, &by_reset, sizeof by_reset);
+    close_once(socket);
 }
 
 } // namespace
@@ -92,6 +103,12 @@ bool cutting_proxy::disarm() {
 
 void cutting_proxy::run() {
     while (!is_over_) {
+        if (is_reset_due_.exchange(false))
+            end_all();
+        if (is_holding_) {
+            std::this_thread::sleep_for(held_interval);
+            continue;
+        }
         std::vector<pollfd> events{{listener_, POLLIN, 0}};
         bool is_one_due = false;
         for (const connection &each : connections_) {
@@ -100,6 +117,8 @@ void cutting_proxy::run() {
             is_one_due = is_one_due || each.client_until || each.server_until;
         }
         poll(events.data(), events.size(), is_one_due ? 1 : 20);
+        if (is_holding_) // since before what has come was sent, perhaps
+            continue;
         const auto now = std::chrono::steady_clock::now();
         std::vector<connection> left;
         for (std::size_t at = 0; at < connections_.size(); ++at) {
@@ -134,12 +153,25 @@ bool cutting_proxy::close_what_is_due(connection &each, moment now) {
 }
 
 void cutting_proxy::begin_connection() {
-    const int client = accept(listener_, nullptr, nullptr);
+    int client = accept(listener_, nullptr, nullptr);
     if (client < 0)
         return;
+    const int server = connect_to(server_socket_);
+    if (server < 0) {
+        reset_once(client);
+        return;
+    }
     const int at_once = 1;
     setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
-    connections_.push_back({client, connect_to(server_socket_), choose_(begun_++)});
+    connections_.push_back({client, server, choose_(begun_++)});
+}
+
+void cutting_proxy::end_all() {
+    for (connection &each : connections_) {
+        reset_once(each.client);
+        close_once(each.server);
+    }
+    connections_.clear();
 }
 
 bool cutting_proxy::send_all(int to, const char *bytes, std::size_t size) const {
@@ -201,11 +233,9 @@ bool cutting_proxy::make_cut(connection &each, bool from_server, ending how) {
     case ending::half_close:
         shutdown(from_server ? each.client : each.server, SHUT_WR);
         return true;
-    case ending::reset: {
-        const linger by_reset{1, 0};
-        setsockopt(each.client, SOL_SOCKET, SO_LINGER, &by_reset, sizeof by_reset);
+    case ending::reset:
+        reset_once(each.client);
         return false;
-    }
     case ending::client_first:
         close_once(each.client);
         each.is_deaf[1] = true;

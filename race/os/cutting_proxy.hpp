@@ -1,4 +1,5 @@
-/// Stands between a client and a server, and cuts connections after a chosen number of bytes.
+/// Stands between clients and a server, and cuts connections: after a chosen number of bytes, or
+/// all of them at a chosen moment.
 #ifndef COUPON_RACE_OS_CUTTING_PROXY_HPP
 #define COUPON_RACE_OS_CUTTING_PROXY_HPP
 
@@ -27,7 +28,7 @@ enum class ending {
 };
 
 /// Listens on the loopback interface, for a unix socket knows no RST, and passes everything on to
-/// the server's unix socket.
+/// the server's unix socket. While no server listens there, a client is let in and reset.
 class cutting_proxy {
   public:
     /// A connection is cut when it has carried so many bytes in this direction; the last of them
@@ -65,6 +66,13 @@ class cutting_proxy {
     /// Passes bytes on one by one.
     void drip() { is_dripping_ = true; }
 
+    /// Every connection that there is ends soon, by a reset. Those to come are not concerned.
+    void reset_all() { is_reset_due_ = true; }
+    /// What is sent from now on is not passed on, and nobody let in, as if the network were gone,
+    /// until release(). Then it arrives.
+    void hold() { is_holding_ = true; }
+    void release() { is_holding_ = false; }
+
     int cuts() const { return cuts_; }
 
   private:
@@ -80,6 +88,7 @@ class cutting_proxy {
 
     void run();
     void begin_connection();
+    void end_all();
     bool pass_on(connection &each, bool from_server);
     std::size_t bytes_before_cut(connection &each, bool from_server, std::size_t size,
                                  std::optional<ending> &how);
@@ -95,6 +104,8 @@ class cutting_proxy {
     std::vector<cut> armed_;
     std::array<std::atomic<std::size_t>, 2> carried_{};
     std::atomic<bool> is_dripping_{false};
+    std::atomic<bool> is_reset_due_{false};
+    std::atomic<bool> is_holding_{false};
     std::atomic<int> cuts_{0};
     std::atomic<bool> is_over_{false};
     int port_ = 0;

@@ -123,8 +123,22 @@ throwaway_server::throwaway_server(const std::filesystem::path &program_director
     : account_{server_account()}
     , directory_{account_, socket_name_length} {
     initialise(program_directory);
+    // The socket's directory is relative to the data directory: no path to be quoted in a list.
+    command_ = {(program_directory / "postgres").string(),
+                "-D",
+                data().string(),
+                "-p",
+                port,
+                "-c",
+                "listen_addresses=",
+                "-c",
+                "unix_socket_directories=.",
+                "-c",
+                "max_connections=" + std::to_string(max_connections)};
+    for (const std::string &setting : extra_settings)
+        command_.insert(command_.end(), {"-c", setting});
     try {
-        start(program_directory, max_connections, extra_settings);
+        start();
     } catch (...) {
         stop(); // no destructor runs for what was never constructed
         throw;
@@ -172,24 +186,20 @@ void throwaway_server::initialise(const std::filesystem::path &program_directory
         throw setup_error{failure("initdb failed")};
 }
 
-void throwaway_server::start(const std::filesystem::path &program_directory, int max_connections,
-                             const std::vector<std::string> &extra_settings) {
-    // The socket's directory is relative to the data directory: no path to be quoted in a list.
-    std::vector<std::string> argv{(program_directory / "postgres").string(),
-                                  "-D",
-                                  data().string(),
-                                  "-p",
-                                  port,
-                                  "-c",
-                                  "listen_addresses=",
-                                  "-c",
-                                  "unix_socket_directories=.",
-                                  "-c",
-                                  "max_connections=" + std::to_string(max_connections)};
-    for (const std::string &setting : extra_settings)
-        argv.insert(argv.end(), {"-c", setting});
-    server_ = std::make_unique<child_process>(argv, as_server());
+void throwaway_server::start() {
+    server_ = std::make_unique<child_process>(command_, as_server());
     wait_until_ready();
+}
+
+/// SIGQUIT is the immediate shutdown; a backend that does not heed it is killed by the server.
+void throwaway_server::crash() {
+    server_->signal(SIGQUIT);
+    if (!server_->wait_for(30s))
+        throw setup_error{failure("the server did not end")};
+}
+
+void throwaway_server::start_again() {
+    start();
 }
 
 void throwaway_server::wait_until_ready() {

@@ -40,6 +40,12 @@ class throwaway_server {
     /// How a superuser reaches its database `postgres`.
     conninfo connection() const;
 
+    /// Ends it at once: every connection breaks, and nothing more is written.
+    void crash();
+    /// After a crash; it has recovered when this returns. To be called by a thread that lives as
+    /// long as the server is to. Throws as the constructor does.
+    void start_again();
+
     pid_t pid() const noexcept { return server_->pid(); }
     const std::filesystem::path &directory() const noexcept { return directory_.path(); }
 
@@ -48,8 +54,7 @@ class throwaway_server {
     std::filesystem::path log() const { return directory_.path() / "log"; }
 
     void initialise(const std::filesystem::path &program_directory);
-    void start(const std::filesystem::path &program_directory, int max_connections,
-               const std::vector<std::string> &extra_settings);
+    void start();
     void wait_until_ready();
     void stop();
     std::string failure(const std::string &what) const;
@@ -57,6 +62,7 @@ class throwaway_server {
 
     std::optional<account> account_;
     temporary_directory directory_;
+    std::vector<std::string> command_;      // of the server, with its arguments
     std::unique_ptr<child_process> server_; // after directory_: stopped before that is removed
 };
 
