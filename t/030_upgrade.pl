@@ -2,8 +2,8 @@
 # shop keeps its coupons, redemptions, holds, request ids, privileges, and what it has built on them. So does a dump of the older version
 # that is restored where today's is installed.
 #
-# Every release leaves its install script in extension/update/, and is updated here. And today's version is, to one that exists only here:
-# so there is something to update before the second release, and what is wrong with an update script can be tried out, to see that it is found.
+# Every release leaves its install script in extension/update/, and is updated here to each later release and to today's version. And today's
+# version is, to one that exists only here: so what is wrong with an update script can be tried out, to see that it is found.
 
 use strict;
 use warnings;
@@ -24,6 +24,14 @@ my ($today) = $control =~ /^default_version = '(.*)'/m or die 'the control file 
 my $script = $installation->installed("coupon_guard--$today.sql");
 
 # --- the versions -----------------------------------------------------------------------------------------------------
+
+# Whether a version has what came with another.
+sub is_since
+{
+	my ($version, $since) = @_;
+	my ($own, $first) = map { sprintf '%05d' x 3, /(\d+)/g } $version, $since;
+	return $own ge $first;
+}
 
 my %released = map { m{coupon_guard--(.*)\.sql$} ? ($1 => slurp_file($_)) : () }
   grep { !/--.*--/ } glob "$FindBin::RealBin/../extension/update/coupon_guard--*.sql";
@@ -126,8 +134,9 @@ sub make_database
 	return;
 }
 
-# Every kind of row.
-my $data = q(
+# Every kind of row, by the version that it came with.
+my @data = (
+	[ '0.1.0', q(
 	INSERT INTO coupon (code, terms, max_redemptions, max_per_user, stripes) VALUES
 		('SAVE10', '{"percent": 10}', NULL, 1, NULL), ('CAPPED', NULL, 5, 1, 2), ('TWICE', NULL, NULL, 2, NULL), ('ONCE', NULL, 1, 1, NULL);
 	INSERT INTO coupon (id, code, active, starts_at, expires_at) VALUES (100, 'OFF', false, '2001-01-01', '2999-01-01');
@@ -138,10 +147,23 @@ my $data = q(
 	SELECT hold_coupon(3, 'CAPPED', '1 hour', 'hold-3');
 	SELECT hold_coupon(4, 'CAPPED', '1 microsecond');
 	SELECT void_redemption((SELECT id FROM coupon_redemption WHERE user_id = '2'), 'sent back');
-	SELECT redeem_coupon(1, 'ONCE', 'once-1'););
+	SELECT redeem_coupon(1, 'ONCE', 'once-1');) ],
+	[ '0.2.0', q(
+	INSERT INTO campaign (id, name, max_redemptions, max_per_user, budget, terms) VALUES (7, 'Spring', 6, 2, 5000, '{"percent": 5}');
+	INSERT INTO campaign (id, name, active, starts_at, expires_at) VALUES (8, 'Past', false, '2001-01-01', '2001-02-01');
+	INSERT INTO coupon (code, budget, max_per_user, campaign_id, holder) VALUES
+		('GIFT', 10000, NULL, NULL, NULL), ('TULIP', NULL, 1, 7, NULL), ('DAISY', NULL, 1, 7, NULL), ('MINE', NULL, 1, NULL, 'ann'), ('PAST', NULL, 1, 8, NULL);
+	SELECT generate_coupons('Spring', 2, 'S-????????');
+	SELECT redeem_coupon(1, 'GIFT', amount => 2500), redeem_coupon(1, 'TULIP', amount => 700), redeem_coupon(2, 'TULIP', amount => 50);
+	SELECT redeem_coupon(2, 'GIFT', amount => 9000, up_to => true, request_id => 'gift-2');
+	SELECT void_redemption((SELECT id FROM coupon_redemption WHERE request_id = 'gift-2'), amount => 500);
+	SELECT hold_coupon(3, 'DAISY', '1 hour', amount => 300, request_id => 'hold-daisy');
+	SELECT redeem_coupons(4, '{GIFT,TWICE}', amounts => '{1,1}'), redeem_coupon_for_each('{5}'::bigint[], '{SAVE10}');
+	SELECT claim_coupon(9, 'spring');) ]);
 
 # What a shop builds on the extension: privileges, and objects of its own that use the extension's. A dump has them.
-my $belongings = q(
+my @belongings = (
+	[ '0.1.0', q(
 	GRANT EXECUTE ON FUNCTION redeem_coupon(bigint, text, text, jsonb) TO clerk;
 	GRANT SELECT ON coupon, coupon_usage TO clerk;
 	GRANT SELECT (user_id) ON coupon_redemption TO clerk;
@@ -149,24 +171,38 @@ my $belongings = q(
 	CREATE TABLE shop_order (id bigint PRIMARY KEY, redemption_id bigint REFERENCES coupon_redemption, outcome coupon_status);
 	CREATE VIEW shop_report AS SELECT code, redeemed FROM coupon_usage;
 	COMMENT ON VIEW shop_report IS 'for the boss';
-	CREATE FUNCTION shop_redeem(text) RETURNS coupon_status LANGUAGE sql BEGIN ATOMIC SELECT status FROM redeem_coupon(77, $1); END;);
+	CREATE FUNCTION shop_redeem(text) RETURNS coupon_status LANGUAGE sql BEGIN ATOMIC SELECT status FROM redeem_coupon(77, $1); END;) ],
+	[ '0.2.0', q(
+	GRANT EXECUTE ON FUNCTION redeem_coupon(bigint, text, bigint, jsonb, text, boolean) TO clerk;
+	GRANT SELECT ON campaign_usage TO clerk;
+	GRANT UPDATE (active) ON campaign TO clerk;
+	CREATE TABLE shop_season (campaign_id bigint PRIMARY KEY REFERENCES campaign, of coupon_claim_answer);
+	CREATE VIEW shop_campaigns AS SELECT name, redeemed_amount FROM campaign_usage;
+	CREATE FUNCTION shop_pay(text, bigint) RETURNS coupon_redeem_answer LANGUAGE sql BEGIN ATOMIC SELECT redeem_coupon(77, $1, amount => $2); END;) ]);
 
 # And these a dump has not (docs/operations.md).
 my $not_dumped = q(
 	CREATE INDEX shop_metadata ON coupon_redemption ((metadata ->> 'order'));
 	COMMENT ON COLUMN coupon.terms IS 'percent';);
 
-my $contents = q(
+my @contents = (
+	[ '0.1.0', q(
 	SELECT id, code, code_key, active, starts_at, expires_at, max_redemptions, max_per_user, stripes, terms, created_at FROM coupon ORDER BY id;
 	SELECT id, coupon_id, user_id, use_no, redeemed_at, hold_expires_at, voided_at, void_reason, request_id, metadata FROM coupon_redemption ORDER BY id;
 	SELECT code, redeemed, held, voided, remaining_units FROM coupon_usage ORDER BY code;
 	TABLE shop_report ORDER BY code;
-	TABLE shop_order ORDER BY id;);
+	TABLE shop_order ORDER BY id;) ],
+	[ '0.2.0', q(
+	SELECT id, holder, budget, campaign_id FROM coupon ORDER BY id;
+	SELECT id, amount, campaign_id, campaign_use_no FROM coupon_redemption ORDER BY id;
+	SELECT id, name, name_key, active, starts_at, expires_at, max_redemptions, max_per_user, budget, terms, created_at FROM campaign ORDER BY id;
+	TABLE campaign_usage ORDER BY campaign_id;
+	TABLE shop_season;
+	TABLE shop_campaigns ORDER BY name;) ]);
 
 # Redemptions go on where they were. What they change is rolled back.
-my $goes_on = q(
-	BEGIN;
-	SELECT status, replayed FROM redeem_coupon(1, 'SAVE10', 'order-1');
+my @goes_on = (
+	[ '0.1.0', q(	SELECT status, replayed FROM redeem_coupon(1, 'SAVE10', 'order-1');
 	SELECT status FROM redeem_coupon(1, 'SAVE10', 'order-2');
 	SELECT status, use_no FROM redeem_coupon('00000000-0000-0000-0000-000000000001'::uuid, 'TWICE');
 	SELECT status FROM confirm_hold((SELECT id FROM coupon_redemption WHERE request_id = 'hold-3'));
@@ -179,8 +215,34 @@ my $goes_on = q(
 	SELECT count(*) FROM coupon_guard_verify();
 	INSERT INTO coupon (code) VALUES ('NEW');
 	SELECT id BETWEEN 5 AND 99 FROM coupon WHERE code = 'NEW'; -- a sequence does not roll back
-	ROLLBACK;);
-my $went_on = join "\n", 'redeemed|t', 'already_redeemed', 'redeemed|2', 'redeemed', ('redeemed') x 3, 'sold_out', 'sold_out', 'redeemed', 0, 't';
+	), 'redeemed|t', 'already_redeemed', 'redeemed|2', 'redeemed', ('redeemed') x 3, 'sold_out', 'sold_out', 'redeemed', 0, 't' ],
+	[ '0.2.0', q(
+	SELECT status, amount, replayed FROM redeem_coupon(2, 'GIFT', amount => 9000, up_to => true, request_id => 'gift-2');
+	SELECT status, amount FROM redeem_coupon(6, 'GIFT', amount => 9000);
+	SELECT (shop_pay('GIFT', 99)).status;
+	SELECT status, amount FROM redeem_coupon(6, 'GIFT', amount => 9000, up_to => true);
+	SELECT status FROM redeem_coupon(5, 'MINE');
+	SELECT status, amount FROM confirm_hold((SELECT id FROM coupon_redemption WHERE request_id = 'hold-daisy'), amount => 100);
+	SELECT status, replayed FROM claim_coupon(9, 'SPRING');
+	SELECT r.status, r.amount FROM claim_coupon(9, 'SPRING') c, redeem_coupon(9, c.code, amount => 4000) r;
+	SELECT status, limited_by, amount FROM redeem_coupon(10, 'DAISY', amount => 4000);
+	SELECT status FROM redeem_coupon(10, 'DAISY', amount => 100);
+	SELECT status FROM redeem_coupon(11, 'DAISY', amount => 20);
+	SELECT status, limited_by FROM redeem_coupon(12, 'DAISY', amount => 1);
+	SELECT status FROM redeem_coupon(13, 'PAST');
+	INSERT INTO campaign (name) VALUES ('New');
+	), 'redeemed|7000|t', 'insufficient|499', 'redeemed', 'redeemed|400', 'reserved', 'redeemed|100', 'claimed|t', 'redeemed|4000', 'insufficient|campaign|150', 'redeemed', 'redeemed',
+		'sold_out|campaign', 'inactive' ]);
+
+# The SQL of these lists that a version can do: its own and its forerunners'.
+sub sql_of
+{
+	my ($version, @parts) = @_;
+	return join ' ', map { $_->[1] } grep { is_since($version, $_->[0]) } @parts;
+}
+
+sub goes_on { return 'BEGIN; ' . sql_of($_[0], @goes_on) . ' ROLLBACK; SELECT count(*) FROM coupon_guard_verify();' }
+sub went_on { my ($version) = @_; return join "\n", (map { @{$_}[ 2 .. $#$_ ] } grep { is_since($version, $_->[0]) } @goes_on), 0 }
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
 
@@ -194,9 +256,9 @@ sub is_as_fresh
 
 sub keeps_data
 {
-	my ($shop, $database, $before, $name) = @_;
-	is(in_shop($shop, $database, $contents), $before, "$name: same coupons, redemptions, holds, voids and request ids");
-	is(in_shop($shop, $database, $goes_on), $went_on, "$name: redeeming goes on where it was");
+	my ($shop, $database, $version, $before, $name) = @_;
+	is(in_shop($shop, $database, sql_of($version, @contents)), $before, "$name: same coupons, redemptions, holds, voids and request ids");
+	is(in_shop($shop, $database, goes_on($version)), went_on($version), "$name: redeeming goes on where it was");
 	return;
 }
 
@@ -220,14 +282,15 @@ sub update
 	$installation->add('coupon_guard.control', $default);
 
 	make_database($shop, 'fresh', $to);
+	my $belongings = sql_of($from, @belongings);
 	in_shop($shop, 'fresh', "$belongings $not_dumped");
 	my $expected = inventory_of($node, 'fresh');
 	cmp_ok(scalar(keys %$expected), '>', 100, "$name: the inventory has objects in it");
 
 	make_database($shop, 'shop', $from);
-	in_shop($shop, 'shop', "$data $belongings $not_dumped INSERT INTO shop_order VALUES (1, 1, 'redeemed');");
-	my $before = in_shop($shop, 'shop', $contents);
-	is(in_shop($shop, 'shop', $goes_on), $went_on, "$name: today's library serves the older version, too");
+	in_shop($shop, 'shop', sql_of($from, @data) . "$belongings $not_dumped INSERT INTO shop_order VALUES (1, 1, 'redeemed');");
+	my $before = in_shop($shop, 'shop', sql_of($from, @contents));
+	is(in_shop($shop, 'shop', goes_on($from)), went_on($from), "$name: today's library serves the older version, too");
 	$node->command_ok([ 'pg_dump', '--format=custom', '--file', $file, 'shop' ], "$name: dump of the older version");
 
 	my $buyer = CouponGuard::Session->new($node, 'shop');
@@ -237,17 +300,17 @@ sub update
 	$node->safe_psql('shop', 'ALTER EXTENSION coupon_guard UPDATE', connstr => $node->connstr('shop') . " user=$shop->{updated_by}");
 	is($node->safe_psql('shop', q(SELECT extversion FROM pg_extension WHERE extname = 'coupon_guard')), $to, "$name: updated");
 	is_as_fresh('shop', $expected, "$name: object by object as a fresh install");
-	keeps_data($shop, 'shop', $before, $name);
+	keeps_data($shop, 'shop', $from, $before, $name);
 	is_deeply([ $buyer->query($buy) ], \@answer, "$name: a session that was connected goes on");
 
 	restore_as($shop, 'restored', "$name, dumped before");
 	is_as_fresh('restored', $expected, "$name, dumped before: object by object as a fresh install");
-	keeps_data($shop, 'restored', $before, "$name, dumped before");
+	keeps_data($shop, 'restored', $from, $before, "$name, dumped before");
 
 	$node->command_ok([ 'pg_dump', '--format=custom', '--file', $file, 'shop' ], "$name: dump after the update");
 	restore_as($shop, 'again', "$name, dumped after");
 	is_as_fresh('again', $expected, "$name, dumped after: object by object as a fresh install");
-	keeps_data($shop, 'again', $before, "$name, dumped after");
+	keeps_data($shop, 'again', $from, $before, "$name, dumped after");
 
 	$buyer->close;
 	$node->safe_psql('postgres', "DROP DATABASE $_") foreach qw(fresh shop restored again);
@@ -274,7 +337,10 @@ foreach my $shop (
 	{ schema => 'promo', owner => 'shop_owner', updated_by => 'shop_owner', name => q(the database's owner's) },
 	{ schema => 'promo', owner => 'shop_owner', updated_by => $superuser, name => q(the database's owner's, by a superuser) })
 {
-	update($_, $today, $shop) foreach sort grep { $_ ne $today } keys %released;
+	foreach my $from (sort keys %released)
+	{
+		update($from, $_, $shop) foreach sort grep { $_ ne $from && is_since($_, $from) } keys %{ { %released, $today => 1 } };
+	}
 	update($today, $next, $shop);
 }
 

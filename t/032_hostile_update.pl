@@ -1,6 +1,6 @@
 # The owner of a database owns the extension's tables, views and functions, and may do to them what he likes; the update runs as superuser. Each
-# of these attacks is made on a released version before the update, by the owner and then by a superuser who runs the update and maintains the
-# tables: whether the update goes through or is refused, nothing of the owner's runs as superuser.
+# of these attacks is made on each released version before the update, by the owner and then by a superuser who runs the update and maintains
+# the tables: whether the update goes through or is refused, nothing of the owner's runs as superuser.
 
 use strict;
 use warnings;
@@ -35,8 +35,9 @@ my $means = q(
 	INSERT INTO coupon (code, max_redemptions) VALUES ('X', 10), ('Y', NULL);
 	SELECT redeem_coupon(1, 'X'), redeem_coupon(2, 'Y'););
 
-my @tables = qw(coupon coupon_redemption coupon_quota);
-sub on_all { my ($command) = @_; return join ';', map { (my $one = $command) =~ s/@@/$_/g; $one } @tables }
+# The tables of the version that is under attack, with their columns.
+my %columns_of;
+sub on_all { my ($command) = @_; return join ';', map { (my $one = $command) =~ s/@@/$_/g; $one } sort keys %columns_of }
 
 # In place of a relation of ours, as a member of the extension and as none.
 sub in_place_of
@@ -49,9 +50,9 @@ sub in_place_of
 
 sub columns_of_bait { return join ', ', map { "$_ bait" } @_ }
 
-my @of_coupon = qw(id code code_key active starts_at expires_at max_redemptions max_per_user stripes terms created_at);
-my @of_ledger = qw(id coupon_id user_id use_no redeemed_at hold_expires_at voided_at void_reason request_id metadata);
-my @attacks = (
+sub attacks
+{
+	return (
 	[ 'nothing', '' ],
 	[ 'triggers', on_all('CREATE TRIGGER evil BEFORE INSERT OR UPDATE OR DELETE ON @@ FOR EACH ROW EXECUTE FUNCTION evil_trigger();
 		CREATE TRIGGER evil_after AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @@ EXECUTE FUNCTION evil_trigger(); ALTER TABLE @@ ENABLE ALWAYS TRIGGER evil') ],
@@ -79,57 +80,72 @@ my @attacks = (
 	(map { [ 'another view', $_ ] } in_place_of('coupon_usage', 'VIEW',
 		'CREATE VIEW coupon_usage AS SELECT id AS coupon_id, code, max_redemptions, 1::bigint AS redeemed, 1::bigint AS held, 1::bigint AS voided, 1::bigint AS remaining_units FROM coupon WHERE evil()')),
 	(map { [ 'another table of coupons', $_ ] } in_place_of('coupon', 'TABLE',
-		'CREATE TABLE coupon (' . columns_of_bait(@of_coupon) . q{); INSERT INTO coupon VALUES ('1', '2'); CREATE TRIGGER coupon_follow_new_cap BEFORE INSERT ON coupon FOR EACH ROW EXECUTE FUNCTION evil_trigger()})),
+		'CREATE TABLE coupon (' . columns_of_bait(@{ $columns_of{coupon} }) . q{); INSERT INTO coupon VALUES ('1', '2'); CREATE TRIGGER coupon_follow_new_cap BEFORE INSERT ON coupon FOR EACH ROW EXECUTE FUNCTION evil_trigger()})),
 	(map { [ 'another ledger', $_ ] } in_place_of('coupon_redemption', 'TABLE',
-		'CREATE TABLE coupon_redemption (' . columns_of_bait(@of_ledger) . q{); INSERT INTO coupon_redemption VALUES ('1', '2')})),
+		'CREATE TABLE coupon_redemption (' . columns_of_bait(@{ $columns_of{coupon_redemption} }) . q{); INSERT INTO coupon_redemption VALUES ('1', '2')})),
 	(map { [ 'another quota', $_ ] } in_place_of('coupon_quota', 'TABLE',
-		'CREATE TABLE coupon_quota (' . columns_of_bait(qw(owner_id kind stripe generation remaining)) . ')')),
+		'CREATE TABLE coupon_quota (' . columns_of_bait(@{ $columns_of{coupon_quota} }) . ')')),
 	(map { [ 'a partitioned ledger', $_ ] } in_place_of('coupon_redemption', 'TABLE',
 		'CREATE TABLE coupon_redemption (LIKE old_coupon_redemption) PARTITION BY LIST (coupon_id); CREATE TABLE part PARTITION OF coupon_redemption (CHECK (evil())) DEFAULT;
 		 CREATE INDEX ON coupon_redemption (evil(coupon_id)); INSERT INTO coupon_redemption SELECT * FROM old_coupon_redemption')),
 	(map { [ 'a view in place of a table', $_ ] } in_place_of('coupon', 'TABLE',
 		'CREATE VIEW coupon AS SELECT * FROM old_coupon WHERE evil(old_coupon.*); CREATE TRIGGER coupon_follow_new_cap INSTEAD OF INSERT ON coupon FOR EACH ROW EXECUTE FUNCTION evil_trigger()', 'VIEW')),
-);
-
-# What a superuser does now and then, and what nobody would think twice about.
-my $maintenance = join ';', (map { "ANALYZE promo.$_; REINDEX TABLE promo.$_" } @tables), 'SET LOCAL ROLE mallory', 'TRUNCATE promo.coupon_redemption, promo.coupon', 'RESET ROLE', 'DROP SCHEMA promo CASCADE';
-
-my $version = $traps->{released}[0];
-$traps->make_database;
-$traps->as('mallory', 'shop', "CREATE EXTENSION coupon_guard SCHEMA promo VERSION '$version'; $means;
-	CREATE FUNCTION ctid_text(anyelement) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM trap.spring(\$\$unique\$\$); RETURN gen_random_uuid(); END'");
-$traps->sprung;
-my %outcomes;
-foreach my $attack (@attacks)
-{
-	my ($name, $sql) = @$attack;
-	my $prepared = "SET search_path = promo, pg_catalog; BEGIN; $sql";
-	my $planted = $traps->outcome('mallory', 'shop', "$prepared; ROLLBACK");
-	is($planted, $name eq 'an event trigger' ? '42501' : '00000', "$name: planted");
-	next if $planted ne '00000';
-	my $outcome = $traps->outcome('mallory', 'shop', "$prepared; ALTER EXTENSION coupon_guard UPDATE; ROLLBACK");
-	$outcomes{$outcome}++;
-	note("$name: $outcome");
-	unlike($outcome, qr/^XX|no SQLSTATE/, "$name: updated, or refused");
-	my $as_mallory = "SET search_path = promo, pg_catalog; BEGIN; SET LOCAL ROLE mallory; $sql; RESET ROLE; SET LOCAL search_path = pg_catalog";
-	$traps->outcome($superuser, 'shop', "$as_mallory; ALTER EXTENSION coupon_guard UPDATE; ROLLBACK");
-	my $maintained = $traps->outcome($superuser, 'shop', "$as_mallory; $maintenance; ROLLBACK");
-	note("$name, maintained: $maintained");
-	$traps->nothing_sprung("$name, updated by the owner and by a superuser, and maintained", $superuser);
+	(!$columns_of{campaign} ? () : map { [ 'another table of campaigns', $_ ] } in_place_of('campaign', 'TABLE',
+		'CREATE TABLE campaign (' . columns_of_bait(@{ $columns_of{campaign} }) . q{); INSERT INTO campaign VALUES ('1', '2')})));
 }
+
+# Everything that is tried on a version.
+sub attack
+{
+	my ($version) = @_;
+	$traps->make_database;
+	$traps->as('mallory', 'shop', "CREATE EXTENSION coupon_guard SCHEMA promo VERSION '$version'; $means;
+		CREATE FUNCTION ctid_text(anyelement) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM trap.spring(\$\$unique\$\$); RETURN gen_random_uuid(); END'");
+	$traps->sprung;
+	%columns_of = map { my ($table, @columns) = split / /; $table => \@columns } split /\n/, $traps->as($superuser, 'shop', q(
+		SELECT concat_ws(' ', relname, string_agg(attname, ' ' ORDER BY attnum)) FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+		 WHERE relnamespace = 'promo'::regnamespace AND relkind = 'r' AND attnum > 0 GROUP BY relname));
+
+	# What a superuser does now and then, and what nobody would think twice about.
+	my $maintenance = join ';', on_all('ANALYZE promo.@@; REINDEX TABLE promo.@@'), 'SET LOCAL ROLE mallory', 'TRUNCATE promo.coupon_redemption, promo.coupon', 'RESET ROLE',
+	  'DROP SCHEMA promo CASCADE';
+	my %outcomes;
+	my @attacks = attacks();
+	foreach my $attack (@attacks)
+	{
+		my ($name, $sql) = ("$version: $attack->[0]", $attack->[1]);
+		my $prepared = "SET search_path = promo, pg_catalog; BEGIN; $sql";
+		my $planted = $traps->outcome('mallory', 'shop', "$prepared; ROLLBACK");
+		is($planted, $attack->[0] eq 'an event trigger' ? '42501' : '00000', "$name: planted");
+		next if $planted ne '00000';
+		my $outcome = $traps->outcome('mallory', 'shop', "$prepared; ALTER EXTENSION coupon_guard UPDATE; ROLLBACK");
+		$outcomes{$outcome}++;
+		note("$name: $outcome");
+		unlike($outcome, qr/^XX|no SQLSTATE/, "$name: updated, or refused");
+		my $as_mallory = "SET search_path = promo, pg_catalog; BEGIN; SET LOCAL ROLE mallory; $sql; RESET ROLE; SET LOCAL search_path = pg_catalog";
+		$traps->outcome($superuser, 'shop', "$as_mallory; ALTER EXTENSION coupon_guard UPDATE; ROLLBACK");
+		my $maintained = $traps->outcome($superuser, 'shop', "$as_mallory; $maintenance; ROLLBACK");
+		note("$name, maintained: $maintained");
+		$traps->nothing_sprung("$name, updated by the owner and by a superuser, and maintained", $superuser);
+	}
+
+	# A dump reads the tables with what is on them.
+	my @lasting = map { $_->[1] } grep { $_->[0] =~ /^(triggers|constraints|indexes|policies|rules|statistics|our functions replaced)$/ } @attacks;
+	$traps->as('mallory', 'shop', "SET search_path = promo, pg_catalog; @{[ join ';', @lasting ]}; ALTER EXTENSION coupon_guard UPDATE");
+	$traps->nothing_sprung("$version: all at once, updated by the owner", $superuser);
+	$traps->{node}->command_ok([ 'pg_dump', '--file', '/dev/null', '--username', $superuser, 'shop' ], "$version: a superuser dumps it");
+	$traps->nothing_sprung("$version: all at once, dumped by a superuser", $superuser);
+	foreach my $command ('VACUUM (FULL, ANALYZE)', 'VACUUM', 'ANALYZE', 'REINDEX DATABASE shop')
+	{
+		$traps->as($superuser, 'shop', $command);
+		$traps->nothing_sprung("$version: all at once, $command by a superuser", $superuser);
+	}
+	return %outcomes;
+}
+
+my @versions = grep { $_ ne $traps->{today} } @{ $traps->{released} };
+my %outcomes = map { attack($_) } @versions;
 ok($outcomes{'00000'} && keys %outcomes > 1, 'some attacks let the update through, and some keep it from being made');
-
-# A dump reads the tables with what is on them.
-my @lasting = map { $_->[1] } grep { $_->[0] =~ /^(triggers|constraints|indexes|policies|rules|statistics|our functions replaced)$/ } @attacks;
-$traps->as('mallory', 'shop', "SET search_path = promo, pg_catalog; @{[ join ';', @lasting ]}; ALTER EXTENSION coupon_guard UPDATE");
-$traps->nothing_sprung('all at once, updated by the owner', $superuser);
-$traps->{node}->command_ok([ 'pg_dump', '--file', '/dev/null', '--username', $superuser, 'shop' ], 'a superuser dumps it');
-$traps->nothing_sprung('all at once, dumped by a superuser', $superuser);
-foreach my $command ('VACUUM (FULL, ANALYZE)', 'VACUUM', 'ANALYZE', 'REINDEX DATABASE shop')
-{
-	$traps->as($superuser, 'shop', $command);
-	$traps->nothing_sprung("all at once, $command by a superuser", $superuser);
-}
 
 # The trap, tested: what runs as superuser is noticed.
 $traps->as($superuser, 'shop', 'SELECT promo.evil()');

@@ -1,6 +1,6 @@
 # pg_upgrade from an older server to this one, by copy and by link: what the old one has acknowledged is there, holds are open, requests
-# known, codes claimed, additions and privileges kept; and the sale goes on, exact to the cap. The objects of 0.1.0 come along, too, and are
-# updated afterwards.
+# known, codes claimed, additions and privileges kept; and the sale goes on, exact to the cap. The objects of older releases come along, too,
+# and are updated afterwards.
 #
 # COUPON_GUARD_OLD_BINDIR names the programs of the older server, on which the extension is installed as well (scripts/matrix pg_upgrade).
 
@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use File::Basename qw(dirname);
+use File::Glob qw(:bsd_glob);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use CouponGuard::Installation;
@@ -21,20 +22,25 @@ my $old_programs = $ENV{COUPON_GUARD_OLD_BINDIR};
 plan skip_all => 'COUPON_GUARD_OLD_BINDIR names no older server' if !$old_programs;
 plan skip_all => 'no DBD::Pg' if !CouponGuard::Load::is_possible();
 
-# An installation of the old server that has the first version of the extension, too.
+# The releases before today's version, oldest first.
+my %script_of = map { m{coupon_guard--(.*)\.sql$} ? ($1 => slurp_file($_)) : () }
+  grep { !/--.*--/ } glob "$FindBin::RealBin/../extension/update/coupon_guard--*.sql";
+
+# An installation of the old server that has the older versions of the extension, too.
 sub old_installation
 {
 	local $ENV{PATH} = "$old_programs:$ENV{PATH}";
 	my $installation = CouponGuard::Installation->new(PostgreSQL::Test::Utils::tempdir());
-	my $first = slurp_file("$FindBin::RealBin/../extension/update/coupon_guard--0.1.0.sql");
 	my ($version) = $installation->installed('coupon_guard.control') =~ /^default_version = '(.*)'/m;
 	$installation->add('coupon_guard.control', $installation->installed('coupon_guard.control'));
 	$installation->add("coupon_guard--$version.sql", $installation->installed("coupon_guard--$version.sql"));
-	$installation->add('coupon_guard--0.1.0.sql', $first);
+	delete $script_of{$version};
+	$installation->add("coupon_guard--$_.sql", $script_of{$_}) foreach keys %script_of;
 	return $installation;
 }
 
 my $installation = old_installation();
+my @older = sort keys %script_of;
 my $number = 0;
 
 sub make_server
@@ -69,8 +75,7 @@ my $shop = q(
 	SELECT claim_coupon(9, 'Spring');
 	UPDATE coupon SET terms = '{"percent": 10}';
 	ALTER TABLE coupon ADD CONSTRAINT terms_have_percent CHECK (terms ? 'percent'));
-my $first_shop = q(
-	CREATE EXTENSION coupon_guard VERSION '0.1.0';
+my $older_shop = q(
 	INSERT INTO coupon (code, max_redemptions) VALUES ('OLD', 20);
 	SELECT redeem_coupon(u, 'OLD') FROM generate_series(1, 5) u;
 	SELECT hold_coupon(6, 'OLD', '1 day', 'hold'));
@@ -94,10 +99,9 @@ my @after = (
 	[ 'who may call it', q(SELECT has_function_privilege('clerk', 'redeem_coupon(bigint, text, text, jsonb)', 'execute'), has_function_privilege('clerk', 'void_redemption(bigint, text)', 'execute')), 't|f' ],
 	[ 'the extension is not dropped with rows in it', q(DO $$ BEGIN DROP EXTENSION coupon_guard CASCADE; EXCEPTION WHEN dependent_objects_still_exist THEN RAISE NOTICE 'kept'; END $$; SELECT count(*) FROM pg_extension WHERE extname = 'coupon_guard'), '1' ],
 	[ 'and still nothing is broken', 'SELECT invariant, detail FROM coupon_guard_verify()', '' ]);
-my @first_after = (
-	[ 'the objects of 0.1.0', q(SELECT extversion FROM pg_extension WHERE extname = 'coupon_guard'), '0.1.0' ],
-	[ '0.1.0 redeems', q(SELECT status FROM redeem_coupon(7, 'OLD')), 'redeemed' ],
-	[ '0.1.0 confirms', q(SELECT status, replayed FROM redeem_coupon(6, 'OLD', 'hold')), 'redeemed|f' ],
+my @older_after = (
+	[ 'redeems', q(SELECT status FROM redeem_coupon(7, 'OLD')), 'redeemed' ],
+	[ 'confirms', q(SELECT status, replayed FROM redeem_coupon(6, 'OLD', 'hold')), 'redeemed|f' ],
 	[ 'and is updated', q(ALTER EXTENSION coupon_guard UPDATE; SELECT extversion = coupon_guard_version() FROM pg_extension WHERE extname = 'coupon_guard'), 't' ],
 	[ 'exact to the cap', q(SELECT r.status, count(*) FROM generate_series(100, 120) u, redeem_coupon(u, 'OLD') r GROUP BY 1 ORDER BY 1), "redeemed|13\nsold_out|8" ],
 	[ 'nothing is broken', 'SELECT invariant, detail FROM coupon_guard_verify()', '' ]);
@@ -125,9 +129,12 @@ foreach my $way ('--copy', '--link')
 	note($old->safe_psql('postgres', 'SELECT version()'));
 	$old->safe_psql('postgres', 'CREATE EXTENSION coupon_guard');
 	$old->safe_psql('postgres', 'CREATE DATABASE shop');
-	$old->safe_psql('postgres', 'CREATE DATABASE first_shop');
 	$old->safe_psql('shop', $shop);
-	$old->safe_psql('first_shop', $first_shop);
+	foreach my $version (@older)
+	{
+		$old->safe_psql('postgres', qq(CREATE DATABASE "shop_$version"));
+		$old->safe_psql("shop_$version", "CREATE EXTENSION coupon_guard VERSION '$version'; $older_shop");
+	}
 
 	my $trial = CouponGuard::Trial->new($old);
 	my $load = $trial->{load};
@@ -147,7 +154,11 @@ foreach my $way ('--copy', '--link')
 
 	$new->start;
 	ask_all($new, 'shop', $way, @after);
-	ask_all($new, 'first_shop', $way, @first_after);
+	foreach my $version (@older)
+	{
+		ask_all($new, "shop_$version", "$way, objects of $version",
+			[ 'still there', q(SELECT extversion FROM pg_extension WHERE extname = 'coupon_guard'), $version ], @older_after);
+	}
 	$trial->{node} = $new;
 	is(join("\n", $load->judge($trial->connection)), '', "$way: what the old server has acknowledged: " . $load->summary);
 	$load->start($trial->connection);
