@@ -17,13 +17,13 @@ REGRESS_OPTS = --encoding=UTF8 --no-locale
 REGRESS += privilege_matrix hostile_owner hostile_code caps units_ahead voids holds retries stacking looking usage_costs set_based ledger_by_hand quota_privileges change_triggers sold_out_memory
 REGRESS += trigger_calls answer_types index_makes column_makes parents moves
 REGRESS += for_each in_one_command quota_by_hand how_many_stripes requests user_ids keep_rows amounts holders stacking_amounts
-REGRESS += generate check_characters claiming campaign_answers campaign_holds campaign_limits
+REGRESS += generate check_characters claiming campaign_answers campaign_holds campaign_limits rights
 ISOLATION = same-user isolation-levels limit-n insert-race plain-insert-race several-coupons coupon-changes \
 	delete-coupon ledger-changes waiting-ends reindex
 ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory
 ISOLATION += altered-while-waiting read-after-waiting reindex-while-waiting reindex-quota expired-hold-rivals lock-order \
 	triggers-off quota-ended stripes-grow waiting-list own-changes lapsed-holds keep-rows claims budgets campaigns stack-campaigns for-each stack-amounts
-ISOLATION += generate-races claim-coupons
+ISOLATION += generate-races claim-coupons transfers
 # Before any of them, for they print by it.
 ifneq ($(strip $(ISOLATION)),)
 override ISOLATION := print $(filter-out print,$(ISOLATION))
@@ -57,7 +57,7 @@ extension/coupon_guard.control: extension/coupon_guard.control.in META.json
 	sed 's/@VERSION@/$(EXTVERSION)/' $< > $@
 
 # The install script, in the order in which one part needs another.
-SQL_PARTS = $(addprefix extension/sql/,start.sql keys.sql types.sql tables.sql triggers.sql functions.sql generate.sql views.sql verify.sql privileges.sql)
+SQL_PARTS = $(addprefix extension/sql/,start.sql keys.sql types.sql tables.sql triggers.sql functions.sql generate.sql views.sql rights.sql verify.sql privileges.sql)
 extension/coupon_guard--$(EXTVERSION).sql: $(SQL_PARTS) META.json
 	awk 'FNR == 1 && NR > 1 { print "" } { print }' $(SQL_PARTS) > $@
 

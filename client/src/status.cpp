@@ -22,6 +22,7 @@ constexpr std::pair<status, std::string_view> names[] = {
     {status::claimed, "claimed"},
     {status::released, "released"},
     {status::throttled, "throttled"},
+    {status::unavailable, "unavailable"},
 };
 
 } // namespace

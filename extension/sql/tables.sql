@@ -18,6 +18,10 @@ CREATE TABLE @extschema@.campaign (
     CONSTRAINT campaign_budget_positive CHECK (budget OPERATOR(pg_catalog.>) 0),
   terms pg_catalog.jsonb,
   created_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  rights pg_catalog.int8
+    CONSTRAINT campaign_rights_not_negative CHECK (rights OPERATOR(pg_catalog.>=) 0),
+  budget_rights pg_catalog.int8
+    CONSTRAINT campaign_budget_rights_not_negative CHECK (budget_rights OPERATOR(pg_catalog.>=) 0),
   CONSTRAINT campaign_window_not_empty CHECK (starts_at OPERATOR(pg_catalog.<) expires_at)
 );
 COMMENT ON TABLE @extschema@.campaign IS
@@ -30,6 +34,8 @@ COMMENT ON COLUMN @extschema@.campaign.expires_at IS 'first moment at which they
 COMMENT ON COLUMN @extschema@.campaign.max_redemptions IS 'redemptions allowed of all its coupons together; NULL: any number';
 COMMENT ON COLUMN @extschema@.campaign.max_per_user IS 'redemptions allowed to one user of all its coupons together; NULL: any number';
 COMMENT ON COLUMN @extschema@.campaign.budget IS 'amount that redemptions of all its coupons may have together, in the smallest unit of the currency; NULL: any';
+COMMENT ON COLUMN @extschema@.campaign.rights IS 'of max_redemptions, what this shard may give; NULL: all';
+COMMENT ON COLUMN @extschema@.campaign.budget_rights IS 'of budget, what this shard may give; NULL: all';
 COMMENT ON COLUMN @extschema@.campaign.terms IS 'what its codes are worth: the terms of those that have none of their own';
 
 CREATE TABLE @extschema@.coupon (
@@ -55,6 +61,10 @@ CREATE TABLE @extschema@.coupon (
   budget pg_catalog.int8
     CONSTRAINT coupon_budget_positive CHECK (budget OPERATOR(pg_catalog.>) 0),
   campaign_id pg_catalog.int8,
+  rights pg_catalog.int8
+    CONSTRAINT coupon_rights_not_negative CHECK (rights OPERATOR(pg_catalog.>=) 0),
+  budget_rights pg_catalog.int8
+    CONSTRAINT coupon_budget_rights_not_negative CHECK (budget_rights OPERATOR(pg_catalog.>=) 0),
   CONSTRAINT coupon_window_not_empty CHECK (starts_at OPERATOR(pg_catalog.<) expires_at)
 );
 -- A user holds at most one coupon of a campaign; those that nobody holds are in it as NULL.
@@ -77,6 +87,8 @@ COMMENT ON COLUMN @extschema@.coupon.budget IS 'amount that all its redemptions 
 COMMENT ON COLUMN @extschema@.coupon.campaign_id IS 'the campaign whose limits its redemptions come under, too; those made before it moved stay with the one they were made in; NULL: none';
 COMMENT ON INDEX @extschema@.coupon_campaign_holder_unique IS 'the arbiter of claims: a user holds at most one coupon of a campaign';
 COMMENT ON INDEX @extschema@.coupon_campaign_free IS 'finds the codes of a campaign that nobody holds';
+COMMENT ON COLUMN @extschema@.coupon.rights IS 'of max_redemptions, what this shard may give; NULL: all';
+COMMENT ON COLUMN @extschema@.coupon.budget_rights IS 'of budget, what this shard may give; NULL: all';
 COMMENT ON COLUMN @extschema@.coupon.terms IS 'what the code is worth; opaque to coupon_guard, returned on success';
 
 CREATE TABLE @extschema@.coupon_redemption (
@@ -159,6 +171,48 @@ COMMENT ON COLUMN @extschema@.coupon_quota.stripe IS '0 is the anchor: it is the
 COMMENT ON COLUMN @extschema@.coupon_quota.generation IS 'coupon_guard_generation() when it was set up; void if that is another one now, or 0';
 COMMENT ON COLUMN @extschema@.coupon_quota.remaining IS 'units left in this stripe; a stripe without units goes, but for the anchor';
 
+-- Shards: which one this server is, and the units that have moved from and to it.
+CREATE TABLE @extschema@.coupon_shard (
+  number pg_catalog.int4 PRIMARY KEY
+    CONSTRAINT coupon_shard_number_in_range CHECK (number BETWEEN 0 AND 8191),
+  name pg_catalog.text COLLATE pg_catalog."C" NOT NULL
+    CONSTRAINT coupon_shard_name_length CHECK (pg_catalog.octet_length(name) BETWEEN 1 AND 63)
+);
+CREATE UNIQUE INDEX coupon_shard_only_one ON @extschema@.coupon_shard ((true));
+COMMENT ON TABLE @extschema@.coupon_shard IS 'which shard this server is; no row: none; written by coupon_guard_set_shard()';
+COMMENT ON COLUMN @extschema@.coupon_shard.number IS 'by which the ids of its rows differ from those of other shards';
+COMMENT ON COLUMN @extschema@.coupon_shard.name IS 'by which other shards call it';
+COMMENT ON INDEX @extschema@.coupon_shard_only_one IS 'a server is one shard';
+
+CREATE TABLE @extschema@.coupon_transfer (
+  transfer_id pg_catalog.uuid PRIMARY KEY,
+  direction pg_catalog."char" NOT NULL
+    CONSTRAINT coupon_transfer_direction CHECK (direction IN ('o', 'i')),
+  kind pg_catalog."char" NOT NULL
+    CONSTRAINT coupon_transfer_kind CHECK (kind IN ('c', 'b', 'C', 'B')),
+  owner_id pg_catalog.int8 NOT NULL,
+  units pg_catalog.int8 NOT NULL
+    CONSTRAINT coupon_transfer_units_positive CHECK (units OPERATOR(pg_catalog.>) 0),
+  transfer_no pg_catalog.int8 NOT NULL,
+  peer pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
+  made_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  settled_at pg_catalog.timestamptz
+);
+CREATE INDEX coupon_transfer_limit ON @extschema@.coupon_transfer (owner_id, kind, transfer_no);
+CREATE INDEX coupon_transfer_unsettled ON @extschema@.coupon_transfer (owner_id, kind) WHERE settled_at IS NULL;
+COMMENT ON TABLE @extschema@.coupon_transfer IS
+  'units that have left for another shard, or come from it; written by release_units() and accept_units(), and never to be deleted: the row is why a transfer is not made twice';
+COMMENT ON COLUMN @extschema@.coupon_transfer.direction IS 'o: out; i: in';
+COMMENT ON COLUMN @extschema@.coupon_transfer.kind IS 'of which limit, as in coupon_quota';
+COMMENT ON COLUMN @extschema@.coupon_transfer.owner_id IS 'whose limit it is: id of the coupon, or of the campaign';
+COMMENT ON COLUMN @extschema@.coupon_transfer.transfer_no IS 'counts the transfers of this limit, from here and to here, from 1';
+COMMENT ON COLUMN @extschema@.coupon_transfer.peer IS 'the shard at the other end';
+COMMENT ON COLUMN @extschema@.coupon_transfer.settled_at IS 'when it was known that both halves are committed; NULL: a row out whose units may be under way';
+COMMENT ON INDEX @extschema@.coupon_transfer_limit IS 'finds the transfers of a limit, the last one first';
+COMMENT ON INDEX @extschema@.coupon_transfer_unsettled IS 'finds what is under way';
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.coupon_shard', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.coupon_transfer', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.campaign', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.campaign_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.coupon', '');

@@ -15,7 +15,8 @@ CREATE TYPE @extschema@.coupon_status AS ENUM (
   'reserved',
   'claimed',
   'released',
-  'throttled'
+  'throttled',
+  'unavailable'
 );
 COMMENT ON TYPE @extschema@.coupon_status IS
   'what became of a redemption: redeemed or held, or the business reason for which it was refused';

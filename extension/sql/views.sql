@@ -5,11 +5,12 @@
 -- and not =: what = finds is guessed by the average coupon, and where that has most of the ledger (a shop with one popular
 -- code among thousands), the planner would read the whole ledger for each coupon. A range it takes for small, always.
 --
--- Units of expired holds count as remaining: the next buyer can have them.
+-- Units of expired holds count as remaining: the next buyer can have them. Of a limit that is divided over shards what remains here.
 CREATE VIEW @extschema@.coupon_usage AS
 SELECT c.id AS coupon_id, c.code, c.max_redemptions, live.uses - hold.uses AS redeemed, hold.held, void.voided,
-  c.max_redemptions - (live.uses - hold.uses) - hold.held AS remaining_units,
-  c.budget, money.redeemed_amount, money.held_amount, c.budget - money.redeemed_amount - money.held_amount AS remaining_budget
+  CASE WHEN c.max_redemptions IS NOT NULL THEN coalesce(c.rights, c.max_redemptions) END - (live.uses - hold.uses) - hold.held AS remaining_units,
+  c.budget, money.redeemed_amount, money.held_amount,
+  coalesce(c.budget_rights, c.budget) - money.redeemed_amount - money.held_amount AS remaining_budget
 FROM @extschema@.coupon AS c
 CROSS JOIN LATERAL (
   SELECT count(*) AS uses
@@ -39,8 +40,9 @@ COMMENT ON VIEW @extschema@.coupon_usage IS
 -- The same of campaigns: three looks into indexes that hold rows with a campaign and nothing else.
 CREATE VIEW @extschema@.campaign_usage AS
 SELECT g.id AS campaign_id, g.name, code.coupons, code.claimed, g.max_redemptions, live.uses - hold.uses AS redeemed, hold.held, void.voided,
-  g.max_redemptions - (live.uses - hold.uses) - hold.held AS remaining_units,
-  g.budget, money.redeemed_amount, money.held_amount, g.budget - money.redeemed_amount - money.held_amount AS remaining_budget
+  CASE WHEN g.max_redemptions IS NOT NULL THEN coalesce(g.rights, g.max_redemptions) END - (live.uses - hold.uses) - hold.held AS remaining_units,
+  g.budget, money.redeemed_amount, money.held_amount,
+  coalesce(g.budget_rights, g.budget) - money.redeemed_amount - money.held_amount AS remaining_budget
 FROM @extschema@.campaign AS g
 CROSS JOIN LATERAL (
   SELECT count(*) AS coupons, count(c.holder) AS claimed

@@ -28,6 +28,7 @@ enum class status {
     claimed,          ///< the code is this user's, now or (replayed) already. Since 0.2.0
     released,         ///< the code is nobody's again. Since 0.2.0
     throttled,        ///< too many attempts: come again at retry_at. Since 0.2.0
+    unavailable,      ///< a shard that may have units does not answer. Since 0.3.0
 };
 
 /// The status as SQL spells it. The view is valid for the life of the program.

@@ -13,7 +13,7 @@ TEST(Status, EveryStatusIsReadBackFromItsSqlName) {
          {status::redeemed, status::held, status::not_found, status::inactive, status::not_started,
           status::expired, status::already_redeemed, status::sold_out, status::withheld,
           status::voided, status::insufficient, status::reserved, status::claimed, status::released,
-          status::throttled})
+          status::throttled, status::unavailable})
         EXPECT_EQ(parse_status(to_string(each)), each) << to_string(each);
 }
 
@@ -25,6 +25,7 @@ TEST(Status, IsSpelledAsInSql) {
     EXPECT_EQ(to_string(status::claimed), "claimed");
     EXPECT_EQ(to_string(status::released), "released");
     EXPECT_EQ(to_string(status::throttled), "throttled");
+    EXPECT_EQ(to_string(status::unavailable), "unavailable");
 }
 
 TEST(Status, AnUnknownNameIsNoStatus) {

@@ -27,27 +27,34 @@ Oid find_table(Oid namespace_id, const char *name) {
     return table;
 }
 
-// Whether the objects are those of 0.2.0, whose status that came last nobody can take away.
-bool has_newest_status(Oid namespace_id) {
+// Whether the objects are those of a version, or later ones: a status that came with it nobody can
+// take away.
+bool has_status(Oid namespace_id, coupon_status what) {
     Oid type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("coupon_status"),
                                ObjectIdGetDatum(namespace_id));
     return OidIsValid(type) &&
            SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type),
-                                 CStringGetDatum(status_labels[status_count - 1]));
+                                 CStringGetDatum(status_labels[static_cast<int>(what)]));
 }
 
 void find_tables(catalog &found) {
     found.ledger_table = find_table(found.namespace_id, "coupon_redemption");
     found.coupon_table = find_table(found.namespace_id, "coupon");
     found.quota_table = find_table(found.namespace_id, "coupon_quota");
-    found.is_updated = has_newest_status(found.namespace_id);
+    found.is_updated = has_status(found.namespace_id, coupon_status::throttled);
     if (found.is_updated)
         found.campaign_table = find_table(found.namespace_id, "campaign");
+    found.has_rights = has_status(found.namespace_id, coupon_status::unavailable);
+    if (!found.has_rights)
+        return;
+    found.transfer_table = find_table(found.namespace_id, "coupon_transfer");
+    found.shard_table = find_table(found.namespace_id, "coupon_shard");
 }
 
 bool has_same_tables(const catalog &one, const catalog &other) {
     return one.coupon_table == other.coupon_table && one.ledger_table == other.ledger_table &&
-           one.quota_table == other.quota_table && one.campaign_table == other.campaign_table;
+           one.quota_table == other.quota_table && one.campaign_table == other.campaign_table &&
+           one.transfer_table == other.transfer_table && one.shard_table == other.shard_table;
 }
 
 // Finds and proves what is to be in in_proof. False if a table has changed meanwhile, or if another
@@ -60,8 +67,8 @@ bool find_and_prove(Oid namespace_id) {
     is_proof_outdated = false;
     in_proof.namespace_id = namespace_id;
     find_tables(in_proof);
-    const Oid locked[] = {in_proof.ledger_table, in_proof.coupon_table, in_proof.campaign_table,
-                          in_proof.quota_table};
+    const Oid locked[] = {in_proof.ledger_table, in_proof.coupon_table,   in_proof.campaign_table,
+                          in_proof.quota_table,  in_proof.transfer_table, in_proof.shard_table};
     for (Oid table : locked)
         if (OidIsValid(table))
             lock_relation(table, AccessShareLock);
@@ -121,7 +128,8 @@ installation describe(Oid function) {
 bool concerns(const catalog &tables, Oid relation) {
     return relation == InvalidOid || relation == tables.coupon_table ||
            relation == tables.campaign_table || relation == tables.ledger_table ||
-           relation == tables.quota_table;
+           relation == tables.quota_table || relation == tables.transfer_table ||
+           relation == tables.shard_table;
 }
 
 void note_relation_change(Datum, Oid relation) {

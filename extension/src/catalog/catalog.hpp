@@ -19,11 +19,13 @@ struct coupon_columns {
     AttrNumber id, code, code_key, active, starts_at, expires_at, max_redemptions, max_per_user,
         stripes, terms;
     AttrNumber holder, budget, campaign_id; // 0 in objects of 0.1.0
+    AttrNumber rights, budget_rights;       // 0 in objects before 0.3.0
 };
 
 struct campaign_columns {
     AttrNumber id, name, name_key, active, starts_at, expires_at, max_redemptions, max_per_user,
         budget, terms;
+    AttrNumber rights, budget_rights; // 0 in objects before 0.3.0
 };
 
 struct ledger_columns {
@@ -34,6 +36,15 @@ struct ledger_columns {
 
 struct quota_columns {
     AttrNumber owner_id, kind, stripe, generation, remaining;
+};
+
+struct transfer_columns {
+    AttrNumber transfer_id, direction, kind, owner_id, units, transfer_no, peer, made_at,
+        settled_at;
+};
+
+struct shard_columns {
+    AttrNumber number, name;
 };
 
 // What has a limit: a coupon, or the campaign that it belongs to.
@@ -80,13 +91,24 @@ struct catalog {
     quota_columns quota;
     write_plan quota_plan;
 
+    Oid transfer_table;       // this and its indexes, and the next: none in objects before 0.3.0
+    Oid transfer_id_index;    // unique (transfer_id)
+    Oid transfer_limit_index; // (owner_id, kind, transfer_no)
+    Oid transfer_unsettled_index; // (owner_id, kind) of what is under way
+    transfer_columns transfer;
+    write_plan transfer_plan;
+
+    Oid shard_table;
+    shard_columns shard;
+
     // Whether all triggers are in force that follow what plain SQL and replication do to the
     // tables (but for those that only save waiting). Without them nothing is remembered of a
     // coupon, in tables or in memory: caps are kept by counting (claims.cpp).
     bool follows_changes;
     int32 generation; // of quotas: differs if the triggers were not in force for a while
 
-    bool is_updated; // to 0.2.0: else the objects are those of 0.1.0
+    bool is_updated; // to 0.2.0 at least: else the objects are those of 0.1.0
+    bool has_rights; // the objects are those of 0.3.0
     Oid status_type;
     Oid status_values[status_count]; // enum values, by status
     Oid returns_relation;            // in whose name it is said that units came back

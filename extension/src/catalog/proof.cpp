@@ -12,11 +12,14 @@ namespace {
 
 // ---- columns ----------------------------------------------------------------------------------
 
+// The version that a column came with: 0.1.0, 0.2.0, 0.3.0.
+enum class since : unsigned char { first, campaigns, rights };
+
 template <typename Columns>
 struct column_rule {
     AttrNumber Columns::*number;
     column_shape shape;
-    bool is_new; // since 0.2.0
+    since added = since::first;
 };
 
 constexpr column_rule<coupon_columns> coupon_rules[] = {
@@ -30,22 +33,30 @@ constexpr column_rule<coupon_columns> coupon_rules[] = {
     {&coupon_columns::max_per_user, {"max_per_user", INT4OID, false, '\0'}},
     {&coupon_columns::stripes, {"stripes", INT4OID, false, '\0'}},
     {&coupon_columns::terms, {"terms", JSONBOID, false, '\0'}},
-    {&coupon_columns::holder, {"holder", TEXTOID, true, '\0'}, true},
-    {&coupon_columns::budget, {"budget", INT8OID, false, '\0'}, true},
-    {&coupon_columns::campaign_id, {"campaign_id", INT8OID, false, '\0'}, true},
+    {&coupon_columns::holder, {"holder", TEXTOID, true, '\0'}, since::campaigns},
+    {&coupon_columns::budget, {"budget", INT8OID, false, '\0'}, since::campaigns},
+    {&coupon_columns::campaign_id, {"campaign_id", INT8OID, false, '\0'}, since::campaigns},
+    {&coupon_columns::rights, {"rights", INT8OID, false, '\0'}, since::rights},
+    {&coupon_columns::budget_rights, {"budget_rights", INT8OID, false, '\0'}, since::rights},
 };
 
 constexpr column_rule<campaign_columns> campaign_rules[] = {
-    {&campaign_columns::id, {"id", INT8OID, false, '\0'}, true},
-    {&campaign_columns::name, {"name", TEXTOID, false, '\0'}, true},
-    {&campaign_columns::name_key, {"name_key", TEXTOID, true, ATTRIBUTE_GENERATED_STORED}, true},
-    {&campaign_columns::active, {"active", BOOLOID, false, '\0'}, true},
-    {&campaign_columns::starts_at, {"starts_at", TIMESTAMPTZOID, false, '\0'}, true},
-    {&campaign_columns::expires_at, {"expires_at", TIMESTAMPTZOID, false, '\0'}, true},
-    {&campaign_columns::max_redemptions, {"max_redemptions", INT8OID, false, '\0'}, true},
-    {&campaign_columns::max_per_user, {"max_per_user", INT4OID, false, '\0'}, true},
-    {&campaign_columns::budget, {"budget", INT8OID, false, '\0'}, true},
-    {&campaign_columns::terms, {"terms", JSONBOID, false, '\0'}, true},
+    {&campaign_columns::id, {"id", INT8OID, false, '\0'}, since::campaigns},
+    {&campaign_columns::name, {"name", TEXTOID, false, '\0'}, since::campaigns},
+    {&campaign_columns::name_key,
+     {"name_key", TEXTOID, true, ATTRIBUTE_GENERATED_STORED},
+     since::campaigns},
+    {&campaign_columns::active, {"active", BOOLOID, false, '\0'}, since::campaigns},
+    {&campaign_columns::starts_at, {"starts_at", TIMESTAMPTZOID, false, '\0'}, since::campaigns},
+    {&campaign_columns::expires_at, {"expires_at", TIMESTAMPTZOID, false, '\0'}, since::campaigns},
+    {&campaign_columns::max_redemptions,
+     {"max_redemptions", INT8OID, false, '\0'},
+     since::campaigns},
+    {&campaign_columns::max_per_user, {"max_per_user", INT4OID, false, '\0'}, since::campaigns},
+    {&campaign_columns::budget, {"budget", INT8OID, false, '\0'}, since::campaigns},
+    {&campaign_columns::terms, {"terms", JSONBOID, false, '\0'}, since::campaigns},
+    {&campaign_columns::rights, {"rights", INT8OID, false, '\0'}, since::rights},
+    {&campaign_columns::budget_rights, {"budget_rights", INT8OID, false, '\0'}, since::rights},
 };
 
 constexpr column_rule<ledger_columns> ledger_rules[] = {
@@ -59,9 +70,9 @@ constexpr column_rule<ledger_columns> ledger_rules[] = {
     {&ledger_columns::void_reason, {"void_reason", TEXTOID, false, '\0'}},
     {&ledger_columns::request_id, {"request_id", TEXTOID, true, '\0'}},
     {&ledger_columns::metadata, {"metadata", JSONBOID, false, '\0'}},
-    {&ledger_columns::amount, {"amount", INT8OID, false, '\0'}, true},
-    {&ledger_columns::campaign_id, {"campaign_id", INT8OID, false, '\0'}, true},
-    {&ledger_columns::campaign_use_no, {"campaign_use_no", INT4OID, false, '\0'}, true},
+    {&ledger_columns::amount, {"amount", INT8OID, false, '\0'}, since::campaigns},
+    {&ledger_columns::campaign_id, {"campaign_id", INT8OID, false, '\0'}, since::campaigns},
+    {&ledger_columns::campaign_use_no, {"campaign_use_no", INT4OID, false, '\0'}, since::campaigns},
 };
 constexpr int ledger_never_null = 5; // the first ones
 constexpr int ledger_new_columns = 3;
@@ -74,13 +85,35 @@ constexpr column_rule<quota_columns> quota_rules[] = {
     {&quota_columns::remaining, {"remaining", INT8OID, false, '\0'}},
 };
 
+constexpr column_rule<transfer_columns> transfer_rules[] = {
+    {&transfer_columns::transfer_id, {"transfer_id", UUIDOID, false, '\0'}},
+    {&transfer_columns::direction, {"direction", CHAROID, false, '\0'}},
+    {&transfer_columns::kind, {"kind", CHAROID, false, '\0'}},
+    {&transfer_columns::owner_id, {"owner_id", INT8OID, false, '\0'}},
+    {&transfer_columns::units, {"units", INT8OID, false, '\0'}},
+    {&transfer_columns::transfer_no, {"transfer_no", INT8OID, false, '\0'}},
+    {&transfer_columns::peer, {"peer", TEXTOID, true, '\0'}},
+    {&transfer_columns::made_at, {"made_at", TIMESTAMPTZOID, false, '\0'}},
+    {&transfer_columns::settled_at, {"settled_at", TIMESTAMPTZOID, false, '\0'}},
+};
+
+constexpr column_rule<shard_columns> shard_rules[] = {
+    {&shard_columns::number, {"number", INT4OID, false, '\0'}},
+    {&shard_columns::name, {"name", TEXTOID, true, '\0'}},
+};
+
+bool is_in(const catalog &found, since added) {
+    return added == since::first || (added == since::campaigns && found.is_updated) ||
+           (added == since::rights && found.has_rights);
+}
+
 template <typename Columns, int count>
 Columns find_columns(Relation table, const column_rule<Columns> (&rules)[count],
                      const catalog &found) {
     Columns columns;
     for (const column_rule<Columns> &rule : rules)
         columns.*rule.number =
-            rule.is_new && !found.is_updated ? AttrNumber{0} : find_column(table, rule.shape);
+            is_in(found, rule.added) ? find_column(table, rule.shape) : AttrNumber{0};
     return columns;
 }
 
@@ -260,6 +293,31 @@ bool prove_quota(catalog &found, uint32 &state) {
     return followed;
 }
 
+void prove_transfer(catalog &found) {
+    Relation table = open_ordinary_table(found.transfer_table);
+    found.transfer = find_columns(table, transfer_rules, found);
+    const transfer_columns &transfer = found.transfer;
+    const index_shape arbiter = {true, {transfer.transfer_id}, 1, {}};
+    found.transfer_id_index = find_index(table, arbiter);
+    found.transfer_limit_index =
+        find_index(table, {false, {transfer.owner_id, transfer.kind, transfer.transfer_no}, 3, {}});
+    found.transfer_unsettled_index = find_index(
+        table, {false, {transfer.owner_id, transfer.kind}, 2, {transfer.settled_at, {0, 0}}});
+    AttrNumber given[lengthof(transfer_rules)];
+    for (int i = 0; i < static_cast<int>(lengthof(transfer_rules)); i++)
+        given[i] = transfer.*transfer_rules[i].number;
+    make_write_plan(
+        table, {InvalidOid, given, lengthof(given) - 1, lengthof(given), &arbiter, 1, nullptr, 0},
+        found.transfer_plan);
+    table_close(table, NoLock);
+}
+
+void prove_shard(catalog &found) {
+    Relation table = open_ordinary_table(found.shard_table);
+    found.shard = find_columns(table, shard_rules, found);
+    table_close(table, NoLock);
+}
+
 Oid find_type(Oid namespace_id, const char *name) {
     Oid type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name),
                                ObjectIdGetDatum(namespace_id));
@@ -295,6 +353,10 @@ void prove(catalog &found) {
     bool coupon_followed = prove_coupon(found, state);
     bool campaign_followed = prove_campaign(found, state);
     bool quota_followed = prove_quota(found, state);
+    if (found.has_rights) {
+        prove_transfer(found);
+        prove_shard(found);
+    }
     found.follows_changes =
         ledger_followed && coupon_followed && campaign_followed && quota_followed;
     found.generation = static_cast<int32>(state);

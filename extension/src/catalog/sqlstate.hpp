@@ -18,5 +18,7 @@ inline constexpr int sqlstate_insufficient = MAKE_SQLSTATE('R', 'C', '0', '0', '
 inline constexpr int sqlstate_reserved = MAKE_SQLSTATE('R', 'C', '0', '1', '0');
 inline constexpr int sqlstate_throttled = MAKE_SQLSTATE('R', 'C', '0', '1', '1');
 inline constexpr int sqlstate_voided = MAKE_SQLSTATE('R', 'C', '0', '1', '2');
+inline constexpr int sqlstate_reused_transfer = MAKE_SQLSTATE('R', 'C', '0', '1', '3');
+// RC014 is a router's (router/sql/).
 
 } // namespace coupon_guard

@@ -92,4 +92,11 @@ void check_positive(const char *kind, int64 id, const char *column, int64 value)
                         errdetail("It must be positive, or NULL.")));
 }
 
+void check_not_negative(const char *kind, int64 id, const char *column, int64 value) {
+    if (value < 0)
+        ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
+                        errmsg("%s " INT64_FORMAT " has %s " INT64_FORMAT, kind, id, column, value),
+                        errdetail("It must not be negative.")));
+}
+
 } // namespace coupon_guard

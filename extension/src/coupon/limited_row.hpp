@@ -11,6 +11,7 @@ namespace coupon_guard {
 inline constexpr int32 no_limit = PG_INT32_MAX;
 inline constexpr int64 no_cap = -1;
 inline constexpr int64 no_budget = -1;
+inline constexpr int64 all_rights = -1;
 
 struct limited_row {
     int64 id;
@@ -19,6 +20,8 @@ struct limited_row {
     TimestampTz expires_at; // infinity if NULL
     int64 max_redemptions;  // no_cap if NULL
     int64 budget;           // no_budget if NULL
+    int64 rights;           // of max_redemptions, what this shard may give; all_rights if NULL
+    int64 budget_rights;    // of the budget, likewise
     int32 max_per_user;     // no_limit if NULL
     int32 stripes;          // 0 if NULL, or if it has no such column
     Datum terms;            // jsonb, the caller's copy; see has_terms
@@ -28,6 +31,11 @@ static_assert(std::is_trivially_copyable_v<limited_row>);
 
 inline bool is_capped(const limited_row &row) {
     return row.max_redemptions != no_cap;
+}
+
+// What of a limit may be given here.
+inline int64 granted_of(int64 limit, int64 rights) {
+    return rights == all_rights ? limit : rights;
 }
 
 inline bool has_budget(const limited_row &row) {
@@ -52,8 +60,10 @@ template <typename Columns>
 void read_limits(const Columns &columns, const index_scan &scan, const char *kind,
                  limited_row &found);
 
-// 23514: a cap, budget or limit of a coupon or a campaign, which kind says, is below 1.
+// 23514: a cap, budget or limit of a coupon or a campaign, which kind says, is below 1; its rights
+// are negative.
 void check_positive(const char *kind, int64 id, const char *column, int64 value);
+void check_not_negative(const char *kind, int64 id, const char *column, int64 value);
 
 template <typename Columns>
 int64 read_limit(const Columns &columns, AttrNumber column, const char *name, const char *kind,
@@ -63,6 +73,16 @@ int64 read_limit(const Columns &columns, AttrNumber column, const char *name, co
     int64 limit = DatumGetInt64(column_of(scan, column));
     check_positive(kind, DatumGetInt64(column_of(scan, columns.id)), name, limit);
     return limit;
+}
+
+template <typename Columns>
+int64 read_rights(const Columns &columns, AttrNumber column, const char *name, const char *kind,
+                  const index_scan &scan) {
+    if (column == 0 || is_null(scan, column))
+        return all_rights;
+    int64 rights = DatumGetInt64(column_of(scan, column));
+    check_not_negative(kind, DatumGetInt64(column_of(scan, columns.id)), name, rights);
+    return rights;
 }
 
 template <typename Columns>
@@ -77,6 +97,8 @@ void read_limits(const Columns &columns, const index_scan &scan, const char *kin
     found.max_redemptions =
         read_limit(columns, columns.max_redemptions, "max_redemptions", kind, scan, no_cap);
     found.budget = read_limit(columns, columns.budget, "budget", kind, scan, no_budget);
+    found.rights = read_rights(columns, columns.rights, "rights", kind, scan);
+    found.budget_rights = read_rights(columns, columns.budget_rights, "budget_rights", kind, scan);
     found.max_per_user =
         DatumGetInt32(column_or(scan, columns.max_per_user, Int32GetDatum(no_limit)));
     check_positive(kind, found.id, "max_per_user", found.max_per_user);

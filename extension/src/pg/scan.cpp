@@ -194,6 +194,12 @@ ScanKeyData equals_char(AttrNumber index_column, char value) {
     return key;
 }
 
+ScanKeyData equals_uuid(AttrNumber index_column, Datum value) {
+    ScanKeyData key;
+    ScanKeyInit(&key, index_column, BTEqualStrategyNumber, F_UUID_EQ, value);
+    return key;
+}
+
 bool find_rival(const index_scan &scan, const SnapshotData &dirty, rival_transaction &found) {
     found.transaction = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
     if (!TransactionIdIsValid(found.transaction))

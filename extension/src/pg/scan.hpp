@@ -56,7 +56,7 @@ table_scan begin_table_scan(Relation table);
 bool next_row(table_scan &scan);
 void end_scan(table_scan &scan);
 
-// Scan keys on the index's column (from 1): bigint, integer, "char", timestamptz, text of
+// Scan keys on the index's column (from 1): bigint, integer, "char", uuid, timestamptz, text of
 // collation "C".
 ScanKeyData equals_bigint(AttrNumber index_column, int64 value);
 ScanKeyData equals_text(AttrNumber index_column, Datum value);
@@ -65,6 +65,7 @@ ScanKeyData is_at_least_bigint(AttrNumber index_column, int64 value);
 ScanKeyData is_at_most_bigint(AttrNumber index_column, int64 value);
 ScanKeyData equals_integer(AttrNumber index_column, int32 value);
 ScanKeyData equals_char(AttrNumber index_column, char value);
+ScanKeyData equals_uuid(AttrNumber index_column, Datum value);
 
 // Whether another transaction, still open, writes the row at hand, which a scan by a dirty
 // snapshot (SnapshotDirty) has found; and which.

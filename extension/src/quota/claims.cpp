@@ -248,6 +248,31 @@ int64 wait_for_units(const installation &guard, const quota &from, int64 most) {
     return has ? amount : 0;
 }
 
+// All that is there is asked for first, for it may be in many stripes; whoever meets rivals then
+// takes what one stripe has.
+int64 wait_for_units_ahead(const installation &guard, const quota &from, int64 most) {
+    const int64 spare = units_to_spare(guard, from.id);
+    if (spare > 0)
+        return spare;
+    int64 amount = 0;
+    int rounds_played = 0;
+    constexpr int most_for_all = 2; // the first may have to set up the quota
+    bool has = until_decided([&] {
+        const TimestampTz now = GetCurrentTimestamp();
+        const bool all = rounds_played < most_for_all;
+        const int64 least = all ? Max(Min(count_left(guard, from, now), most), 1) : 1;
+        taking result = take_units(guard, {from, least, most, now, false});
+        CommandCounterIncrement();
+        rounds_played++;
+        amount = result.amount;
+        return is_no(result.end) && least > 1 ? look_again() : result.end;
+    });
+    if (!has)
+        return 0;
+    remember_units_taken(guard, from.id, amount, 0);
+    return amount;
+}
+
 void keep_unused_claims(const installation &guard, const claim *claims, int count) {
     if (!catalog_of(guard).follows_changes)
         return; // they were counted, and are counted anew

@@ -31,6 +31,12 @@ bool wait_for_claim(const installation &guard, const claim &wanted);
 // are none.
 int64 wait_for_units(const installation &guard, const quota &from, int64 most);
 
+// Takes what is left, up to so many, out of all stripes and expired holds, and keeps it ahead;
+// waits only while there is none and a transaction still open may bring some. How many are ahead
+// then, perhaps more than that; 0: there are none. Whatever is not used goes back as all units
+// ahead do.
+int64 wait_for_units_ahead(const installation &guard, const quota &from, int64 most);
+
 // Keeps what was taken and then not used, for this transaction's next use or return.
 void keep_unused_claims(const installation &guard, const claim *claims, int count);
 

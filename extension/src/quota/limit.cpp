@@ -113,12 +113,14 @@ void report_below_use(const quota &limited, int64 used) {
     if (is_budget(limited.id.kind))
         ereport(ERROR,
                 (errcode(ERRCODE_CHECK_VIOLATION),
-                 errmsg("budget of %s " INT64_FORMAT " cannot be " INT64_FORMAT, owner,
-                        limited.id.owner_id, limited.granted),
+                 errmsg("%s of %s " INT64_FORMAT " cannot be " INT64_FORMAT,
+                        limited.is_part ? "budget_rights" : "budget", owner, limited.id.owner_id,
+                        limited.granted),
                  errdetail("Redemptions and holds have " INT64_FORMAT " of it.", used),
                  errhint("Void some, or set active = false to stop it from being redeemed.")));
     ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
-                    errmsg("max_redemptions of %s " INT64_FORMAT " cannot be " INT64_FORMAT, owner,
+                    errmsg("%s of %s " INT64_FORMAT " cannot be " INT64_FORMAT,
+                           limited.is_part ? "rights" : "max_redemptions", owner,
                            limited.id.owner_id, limited.granted),
                     errdetail(INT64_FORMAT " redemptions and holds are in use.", used),
                     errhint("Void some, or set active = false to stop it from being redeemed.")));

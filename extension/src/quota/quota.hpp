@@ -50,8 +50,10 @@ static_assert((static_cast<int>(quota_kind::coupon_cap) & 0x21) == 0x21 &&
 
 struct quota {
     quota_id id;
-    int64 granted; // units that may be given in all: the cap, the budget
+    int64
+        granted; // units that may be given in all: the cap, the budget, or this shard's part of it
     int32 stripes; // the most that it is divided over; 0: as the setting says
+    bool is_part;  // other shards have the rest of the limit
 };
 static_assert(std::is_trivially_copyable_v<quota>);
 

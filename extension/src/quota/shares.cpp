@@ -48,12 +48,14 @@ shares shares_of(const redemption &row, int64 units, int64 amount) {
 
 quota cap_of(limit_owner owner, const limited_row &row) {
     Assert(is_capped(row));
-    return {cap_of(owner, row.id), row.max_redemptions, row.stripes};
+    return {cap_of(owner, row.id), granted_of(row.max_redemptions, row.rights), row.stripes,
+            row.rights != all_rights};
 }
 
 quota budget_of(limit_owner owner, const limited_row &row) {
     Assert(has_budget(row));
-    return {budget_of(owner, row.id), row.budget, row.stripes};
+    return {budget_of(owner, row.id), granted_of(row.budget, row.budget_rights), row.stripes,
+            row.budget_rights != all_rights};
 }
 
 int claims_of(const coupon_row &coupon, const campaign_row *campaign, int64 amount,

@@ -13,17 +13,19 @@ struct left_by {
     int32 uses;
     int64 units;
     int64 budget;
+    bool is_part; // what is used up is a shard's part
 };
 
 left_by count_left_by(const installation &guard, limit_owner owner, const limited_row &row,
                       const committed_uses &has, TimestampTz moment) {
-    left_by left = {no_limit, any_number, any_number};
+    left_by left = {no_limit, any_number, any_number, false};
     if (row.max_per_user != no_limit)
         left.uses = Max(row.max_per_user - has.count, 0);
     if (is_capped(row))
         left.units = count_remaining_units(guard, cap_of(owner, row), moment);
     if (has_budget(row))
         left.budget = count_remaining_units(guard, budget_of(owner, row), moment);
+    left.is_part = left.units == 0 ? row.rights != all_rights : row.budget_rights != all_rights;
     return left;
 }
 
@@ -38,16 +40,20 @@ coupon_status judge_uses(const left_by &left) {
     return left.uses == 0 ? coupon_status::already_redeemed : coupon_status::redeemed;
 }
 
-coupon_status judge_quotas(const left_by &left) {
-    return left.units == 0 || left.budget == 0 ? coupon_status::sold_out : coupon_status::redeemed;
-}
-
 // The first that is no success counts.
 void judge(coupon_check &check, limit_owner owner, coupon_status judged) {
     if (check.status != coupon_status::redeemed || judged == coupon_status::redeemed)
         return;
     check.status = judged;
     check.limited_by = owner;
+}
+
+void judge_quotas(coupon_check &check, limit_owner owner, const left_by &left) {
+    bool is_gone = left.units == 0 || left.budget == 0;
+    if (!is_gone || check.status != coupon_status::redeemed)
+        return;
+    judge(check, owner, coupon_status::sold_out);
+    check.is_by_shard = left.is_part;
 }
 
 } // namespace
@@ -75,7 +81,7 @@ coupon_check check_coupon(const installation &guard, const user_id &user, const 
     judge(check, limit_owner::coupon, judge_coupon(coupon, user.datum(), now));
 
     campaign_row campaign;
-    left_by by_campaign = {no_limit, any_number, any_number};
+    left_by by_campaign = {no_limit, any_number, any_number, false};
     if (coupon.has_campaign) {
         find_campaign_of(guard, check.coupon, campaign);
         by_campaign = count_left_by(guard, limit_owner::campaign, campaign,
@@ -90,8 +96,8 @@ coupon_check check_coupon(const installation &guard, const user_id &user, const 
     }
     judge(check, limit_owner::coupon, judge_uses(by_coupon));
     judge(check, limit_owner::campaign, judge_uses(by_campaign));
-    judge(check, limit_owner::campaign, judge_quotas(by_campaign)); // as redeem() claims
-    judge(check, limit_owner::coupon, judge_quotas(by_coupon));
+    judge_quotas(check, limit_owner::campaign, by_campaign); // as redeem() claims
+    judge_quotas(check, limit_owner::coupon, by_coupon);
     return check;
 }
 

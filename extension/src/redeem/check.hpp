@@ -14,6 +14,7 @@ struct coupon_check {
     bool has_coupon;
     coupon_row coupon;
     limit_owner limited_by; // who refuses, if the coupon has a campaign
+    bool is_by_shard;       // other shards have the rest of the limit that refuses
     // What the coupon and its campaign leave: the lesser of the two, or any number.
     int32 remaining_uses; // of this user; no_limit
     int64 remaining_units;

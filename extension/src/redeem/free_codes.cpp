@@ -87,7 +87,9 @@ outcome can_be_claimed(const code_search &search, const index_scan &scan) {
     const coupon_columns columns = catalog_of(search.guard).coupon;
     bool is_over = search.moment >= DatumGetTimestampTz(column_or(scan, columns.expires_at,
                                                                   TimestampTzGetDatum(DT_NOEND)));
-    if (is_over || !DatumGetBool(column_of(scan, columns.active)))
+    bool is_elsewhere = columns.rights != 0 && // its unit is with another shard
+                        DatumGetInt64(column_or(scan, columns.rights, Int64GetDatum(1))) == 0;
+    if (is_over || is_elsewhere || !DatumGetBool(column_of(scan, columns.active)))
         return decided(false);
     return is_unused(search.guard, DatumGetInt64(column_of(scan, columns.id)), search.moment);
 }

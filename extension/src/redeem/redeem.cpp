@@ -236,6 +236,7 @@ outcome refuse_with_nothing_left(const redeem_round &at, const quota &budget) {
 outcome refuse_claim(const redeem_round &at, claim &refused, bool &is_reduced) {
     at.answer.limit = refused.from.id.kind;
     at.answer.limited_by = owner_of(refused.from.id.kind);
+    at.answer.is_by_shard = refused.from.is_part;
     at.answer.bound = refused.from.granted;
     if (!is_budget(refused.from.id.kind))
         return end_with(at.answer, coupon_status::sold_out);

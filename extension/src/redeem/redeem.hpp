@@ -34,6 +34,7 @@ struct redeem_answer {
     redemption made;
     limit_owner limited_by; // whose limit or window refused it; none if it was no such reason
     quota_kind limit;       // which refused it, if sold_out or insufficient
+    bool is_by_shard;       // other shards have the rest of that limit
     int64 bound;          // how much that is: granted in all, or to one user; or from or until when
     int64 left;           // of the budget, if insufficient
     bool is_replayed;     // it had been done by an earlier call

@@ -57,6 +57,15 @@ void report_refusal(const redeem_request &request, const redeem_answer &answer, 
                  errhint("Function redeem_coupon() answers with a status instead of an error.")));
         break;
     case coupon_status::sold_out:
+        if (answer.is_by_shard)
+            ereport(ERROR,
+                    (errcode(sqlstate_sold_out), errmsg("coupon \"%s\" is sold out", typed),
+                     errdetail("All that this shard may give of %s%s, " INT64_FORMAT
+                               ", is redeemed or held.",
+                               is_by_campaign(answer) ? "its campaign's " : "its ",
+                               is_budget(answer.limit) ? "budget" : "units", answer.bound),
+                     errhint("Other shards may have more: function gather_units() of a router "
+                             "brings it.")));
         if (is_budget(answer.limit))
             ereport(ERROR,
                     (errcode(sqlstate_sold_out), errmsg("coupon \"%s\" is sold out", typed),
@@ -103,6 +112,7 @@ void report_refusal(const redeem_request &request, const redeem_answer &answer, 
     case coupon_status::withheld:
     case coupon_status::claimed:
     case coupon_status::released:
+    case coupon_status::unavailable:
         break;
     }
     pg_unreachable();

@@ -156,11 +156,17 @@ Datum value_of(const catalog &tables, coupon_status what) {
     return ObjectIdGetDatum(tables.status_values[static_cast<int>(what)]);
 }
 
-// Which of the two refused it, where a coupon has a campaign.
-Datum limited_by(const coupon_row &coupon, coupon_status what, limit_owner owner, bool &is_null) {
-    is_null = !coupon.has_campaign || is_success(what) || owner == limit_owner::none;
-    return is_null ? Datum{0}
-                   : CStringGetTextDatum(owner == limit_owner::campaign ? "campaign" : "coupon");
+// Which of the two refused it, where a coupon has a campaign; or that a shard has no more of what
+// is divided over shards.
+Datum limited_by(const coupon_row &coupon, coupon_status what, limit_owner owner, bool is_by_shard,
+                 bool &is_null) {
+    is_null =
+        is_success(what) || (!is_by_shard && (!coupon.has_campaign || owner == limit_owner::none));
+    if (is_null)
+        return Datum{0};
+    return CStringGetTextDatum(is_by_shard                      ? "shard"
+                               : owner == limit_owner::campaign ? "campaign"
+                                                                : "coupon");
 }
 
 // The columns of an answer; a hold shows its deadline where a redemption shows its time.
@@ -183,7 +189,8 @@ void fill_answer(const catalog &tables, const redeem_answer &answer, bool of_hol
     nulls[4] = !answer.has_redemption || (of_hold && !is_hold(answer.made));
     nulls[5] = !has_terms;
     nulls[7] = !is_short && (!answer.has_redemption || answer.made.amount == 0);
-    values[8] = limited_by(answer.coupon, answer.status, answer.limited_by, nulls[8]);
+    values[8] =
+        limited_by(answer.coupon, answer.status, answer.limited_by, answer.is_by_shard, nulls[8]);
     values[9] = TimestampTzGetDatum(answer.retry_at);
     nulls[9] = answer.status != coupon_status::throttled;
 }
@@ -206,7 +213,8 @@ Datum answer_row(const attempt_call &attempts, const installation &guard, coupon
     leave_alone(called::check_coupon, attempts, answer);
     const catalog &tables = catalog_of(guard);
     bool is_unlimited;
-    const Datum limited = limited_by(answer.coupon, answer.status, answer.limited_by, is_unlimited);
+    const Datum limited = limited_by(answer.coupon, answer.status, answer.limited_by,
+                                     answer.is_by_shard, is_unlimited);
     const Datum values[] = {
         value_of(tables, answer.status),        Int64GetDatum(answer.coupon.id),
         Int32GetDatum(answer.remaining_uses),   Int64GetDatum(answer.remaining_units),

@@ -23,17 +23,22 @@ struct limited_table {
 
 struct limit_columns {
     AttrNumber id, name, max_redemptions, budget;
-    AttrNumber stripes; // 0: it has none
+    AttrNumber stripes, rights, budget_rights; // 0: it has none
 };
 
 limit_columns columns_of(const catalog &tables, limit_owner owner) {
     const coupon_columns &coupon = tables.coupon;
     const campaign_columns &campaign = tables.campaign;
     return owner == limit_owner::campaign
-               ? limit_columns{campaign.id, campaign.name, campaign.max_redemptions,
-                               campaign.budget, 0}
-               : limit_columns{coupon.id, coupon.code, coupon.max_redemptions, coupon.budget,
-                               coupon.stripes};
+               ? limit_columns{campaign.id,
+                               campaign.name,
+                               campaign.max_redemptions,
+                               campaign.budget,
+                               0,
+                               campaign.rights,
+                               campaign.budget_rights}
+               : limit_columns{coupon.id,      coupon.code,   coupon.max_redemptions, coupon.budget,
+                               coupon.stripes, coupon.rights, coupon.budget_rights};
 }
 
 // A change of a row, or of all.
@@ -206,10 +211,19 @@ struct limits {
     quota of[2];
 };
 
-int64 granted_by(const change &at, HeapTuple row, AttrNumber column) {
+int64 bigint_or(const change &at, HeapTuple row, AttrNumber column, int64 if_null) {
     bool has_none = column == 0;
-    Datum granted = has_none ? Datum{0} : value_of(row, column, at.trigger, has_none);
-    return has_none ? no_limit_granted : DatumGetInt64(granted);
+    Datum value = has_none ? Datum{0} : value_of(row, column, at.trigger, has_none);
+    return has_none ? if_null : DatumGetInt64(value);
+}
+
+// Of the limit of a row, the id of whose quota is this.
+quota limit_of(const change &at, HeapTuple row, const quota_id &id, AttrNumber limit,
+               AttrNumber rights, int32 stripes) {
+    const int64 in_all = bigint_or(at, row, limit, no_limit_granted);
+    const int64 here = bigint_or(at, row, rights, all_rights);
+    return {id, in_all == no_limit_granted ? no_limit_granted : granted_of(in_all, here), stripes,
+            here != all_rights};
 }
 
 limits limits_of(const change &at, HeapTuple row) {
@@ -218,8 +232,10 @@ limits limits_of(const change &at, HeapTuple row) {
     bool has_none = columns.stripes == 0;
     Datum number = has_none ? Datum{0} : value_of(row, columns.stripes, at.trigger, has_none);
     const int32 stripes = has_none ? 0 : DatumGetInt32(number);
-    return {{{cap_of(at.table.owner, id), granted_by(at, row, columns.max_redemptions), stripes},
-             {budget_of(at.table.owner, id), granted_by(at, row, columns.budget), stripes}}};
+    return {{limit_of(at, row, cap_of(at.table.owner, id), columns.max_redemptions, columns.rights,
+                      stripes),
+             limit_of(at, row, budget_of(at.table.owner, id), columns.budget, columns.budget_rights,
+                      stripes)}};
 }
 
 void follow_limit_between_numbers(const installation &guard, const quota &before,
@@ -280,7 +296,7 @@ bool concerns_others(const change &at) {
     const limits before = limits_of(at, row);
     const limits after = limits_of(at, at.trigger.tg_newtuple);
     coupon_row coupon;
-    coupon.max_redemptions = before.of[0].granted;
+    coupon.max_redemptions = bigint_or(at, row, at.columns.max_redemptions, no_limit_granted);
     coupon.has_holder = has(at, row, columns.holder);
     coupon.has_campaign = has(at, row, columns.campaign_id);
     return !is_personal(coupon) || !is_same(before.of[0].id, after.of[0].id) ||
