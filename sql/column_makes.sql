@@ -12,7 +12,7 @@ CREATE EXTENSION coupon_guard;
 -- Our columns. All that hangs on them - view, check, triggers, constraints - goes, so that they can be altered.
 CREATE TEMP VIEW ours AS
 SELECT attrelid::regclass AS of_table, attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS is_not_null, attidentity <> '' AS is_identity
-  FROM pg_attribute WHERE attrelid IN ('campaign'::regclass, 'coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND attnum > 0 AND NOT attisdropped
+  FROM pg_attribute WHERE attrelid = ANY ('{campaign, coupon, coupon_redemption, coupon_quota, coupon_shard, coupon_transfer}'::regclass[]) AND attnum > 0 AND NOT attisdropped
    AND NOT (attrelid IN ('coupon'::regclass, 'campaign'::regclass) AND attname = 'created_at'); -- which is the shop's alone
 \set ECHO none
 CREATE PROCEDURE pg_temp.unbind() LANGUAGE plpgsql AS $$
@@ -23,13 +23,13 @@ BEGIN
     LANGUAGE sql AS 'SELECT NULL, NULL::bigint, NULL, NULL WHERE false';
   FOR command IN
     SELECT format('CREATE OR REPLACE VIEW %s AS SELECT ', attrelid::regclass) || string_agg(format('NULL::%s AS %I', format_type(atttypid, atttypmod), attname), ', ' ORDER BY attnum)
-      FROM pg_attribute WHERE attrelid IN ('coupon_usage'::regclass, 'campaign_usage'::regclass) GROUP BY attrelid
+      FROM pg_attribute WHERE attrelid IN ('coupon_usage'::regclass, 'campaign_usage'::regclass, 'coupon_guard_rights'::regclass) GROUP BY attrelid
     UNION ALL
     SELECT format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass) FROM pg_trigger
-     WHERE tgrelid IN ('campaign'::regclass, 'coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND NOT tgisinternal
+     WHERE tgrelid IN (SELECT of_table FROM ours) AND NOT tgisinternal
     UNION ALL
     SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint
-     WHERE conrelid IN ('campaign'::regclass, 'coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND contype = 'c'
+     WHERE conrelid IN (SELECT of_table FROM ours) AND contype = 'c'
   LOOP
     EXECUTE command;
   END LOOP;
@@ -62,6 +62,7 @@ CREATE DOMAIN d_jsonb AS jsonb;
 CREATE DOMAIN d_boolean AS bool;
 CREATE DOMAIN d_timestamptz AS timestamptz;
 CREATE DOMAIN d_char AS "char";
+CREATE DOMAIN d_uuid AS uuid;
 SELECT of_table, outcome, string_agg(DISTINCT name, ', ') AS columns FROM (
   SELECT of_table, name, pg_temp.redeemed_after(format('ALTER TABLE %s ALTER %I DROP DEFAULT, ALTER %2$I TYPE %s', of_table, name, new_type)) AS outcome
     FROM ours, unnest(CASE type
@@ -70,18 +71,19 @@ SELECT of_table, outcome, string_agg(DISTINCT name, ', ') AS columns FROM (
       WHEN 'integer' THEN '{d_integer, numeric, bigint, text}'
       WHEN 'boolean' THEN '{d_boolean, text, int USING 1}'
       WHEN 'jsonb' THEN '{d_jsonb, json, text}'
-      WHEN '"char"' THEN '{d_char, char, varchar(1), text, int USING ascii(kind)}'
+      WHEN '"char"' THEN format('{d_char, char, varchar(1), text, int USING ascii(%s)}', name)
+      WHEN 'uuid' THEN '{d_uuid, text}'
       ELSE '{d_timestamptz, timestamp, timestamptz(0), date, text}' END::text[] ||
-      CASE WHEN name IN ('user_id', 'request_id') THEN ARRAY['text COLLATE "POSIX"'] END) AS new_type
-   WHERE NOT is_identity AND name NOT IN ('code', 'code_key', 'name', 'name_key')) AS made
+      CASE WHEN name IN ('user_id', 'request_id', 'peer') THEN ARRAY['text COLLATE "POSIX"'] END) AS new_type
+   WHERE NOT is_identity AND (name NOT IN ('code', 'code_key', 'name', 'name_key') OR of_table = 'coupon_shard'::regclass)) AS made
  GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- Generated: what the guard would write is not what would be there. Gone
 SELECT of_table, generated, gone, string_agg(name, ', ' ORDER BY name) AS columns FROM (
-  SELECT *, CASE WHEN of_table NOT IN ('coupon', 'campaign') THEN pg_temp.redeemed_after(format('CALL pg_temp.remake(%L, %L, %L)', of_table, name,
+  SELECT *, CASE WHEN of_table NOT IN ('coupon', 'campaign', 'coupon_shard') THEN pg_temp.redeemed_after(format('CALL pg_temp.remake(%L, %L, %L)', of_table, name,
               type || CASE WHEN type = 'text' THEN ' COLLATE "C"' ELSE '' END || ' GENERATED ALWAYS AS (NULL) STORED')) END AS generated,
          pg_temp.redeemed_after(format('ALTER TABLE %s DROP COLUMN %I CASCADE', of_table, name)) AS gone
-    FROM ours WHERE NOT is_identity AND name NOT IN ('code', 'name')) AS made
+    FROM ours WHERE NOT is_identity AND (name NOT IN ('code', 'name') OR of_table = 'coupon_shard'::regclass)) AS made
  GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 -- What it only reads may be generated; if it cannot be read (a virtual column), it is refused.
 SELECT bool_and(pg_temp.after(format('CALL pg_temp.remake(''coupon'', ''starts_at'', ''timestamptz GENERATED ALWAYS AS (NULL) %s'')', kind),
@@ -106,7 +108,8 @@ SELECT pg_temp.redeemed_after($$CALL pg_temp.remake('coupon', 'code_key', 'text 
 
 -- NOT NULL taken away is served or refused; the columns whose outcome is another:
 SELECT of_table, name, outcome FROM ours, LATERAL pg_temp.redeemed_after(format('ALTER TABLE %s ALTER %I DROP NOT NULL', of_table, name)) AS outcome
- WHERE is_not_null AND NOT is_identity AND outcome NOT IN ('redeemed', '55000') AND (of_table, name) NOT IN (VALUES ('coupon_quota'::regclass, 'owner_id'), ('coupon_quota', 'kind'), ('coupon_quota', 'stripe'));
+ WHERE is_not_null AND NOT is_identity AND outcome NOT IN ('redeemed', '55000') AND (of_table, name) NOT IN (VALUES ('coupon_quota'::regclass, 'owner_id'), ('coupon_quota', 'kind'), ('coupon_quota', 'stripe'),
+   ('coupon_shard', 'number'), ('coupon_transfer', 'transfer_id'));
 -- NULL where none was meant to be is an error (23502, 55000), or the row is nobody's: nobody has more uses for it. What is neither:
 SELECT of_table, name, what, outcome FROM ours, (VALUES
     ('once more', $$SELECT status FROM redeem_coupon(1, 'TOUR-ANY')$$), ('retry', $$SELECT status FROM redeem_coupon(1, 'TOUR-ANY', 't-1')$$),
@@ -114,7 +117,8 @@ SELECT of_table, name, what, outcome FROM ours, (VALUES
     ('void', $$SELECT void_redemption(id) FROM coupon_redemption$$)) AS q (what, question),
   LATERAL pg_temp.after(format('SELECT redeem_coupon(1, %L, %L); CALL pg_temp.unbind(); ALTER TABLE %3$s ALTER %4$I DROP NOT NULL; UPDATE %3$s SET %4$I = NULL',
     'TOUR-ANY', 't-1', of_table, name), question) AS outcome
- WHERE is_not_null AND NOT is_identity AND (of_table, name) NOT IN (VALUES ('coupon_quota'::regclass, 'owner_id'), ('coupon_quota', 'kind'), ('coupon_quota', 'stripe'), ('coupon', 'code'), ('coupon', 'code_key'))
+ WHERE is_not_null AND NOT is_identity AND (of_table, name) NOT IN (VALUES ('coupon_quota'::regclass, 'owner_id'), ('coupon_quota', 'kind'), ('coupon_quota', 'stripe'), ('coupon', 'code'), ('coupon', 'code_key'),
+   ('coupon_shard', 'number'), ('coupon_transfer', 'transfer_id'))
    AND outcome NOT IN ('23502', '55000') AND (outcome ~ '^[0-9A-Z]{5}$' OR what = 'once more' AND outcome = 'redeemed' AND name NOT IN ('coupon_id', 'user_id'))
  ORDER BY 1, 2, 3;
 -- NOT NULL on a column that the guard leaves empty
@@ -172,7 +176,7 @@ SELECT command, pg_temp.refusal(command) AS outcome FROM unnest(ARRAY[
 CREATE PROCEDURE pg_temp.drop_checks() LANGUAGE plpgsql AS $$
 BEGIN
   EXECUTE (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname), '; ') FROM pg_constraint
-            WHERE conrelid IN ('campaign'::regclass, 'coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass) AND contype = 'c');
+            WHERE conrelid IN (SELECT of_table FROM ours) AND contype = 'c');
 END $$;
 SELECT change, string_agg(DISTINCT pg_temp.after('CALL pg_temp.drop_checks()', format('UPDATE coupon SET %s WHERE code = ''TOUR'' RETURNING ''changed''', change), question), '; ') AS outcome
   FROM unnest('{max_redemptions = 0, max_redemptions = -1, max_redemptions = -9223372036854775808, max_per_user = 0, max_per_user = -5}'::text[]) AS change,
@@ -255,4 +259,4 @@ DROP FUNCTION elsewhere.coupon_key;
 DROP SCHEMA elsewhere;
 DROP TABLE mirror;
 DROP FUNCTION mirror, meddle;
-DROP DOMAIN d_char, d_text, d_bigint, d_integer, d_jsonb, d_boolean, d_timestamptz, channel;
+DROP DOMAIN d_char, d_uuid, d_text, d_bigint, d_integer, d_jsonb, d_boolean, d_timestamptz, channel;

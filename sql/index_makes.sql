@@ -25,7 +25,7 @@ SELECT i.indexrelid::regclass AS index, i.indrelid::regclass AS of_table, CASE W
   FROM pg_index i JOIN pg_class r ON r.oid = i.indexrelid LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.conrelid = i.indrelid,
        LATERAL (SELECT array_agg(attname::text ORDER BY no) AS keys, array_agg(atttypid::regtype ORDER BY no) AS types
                   FROM unnest(i.indkey) WITH ORDINALITY k (attnum, no) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) k
- WHERE i.indrelid IN ('campaign'::regclass, 'coupon'::regclass, 'coupon_redemption'::regclass, 'coupon_quota'::regclass);
+ WHERE i.indrelid = ANY ('{campaign, coupon, coupon_redemption, coupon_quota, coupon_transfer}'::regclass[]);
 \set ECHO all
 SELECT index, uniqueness, keys, predicate FROM ours ORDER BY of_table::text, index::text;
 
@@ -56,6 +56,9 @@ SELECT make, replace(replace(replace(replace(template, '{unique}', uniqueness), 
     ('included column', 'coupon_quota', 'CREATE {unique} INDEX other ON {table} ({keys}) INCLUDE (remaining) {where}'),
     ('included column', 'coupon_redemption', 'CREATE {unique} INDEX other ON {table} ({keys}) INCLUDE (redeemed_at) {where}'),
     ('included columns', 'coupon_redemption', 'CREATE {unique} INDEX other ON {table} ({keys}) INCLUDE (redeemed_at, metadata, void_reason) {where}'),
+    ('included column', 'coupon_transfer', 'CREATE {unique} INDEX other ON {table} ({keys}) INCLUDE (units) {where}'),
+    ('more columns', 'coupon_transfer', 'CREATE {unique} INDEX other ON {table} ({keys}, made_at) {where}'),
+    ('predicate', 'coupon_transfer', 'CREATE {unique} INDEX other ON {table} ({keys}) WHERE settled_at IS NOT NULL'),
     ('more columns', 'coupon', 'CREATE {unique} INDEX other ON {table} ({keys}, active) {where}'),
     ('more columns', 'coupon_quota', 'CREATE {unique} INDEX other ON {table} ({keys}, remaining) {where}'),
     ('more columns', 'coupon_redemption', 'CREATE {unique} INDEX other ON {table} ({keys}, redeemed_at) {where}'),

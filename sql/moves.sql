@@ -62,8 +62,8 @@ SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_extension'::regclass
 SELECT kind, string_agg(DISTINCT pg_temp.moved('ALTER ' || kind || ' %I RENAME TO %I', relname, 'other'), ', ') AS renamed,
        string_agg(DISTINCT pg_temp.moved('ALTER ' || kind || ' %I.' || relname || ' SET SCHEMA %I', 'marketing', 'elsewhere'), ', ') AS moved
   FROM member JOIN pg_class ON oid = objid AND classid = 'pg_class'::regclass, LATERAL (SELECT CASE relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' END) k (kind)
- WHERE relname ~ '^coupon(|_redemption|_quota|_usage)($|_id_seq$)' GROUP BY kind ORDER BY kind;
-CREATE TEMP TABLE ours AS SELECT unnest('{campaign, coupon, coupon_redemption, coupon_quota}'::regclass[]) AS name;
+ WHERE relname ~ '^coupon(|_redemption|_quota|_shard|_transfer|_usage)($|_id_seq$)' GROUP BY kind ORDER BY kind;
+CREATE TEMP TABLE ours AS SELECT unnest('{campaign, coupon, coupon_redemption, coupon_quota, coupon_shard, coupon_transfer}'::regclass[]) AS name;
 SELECT string_agg(DISTINCT pg_temp.moved('ALTER INDEX %I RENAME TO %I', relname, 'other'), ', ') AS indexes
   FROM pg_index JOIN pg_class ON oid = indexrelid JOIN ours ON ours.name = indrelid;
 SELECT string_agg(DISTINCT pg_temp.moved(format('ALTER TABLE %s RENAME CONSTRAINT %%I TO %%I', ours.name), conname, 'other'), ', ') AS constraints

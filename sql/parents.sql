@@ -68,7 +68,7 @@ SELECT command, pg_temp.live_after(command) IN (expected || ', 0, 4', '55000') A
     ('TRUNCATE units', 2)) AS c (command, expected);
 
 -- Children
-CREATE FUNCTION pg_temp.tables() RETURNS SETOF regclass LANGUAGE sql AS $$ SELECT unnest('{coupon, coupon_redemption, coupon_quota}'::regclass[]) $$;
+CREATE FUNCTION pg_temp.tables() RETURNS SETOF regclass LANGUAGE sql AS $$ SELECT unnest('{coupon, coupon_redemption, coupon_quota, coupon_transfer, coupon_shard}'::regclass[]) $$;
 SELECT t, pg_temp.after(format('CREATE TABLE child () INHERITS (%s)', t)) AS with_child,
        pg_temp.after(format('CREATE TABLE child () INHERITS (%1$s); ALTER TABLE child NO INHERIT %1$s', t)) AS no_longer,
        pg_temp.after(format('CREATE TABLE child () INHERITS (%1$s); DROP TABLE child', t)) AS dropped
@@ -84,7 +84,8 @@ SELECT status FROM redeem_coupon(3, 'SOME');
 ALTER TABLE coupon NO INHERIT offer, NO INHERIT thing;
 CREATE FUNCTION pg_temp.attach(t regclass, bound text) RETURNS text LANGUAGE sql AS $$
   SELECT format('CREATE TABLE parent (LIKE %1$s INCLUDING GENERATED) PARTITION BY LIST (%2$s); ALTER TABLE parent ATTACH PARTITION %1$s %3$s; ',
-    t, CASE t WHEN 'coupon'::regclass THEN 'id' WHEN 'coupon_quota'::regclass THEN 'owner_id' ELSE 'coupon_id' END, bound)
+    t, CASE t WHEN 'coupon'::regclass THEN 'id' WHEN 'coupon_quota'::regclass THEN 'owner_id' WHEN 'coupon_transfer'::regclass THEN 'owner_id'
+      WHEN 'coupon_shard'::regclass THEN 'number' ELSE 'coupon_id' END, bound)
 $$;
 SELECT t, bound, regexp_replace(pg_temp.after(pg_temp.attach(t, bound)), '^no such change.*', '55000') AS attached, regexp_replace(pg_temp.after(pg_temp.attach(t, bound) ||
            format('ALTER TABLE parent DETACH PARTITION %s', t)), '^no such change.*', 'right') AS detached

@@ -16,10 +16,12 @@ BEGIN
             WHERE pronamespace = 'shop'::regnamespace AND proname ~ '^(redeem_|hold_coupon|confirm_hold|void_redemption|check_coupon|claim_coupon|release_claim)');
 END $$;
 \set ECHO all
-GRANT SELECT ON shop.coupon, shop.campaign, shop.coupon_redemption, shop.coupon_quota, shop.coupon_usage, shop.campaign_usage TO regress_coupon_reader;
+GRANT SELECT ON shop.coupon, shop.campaign, shop.coupon_redemption, shop.coupon_quota, shop.coupon_usage, shop.campaign_usage,
+  shop.coupon_shard, shop.coupon_transfer, shop.coupon_guard_rights TO regress_coupon_reader;
 GRANT EXECUTE ON FUNCTION shop.coupon_guard_verify() TO regress_coupon_reader;
 INSERT INTO shop.campaign (name) VALUES ('Spring');
-INSERT INTO shop.coupon (code, max_redemptions) VALUES ('ONE', 5), ('TWO', NULL);
+INSERT INTO shop.coupon (code, max_redemptions, rights) VALUES ('ONE', 5, 5), ('TWO', NULL, NULL);
+SELECT shop.coupon_guard_set_shard('here', 0);
 SELECT status FROM shop.redeem_coupon(1, 'ONE', 'order-1');
 SELECT status FROM shop.hold_coupon(2, 'TWO');
 RESET ROLE;
@@ -83,13 +85,16 @@ INSERT INTO attempt (what, command) VALUES
   ('a view of it', 'CREATE TEMP VIEW mine AS SELECT * FROM @; SELECT * FROM mine'), ('CREATE TABLE LIKE', 'CREATE TEMP TABLE mine (LIKE @)');
 INSERT INTO attempt (what, command, on_what) VALUES
   ('REFERENCES the ledger', 'CREATE TEMP TABLE mine (id bigint); CREATE TABLE shop.mine (id bigint REFERENCES shop.coupon_redemption)', ''),
-  ('SELECT of views', 'SELECT * FROM shop.coupon_usage; SELECT * FROM shop.campaign_usage', ''),
+  ('SELECT of views', 'SELECT * FROM shop.coupon_usage; SELECT * FROM shop.campaign_usage; SELECT * FROM shop.coupon_guard_rights', ''),
   ('SELECT coupon_guard_verify()', 'SELECT * FROM shop.coupon_guard_verify()', ''),
   ('nextval()', 'SELECT nextval(''shop.coupon_redemption_id_seq'')', ''), ('setval()', 'SELECT setval(''shop.coupon_redemption_id_seq'', 1000)', ''),
   ('currval() after redeeming', 'SELECT status FROM shop.redeem_coupon(77, ''TWO''); SELECT currval(''shop.coupon_redemption_id_seq'')', ''),
   ('lastval() after redeeming', 'SELECT status FROM shop.redeem_coupon(77, ''TWO''); SELECT lastval()', ''),
   ('redeem_coupon()', 'SELECT shop.redeem_coupon(77, ''TWO'')', ''), ('generate_coupons()', 'SELECT shop.generate_coupons(NULL, 1, ''????????'')', ''),
   ('claim_coupon()', 'SELECT shop.claim_coupon(77, ''Spring'')', ''), ('void_redemption() of another''s', 'SELECT shop.void_redemption(1)', ''),
+  ('coupon_guard_set_shard()', 'SELECT shop.coupon_guard_set_shard(''there'', 1)', ''), ('release_units()', 'SELECT shop.release_units(''ONE'', 1, gen_random_uuid(), ''two'')', ''),
+  ('accept_units()', 'SELECT shop.accept_units(''ONE'', 1, gen_random_uuid(), ''two'')', ''), ('settle_transfer()', 'SELECT shop.settle_transfer(gen_random_uuid())', ''),
+  ('coupon_guard_units()', 'SELECT shop.coupon_guard_units(''ONE'')', ''),
   ('coupon_guard_generation()', 'SELECT shop.coupon_guard_generation()', ''), ('a trigger function on a table of one''s own',
    'CREATE TEMP TABLE mine (id int); CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION shop.coupon_guard_follow_coupon()', ''),
   ('a trigger function on a table of one''s own, fired',
@@ -118,7 +123,7 @@ EXCEPTION
 END $$;
 SET client_min_messages = error;
 CREATE TEMP TABLE tried AS
-SELECT a.no, a.what, r.no AS role_no, string_agg(DISTINCT pg_temp.outcome(r.name, replace(replace(a.command, '@', t.name), '#', CASE t.name WHEN 'shop.coupon_quota' THEN 'owner_id' ELSE 'id' END)), ' ') AS outcome
+SELECT a.no, a.what, r.no AS role_no, string_agg(DISTINCT pg_temp.outcome(r.name, replace(replace(a.command, '@', t.name), '#', CASE t.name WHEN 'shop.coupon_quota' THEN 'owner_id' WHEN 'shop.coupon_shard' THEN 'number' WHEN 'shop.coupon_transfer' THEN 'units' ELSE 'id' END)), ' ') AS outcome
   FROM attempt a JOIN (SELECT format('shop.%I', relname) AS name, 'tables' AS kind FROM member JOIN pg_class ON classid = 'pg_class'::regclass AND oid = objid AND relkind = 'r'
                        UNION ALL SELECT '', '') AS t ON t.kind = a.on_what, role r GROUP BY a.no, a.what, r.no;
 RESET client_min_messages;
@@ -153,7 +158,7 @@ SET ROLE regress_coupon_app;
 SELECT status FROM shop.redeem_coupon(5, 'TWO', metadata => '{"secret": 1}');
 RESET ROLE;
 
-TRUNCATE shop.coupon_redemption, shop.coupon, shop.campaign;
+TRUNCATE shop.coupon_redemption, shop.coupon, shop.campaign, shop.coupon_shard;
 SET client_min_messages = warning;
 DROP SCHEMA shop CASCADE;
 RESET client_min_messages;
