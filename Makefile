@@ -57,7 +57,7 @@ extension/coupon_guard.control: extension/coupon_guard.control.in META.json
 	sed 's/@VERSION@/$(EXTVERSION)/' $< > $@
 
 # The install script, in the order in which one part needs another.
-SQL_PARTS = $(addprefix extension/sql/,start.sql keys.sql types.sql tables.sql triggers.sql functions.sql generate.sql views.sql rights.sql verify.sql privileges.sql)
+SQL_PARTS = $(addprefix extension/sql/,start.sql keys.sql types.sql tables.sql triggers.sql functions.sql generate.sql views.sql rights.sql shards.sql verify.sql privileges.sql)
 extension/coupon_guard--$(EXTVERSION).sql: $(SQL_PARTS) META.json
 	awk 'FNR == 1 && NR > 1 { print "" } { print }' $(SQL_PARTS) > $@
 

@@ -17,7 +17,7 @@ BEGIN
 END $$;
 \set ECHO all
 GRANT SELECT ON shop.coupon, shop.campaign, shop.coupon_redemption, shop.coupon_quota, shop.coupon_usage, shop.campaign_usage,
-  shop.coupon_shard, shop.coupon_transfer, shop.coupon_guard_rights TO regress_coupon_reader;
+  shop.coupon_shard, shop.coupon_transfer, shop.coupon_guard_rights, shop.coupon_look TO regress_coupon_reader;
 GRANT EXECUTE ON FUNCTION shop.coupon_guard_verify() TO regress_coupon_reader;
 INSERT INTO shop.campaign (name) VALUES ('Spring');
 INSERT INTO shop.coupon (code, max_redemptions, rights) VALUES ('ONE', 5, 5), ('TWO', NULL, NULL);
@@ -123,7 +123,7 @@ EXCEPTION
 END $$;
 SET client_min_messages = error;
 CREATE TEMP TABLE tried AS
-SELECT a.no, a.what, r.no AS role_no, string_agg(DISTINCT pg_temp.outcome(r.name, replace(replace(a.command, '@', t.name), '#', CASE t.name WHEN 'shop.coupon_quota' THEN 'owner_id' WHEN 'shop.coupon_shard' THEN 'number' WHEN 'shop.coupon_transfer' THEN 'units' ELSE 'id' END)), ' ') AS outcome
+SELECT a.no, a.what, r.no AS role_no, string_agg(DISTINCT pg_temp.outcome(r.name, replace(replace(a.command, '@', t.name), '#', CASE t.name WHEN 'shop.coupon_quota' THEN 'owner_id' WHEN 'shop.coupon_shard' THEN 'number' WHEN 'shop.coupon_transfer' THEN 'units' WHEN 'shop.coupon_look' THEN 'begun' ELSE 'id' END)), ' ') AS outcome
   FROM attempt a JOIN (SELECT format('shop.%I', relname) AS name, 'tables' AS kind FROM member JOIN pg_class ON classid = 'pg_class'::regclass AND oid = objid AND relkind = 'r'
                        UNION ALL SELECT '', '') AS t ON t.kind = a.on_what, role r GROUP BY a.no, a.what, r.no;
 RESET client_min_messages;
