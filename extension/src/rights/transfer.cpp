@@ -445,7 +445,11 @@ int64 release_units(const installation &guard, const transfer_request &asked) {
             return decided(false);
         const int64 units = wait_for_units_ahead(guard, from, asked.units);
         released = Min(units, asked.units);
-        return units == 0 ? decided(false) : send_off(guard, asked, from.id, released);
+        if (units > 0)
+            return send_off(guard, asked, from.id, released);
+        // While units were waited for, somebody else may have made this very transfer.
+        found = find_transfer(guard, asked.id, made);
+        return is_yes(found) ? look_again() : found;
     });
     return released;
 }
