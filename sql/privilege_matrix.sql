@@ -17,7 +17,7 @@ BEGIN
 END $$;
 \set ECHO all
 GRANT SELECT ON shop.coupon, shop.campaign, shop.coupon_redemption, shop.coupon_quota, shop.coupon_usage, shop.campaign_usage,
-  shop.coupon_shard, shop.coupon_transfer, shop.coupon_guard_rights, shop.coupon_look TO regress_coupon_reader;
+  shop.coupon_shard, shop.coupon_transfer, shop.coupon_user_transfer, shop.coupon_user_gate, shop.coupon_guard_rights TO regress_coupon_reader;
 GRANT EXECUTE ON FUNCTION shop.coupon_guard_verify() TO regress_coupon_reader;
 INSERT INTO shop.campaign (name) VALUES ('Spring');
 INSERT INTO shop.coupon (code, max_redemptions, rights) VALUES ('ONE', 5, 5), ('TWO', NULL, NULL);
@@ -94,7 +94,9 @@ INSERT INTO attempt (what, command, on_what) VALUES
   ('claim_coupon()', 'SELECT shop.claim_coupon(77, ''Spring'')', ''), ('void_redemption() of another''s', 'SELECT shop.void_redemption(1)', ''),
   ('coupon_guard_set_shard()', 'SELECT shop.coupon_guard_set_shard(''there'', 1)', ''), ('release_units()', 'SELECT shop.release_units(''ONE'', 1, gen_random_uuid(), ''two'')', ''),
   ('accept_units()', 'SELECT shop.accept_units(''ONE'', 1, gen_random_uuid(), ''two'')', ''), ('settle_transfer()', 'SELECT shop.settle_transfer(gen_random_uuid())', ''),
-  ('coupon_guard_units()', 'SELECT shop.coupon_guard_units(''ONE'')', ''),
+  ('release_user()', 'SELECT shop.coupon_guard_begin_moves(), shop.release_user(''1'', gen_random_uuid(), ''two'')', ''),
+  ('accept_user()', 'SELECT shop.accept_user(''{"transfer_id": "00000000-0000-0000-0000-000000000001", "user_id": "1", "from": "two", "to": "here"}'')', ''),
+  ('settle_user()', 'SELECT shop.settle_user(gen_random_uuid())', ''), ('coupon_guard_units()', 'SELECT shop.coupon_guard_units(''ONE'')', ''),
   ('coupon_guard_generation()', 'SELECT shop.coupon_guard_generation()', ''), ('a trigger function on a table of one''s own',
    'CREATE TEMP TABLE mine (id int); CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION shop.coupon_guard_follow_coupon()', ''),
   ('a trigger function on a table of one''s own, fired',
@@ -123,7 +125,7 @@ EXCEPTION
 END $$;
 SET client_min_messages = error;
 CREATE TEMP TABLE tried AS
-SELECT a.no, a.what, r.no AS role_no, string_agg(DISTINCT pg_temp.outcome(r.name, replace(replace(a.command, '@', t.name), '#', CASE t.name WHEN 'shop.coupon_quota' THEN 'owner_id' WHEN 'shop.coupon_shard' THEN 'number' WHEN 'shop.coupon_transfer' THEN 'units' WHEN 'shop.coupon_look' THEN 'begun' ELSE 'id' END)), ' ') AS outcome
+SELECT a.no, a.what, r.no AS role_no, string_agg(DISTINCT pg_temp.outcome(r.name, replace(replace(a.command, '@', t.name), '#', CASE t.name WHEN 'shop.coupon_quota' THEN 'owner_id' WHEN 'shop.coupon_shard' THEN 'number' WHEN 'shop.coupon_transfer' THEN 'units' WHEN 'shop.coupon_user_transfer' THEN 'peer' WHEN 'shop.coupon_user_gate' THEN 'moves' ELSE 'id' END)), ' ') AS outcome
   FROM attempt a JOIN (SELECT format('shop.%I', relname) AS name, 'tables' AS kind FROM member JOIN pg_class ON classid = 'pg_class'::regclass AND oid = objid AND relkind = 'r'
                        UNION ALL SELECT '', '') AS t ON t.kind = a.on_what, role r GROUP BY a.no, a.what, r.no;
 RESET client_min_messages;

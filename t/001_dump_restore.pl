@@ -158,6 +158,45 @@ $node->command_ok([ 'pg_restore', '--exit-on-error', '--jobs=2', '--dbname', $no
 check_restored('shop, in parallel', 'shop', 'restored', 'public');
 $node->safe_psql('postgres', 'DROP DATABASE restored');
 
+# A shard comes back as the same one: with its name, its rights, what is under way, and ids of its own. A transfer that it has made is not made again.
+$node->safe_psql('postgres', 'CREATE DATABASE shard');
+$node->safe_psql(
+	'shard', q(
+	CREATE EXTENSION coupon_guard;
+	SELECT coupon_guard_set_shard('berlin', 5);
+	INSERT INTO campaign (name, budget, budget_rights) VALUES ('Spring', 1000, 400);
+	INSERT INTO coupon (code, max_redemptions, rights) VALUES ('DROP', 100, 10);
+	INSERT INTO coupon (code, campaign_id) SELECT 'TULIP', id FROM campaign;
+	DO $$ BEGIN
+		PERFORM release_units('DROP', 4, 'a0000000-0000-0000-0000-000000000001', 'rome'), accept_units('DROP', 1, 'a0000000-0000-0000-0000-000000000002', 'rome'),
+			release_units('spring', 300, 'a0000000-0000-0000-0000-000000000003', 'rome', 'B'), settle_transfer('a0000000-0000-0000-0000-000000000003');
+		PERFORM redeem_coupon(i, 'DROP') FROM generate_series(1, 3) AS i;
+	END $$;));
+my $rights = q(
+	SELECT * FROM coupon_shard;
+	SELECT * FROM coupon_transfer ORDER BY transfer_id;
+	SELECT * FROM coupon_guard_rights ORDER BY kind, owner_id;
+	SELECT id, code, rights, budget_rights FROM coupon ORDER BY id;
+	SELECT last_value FROM coupon_id_seq);
+foreach my $format (sort keys %formats)
+{
+	$node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0');
+	dump_and_restore("shard, $format", 'shard', 'restored', $superuser, $formats{$format});
+	is($node->safe_psql('restored', $rights), $node->safe_psql('shard', $rights), "shard, $format: same shard, rights and transfers");
+	is( $node->safe_psql(
+			'restored', q(
+			SELECT release_units('DROP', 4, 'a0000000-0000-0000-0000-000000000001', 'rome'), accept_units('DROP', 1, 'a0000000-0000-0000-0000-000000000002', 'rome');
+			SELECT settle_transfer('a0000000-0000-0000-0000-000000000001'), settle_transfer('a0000000-0000-0000-0000-000000000003');
+			SELECT count(*) FROM generate_series(4, 9) AS i, redeem_coupon(i, 'DROP') AS r WHERE r.status = 'redeemed';
+			SELECT status, limited_by FROM redeem_coupon(10, 'DROP');
+			SELECT status, amount, limited_by FROM redeem_coupon(1, 'TULIP', amount => 101);
+			SELECT min(id) >> 40, max(id) >> 40 FROM coupon_redemption;
+			SELECT transfers, under_way FROM coupon_guard_units('DROP');
+			SELECT * FROM coupon_guard_verify())),
+		"4|f\nt|f\n4\nsold_out|shard\ninsufficient|100|shard\n5|5\n2|0", "shard, $format: and goes on as one");
+	$node->safe_psql('postgres', 'DROP DATABASE restored');
+}
+
 # Who made the extension on the owner's behalf is no name that a dump may depend on: elsewhere it is another.
 $node->command_ok([ 'pg_dump', '--file', $file, 'owned_shop' ], 'dump of a shop whose owner is no superuser');
 unlike(slurp_file($file), qr/(TO|FROM) "?\Q$superuser\E"?;/, 'it does not name the superuser');

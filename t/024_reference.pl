@@ -148,7 +148,7 @@ sub forms_of
 	foreach my $member (@$members_of_name)
 	{
 		my ($arguments, $result) = split /\t/, $member;
-		my @arguments = map { [ /^(\w+) (.*?)(?: DEFAULT (.*?)(?:::[a-z ]+(?:\[\])?)?)?$/ ] } split /, /, $arguments;
+		my @arguments = map { [ /^(\w+) (.*?)(?: DEFAULT (.*?)(?:::["a-z ]+(?:\[\])?)?)?$/ ] } grep { !/^OUT / } split /, /, $arguments;
 		my $names = join ' ', map { $_->[0] } @arguments;
 		push @forms, $form{$names} = { order => [ map { $_->[0] } @arguments ] } unless $form{$names};
 		my $one = $form{$names};
@@ -176,12 +176,12 @@ foreach my $function (@documented)
 		$number++;
 		is_deeply(lines_of($function, $number == 1 ? 'argument' : "argument $number", 0, 1, 2), $form->{arguments}, "arguments of $function, form $number");
 	}
-	# Of what answers rows, the columns; forms that have the same share a table.
+	# Of what answers rows, or a record, the columns; forms that have the same share a table.
 	my %seen;
 	my @results = grep { !$seen{$_}++ } @{
 		ask(qq(SELECT string_agg(arg || ' | ' || format_type(type, NULL), ', ' ORDER BY place)
 			FROM pg_proc, unnest(proargnames, proallargtypes, proargmodes) WITH ORDINALITY AS a (arg, type, mode, place)
-			WHERE $callable AND proname = '$function' AND mode = 't' GROUP BY oid ORDER BY oid)) };
+			WHERE $callable AND proname = '$function' AND mode IN ('t', 'o') GROUP BY oid ORDER BY oid)) };
 	foreach my $i (0 .. $#results)
 	{
 		is_deeply(lines_of($function, $i == 0 ? 'column' : 'column ' . ($i + 1), 0, 1), [ split /, /, $results[$i] ],
@@ -222,6 +222,9 @@ my ($server_headers) = run_command([ 'pg_config', '--includedir-server' ]);
 my %server = map { $_->[0] => join '', $_->[1] =~ /'(.)'/g } map { [ /(\w+)\s+MAKE_SQLSTATE\((.*)\)/ ] } content("$server_headers/utils/errcodes.h") =~ /^#define (\w+\s+MAKE_SQLSTATE.*)$/mg;
 
 my %raised = map { ($own{$_} // $server{$_} // die "no SQLSTATE of $_") => 1 } $sources =~ /errcode\((\w+)\)/g;
+
+# What functions in SQL raise, by the SQLSTATEs that are our own.
+$raised{$_} = 1 foreach map { content($_) =~ /ERRCODE = '(RC\d+)'/g } glob 'extension/sql/*.sql';
 
 # The SQLSTATEs in a cell, ranges of refusals written out.
 sub sqlstates

@@ -4,7 +4,8 @@
 -- views and the functions that are called are handed to that owner, who can then manage coupons and
 -- grant EXECUTE; before any right is revoked, for pg_dump compares with the rights as they are
 -- recorded then, and they name the owner. What the C code takes on trust is not: types, and the
--- functions that triggers and the generated column call.
+-- functions that triggers and the generated column call; coupon_guard_refuse_moved(), which is SQL
+-- and SECURITY DEFINER, is.
 --
 -- The functions read and write without looking at table privileges: the right to EXECUTE is the
 -- right to redeem, so nobody has it at first.
@@ -26,7 +27,7 @@ BEGIN
       AND (p.oid IS NOT NULL OR c.relkind IN ('r', 'v'))
     ORDER BY d.classid, d.objid
   LOOP
-    IF NOT member.is_trigger AND member.function NOT IN ('coupon_key', 'coupon_code_fits') THEN
+    IF (NOT member.is_trigger OR member.function = 'coupon_guard_refuse_moved') AND member.function NOT IN ('coupon_key', 'coupon_code_fits') THEN
       EXECUTE format('ALTER %s OWNER TO %s', member.name, $owner$@extowner@$owner$);
     END IF;
     IF NOT member.is_table

@@ -84,9 +84,15 @@ FROM (
 ) AS part
 LEFT JOIN (
   SELECT t.kind, t.owner_id, sum(t.units) AS under_way
-  FROM @extschema@.coupon_transfer AS t
-  WHERE t.settled_at IS NULL
+  FROM (
+    SELECT o.kind, o.owner_id, o.units FROM @extschema@.coupon_transfer AS o WHERE o.settled_at IS NULL
+    UNION ALL
+    SELECT r.kind, r.owner_id, r.units
+    FROM @extschema@.coupon_user_transfer AS u
+    CROSS JOIN LATERAL jsonb_to_recordset(u.payload OPERATOR(pg_catalog.->) 'rights') AS r (kind "char", owner_id int8, units int8)
+    WHERE u.settled_at IS NULL
+  ) AS t
   GROUP BY t.kind, t.owner_id
 ) AS move ON move.kind = part.kind AND move.owner_id = part.owner_id;
 COMMENT ON VIEW @extschema@.coupon_guard_rights IS
-  'per limit: how much it is in all, what of it this shard may give, what is used and what remains of that, and what has left and may be under way';
+  'per limit: how much it is in all, what of it this shard may give, what is used and what remains of that, and what has left, by itself or with users, and may be under way';

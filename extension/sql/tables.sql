@@ -211,8 +211,44 @@ COMMENT ON COLUMN @extschema@.coupon_transfer.settled_at IS 'when it was known t
 COMMENT ON INDEX @extschema@.coupon_transfer_limit IS 'finds the transfers of a limit, the last one first';
 COMMENT ON INDEX @extschema@.coupon_transfer_unsettled IS 'finds what is under way';
 
+-- Users who have moved to another shard, or come from one.
+CREATE TABLE @extschema@.coupon_user_transfer (
+  transfer_id pg_catalog.uuid PRIMARY KEY,
+  direction pg_catalog."char" NOT NULL
+    CONSTRAINT coupon_user_transfer_direction CHECK (direction IN ('o', 'i')),
+  user_id pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
+  transfer_no pg_catalog.int8 NOT NULL,
+  peer pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
+  payload pg_catalog.jsonb,
+  made_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  settled_at pg_catalog.timestamptz
+);
+CREATE UNIQUE INDEX coupon_user_transfer_last ON @extschema@.coupon_user_transfer (user_id, transfer_no);
+CREATE INDEX coupon_user_transfer_unsettled ON @extschema@.coupon_user_transfer (made_at) WHERE settled_at IS NULL;
+COMMENT ON TABLE @extschema@.coupon_user_transfer IS
+  'users who have left for another shard, or come from it; written by release_user() and accept_user(), and never to be deleted: the row is why a user is not moved twice';
+COMMENT ON COLUMN @extschema@.coupon_user_transfer.direction IS 'o: out; i: in';
+COMMENT ON COLUMN @extschema@.coupon_user_transfer.transfer_no IS 'counts the transfers of this user, from here and to here, from 1; the last one says whether the user is here';
+COMMENT ON COLUMN @extschema@.coupon_user_transfer.peer IS 'the shard at the other end';
+COMMENT ON COLUMN @extschema@.coupon_user_transfer.payload IS 'of a row out: what has left; needed until it has arrived, and worth keeping as long as the other shard may be restored from an older backup';
+COMMENT ON COLUMN @extschema@.coupon_user_transfer.settled_at IS 'when it was known that both halves are committed; NULL: a row out whose user may be under way';
+COMMENT ON INDEX @extschema@.coupon_user_transfer_last IS 'finds the transfers of a user, the last one first';
+COMMENT ON INDEX @extschema@.coupon_user_transfer_unsettled IS 'finds who is under way';
+
+CREATE TABLE @extschema@.coupon_user_gate (
+  number pg_catalog.int4 PRIMARY KEY,
+  moves pg_catalog.int8 NOT NULL DEFAULT 0,
+  is_closed pg_catalog.bool NOT NULL DEFAULT false
+) WITH (fillfactor = 50);
+COMMENT ON TABLE @extschema@.coupon_user_gate IS
+  'rows that redemptions and moves of users lock, while users may move from here; derived, so never dumped';
+COMMENT ON COLUMN @extschema@.coupon_user_gate.number IS 'hashtext(user_id) & 255 of the users whose gate it is';
+COMMENT ON COLUMN @extschema@.coupon_user_gate.moves IS 'changed by each move: whoever has an older snapshot fails';
+COMMENT ON COLUMN @extschema@.coupon_user_gate.is_closed IS 'true: of these users only those who have come from another shard redeem here';
+
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.coupon_shard', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.coupon_transfer', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.coupon_user_transfer', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.campaign', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.campaign_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.coupon', '');
