@@ -1,5 +1,6 @@
 /// transfers: plays one sale over many shards under each rule by which units could move between
-/// them, and writes a table to standard output (docs/scale.md).
+/// them, and writes a table and charts to standard output (docs/scale.md). Its exit code is 1 if a
+/// buyer was refused while a unit was left, or a unit was lost.
 
 #include <cstdio>
 #include <exception>
@@ -8,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "report.hpp"
 #include "shop.hpp"
 
 namespace {
@@ -27,54 +29,38 @@ constexpr crowd crowds[] = {
     {"9 of 10 on one shard", 0, 0.9},
 };
 
-std::vector<transfer_rule> rules(double ahead, units lot) {
+/// In seconds, as short as it can be.
+std::string written(seconds time) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g s", time);
+    return text;
+}
+
+std::vector<transfer_rule> rules(double ahead, units lot, const std::vector<seconds> &rebalanced) {
     const std::string of_lot = "lots of " + std::to_string(lot);
-    return {
-        {"half", transfer_rule::gift::half, 0, 0},
-        {"by use", transfer_rule::gift::by_use, 0, 0},
-        {of_lot, transfer_rule::gift::lot, lot, 0},
-        {"half, ahead", transfer_rule::gift::half, 0, ahead},
-        {"by use, ahead", transfer_rule::gift::by_use, 0, ahead},
-        {of_lot + ", ahead", transfer_rule::gift::lot, lot, ahead},
+    std::vector<transfer_rule> all = {
+        {"half", transfer_rule::gift::half, 0, 0, 0},
+        {of_lot, transfer_rule::gift::lot, lot, 0, 0},
+        {"by use", transfer_rule::gift::by_use, 0, 0, 0},
+        {"half, ahead", transfer_rule::gift::half, 0, ahead, 0},
+        {of_lot + ", ahead", transfer_rule::gift::lot, lot, ahead, 0},
+        {"by use, ahead", transfer_rule::gift::by_use, 0, ahead, 0},
     };
+    for (seconds every : rebalanced)
+        all.push_back(
+            {"by use, rebalance " + written(every), transfer_rule::gift::by_use, 0, 0, every});
+    return all;
 }
 
-/// In milliseconds; 0 of nothing.
-double quantile(std::vector<float> &of, double which) {
-    if (of.empty())
-        return 0;
-    auto at = static_cast<std::size_t>(which * static_cast<double>(of.size()));
-    auto found = of.begin() + static_cast<std::ptrdiff_t>(std::min(at, of.size() - 1));
-    std::nth_element(of.begin(), found, of.end());
-    return 1000.0 * static_cast<double>(*found);
+bool keeps_the_promise(const result &came) {
+    return came.refused_wrongly == 0 && came.unaccounted == 0;
 }
 
-void print_heading() {
-    std::puts(
-        "| buyers | rule | sold | refused while a unit was left | transfers | questions | last "
-        "unit, s | waited for units | p50, ms | p99, ms | longest, ms | refused after, p50, ms "
-        "| longest, ms |\n"
-        "| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
-}
-
-void print(const crowd &buyers, const transfer_rule &rule, result &of) {
-    std::printf("| %s | %s | %lld | %lld | %lld | %lld | %.2f | %lld | %.0f | %.0f | %.0f | %.0f | "
-                "%.0f |\n",
-                buyers.name, rule.name.c_str(), static_cast<long long>(of.sold),
-                static_cast<long long>(of.refused_wrongly), static_cast<long long>(of.transfers),
-                static_cast<long long>(of.questions), of.last_unit,
-                static_cast<long long>(of.waited), quantile(of.waits, 0.5),
-                quantile(of.waits, 0.99), quantile(of.waits, 1), quantile(of.refusal_waits, 0.5),
-                quantile(of.refusal_waits, 1));
-    std::fflush(stdout);
-}
-
-} // namespace
-
-int main(int argc, char **argv) {
+int run(int argc, char **argv) {
     settings wanted;
     double ahead = 3;
     units lot = 1000;
+    std::vector<seconds> rebalanced = {60, 10, 1};
     CLI::App program{"Plays a sale over many shards under each rule of moving units."};
     program.add_option("--shards", wanted.shards)
         ->capture_default_str()
@@ -90,25 +76,47 @@ int main(int argc, char **argv) {
     program.add_option("--transaction", wanted.transaction, "seconds")->capture_default_str();
     program.add_option("--question", wanted.question, "seconds")->capture_default_str();
     program.add_option("--transfer", wanted.transfer, "seconds")->capture_default_str();
-    program.add_option("--between-questions", wanted.between_questions, "seconds")
-        ->capture_default_str();
+    program.add_option("--between-looks", wanted.between_looks, "seconds")->capture_default_str();
+    program
+        .add_option("--questions", wanted.questions_agree, "that agree before anybody is refused")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 10));
     program.add_option("--ahead", ahead, "times of a transfer")->capture_default_str();
     program.add_option("--lot", lot)->capture_default_str()->check(CLI::PositiveNumber);
+    program.add_option("--rebalanced-every", rebalanced, "seconds, one rule each")
+        ->capture_default_str();
     program.add_option("--seed", wanted.seed)->capture_default_str();
     CLI11_PARSE(program, argc, argv);
 
     print_heading();
     settings alone = wanted;
     alone.shards = 1;
-    alone.question = alone.between_questions = 0; // there is nobody to ask
-    const transfer_rule none;
-    result of_one = shop(alone, none).play();
-    print({"on one server", 0, 0}, none, of_one);
+    alone.question = alone.between_looks = 0; // there is nobody to ask
+    sale first{"on one server", "", shop(alone, transfer_rule{}).play()};
+    print_row(first);
+    bool is_right = keeps_the_promise(first.came);
+    std::vector<sale> sales;
     for (const crowd &buyers : crowds)
-        for (const transfer_rule &rule : rules(ahead, lot)) {
+        for (const transfer_rule &rule : rules(ahead, lot, rebalanced)) {
             wanted.zipf = buyers.zipf;
             wanted.to_first = buyers.to_first;
-            result came = shop(wanted, rule).play();
-            print(buyers, rule, came);
+            sales.push_back({buyers.name, rule.name, shop(wanted, rule).play()});
+            print_row(sales.back());
+            is_right = is_right && keeps_the_promise(sales.back().came);
+            sales.back().came.waits.clear();
+            sales.back().came.refusal_waits.clear();
         }
+    print_charts(sales, crowds[2].name, first.came.last_unit);
+    return is_right ? 0 : 1;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception &wrong) {
+        std::fprintf(stderr, "transfers: %s\n", wrong.what());
+        return 2;
+    }
 }

@@ -1,13 +1,16 @@
-/// How many units a shard gives when another asks, and when a shard asks.
+/// How many units a shard gives when another asks, when a shard asks, and whether units are moved
+/// before anybody asks.
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 
 namespace transfers {
 
 using units = std::int64_t;
+using seconds = double;
 
 /// A shard, as another sees it.
 struct holdings {
@@ -25,6 +28,8 @@ struct transfer_rule {
     /// A shard asks ahead of need when what it has left would last for less than so many times a
     /// transfer's time, as its units went lately; 0: when it has none.
     double ahead = 0;
+    /// How often what is left is divided anew among all shards; 0: never.
+    seconds rebalanced_every = 0;
 
     units gift_of(const holdings &giver, const holdings &taker) const {
         if (giver.left <= 0)
@@ -39,7 +44,8 @@ struct transfer_rule {
         }
         auto share =
             static_cast<double>(taker.used + 1) / static_cast<double>(taker.used + giver.used + 2);
-        return std::max<units>(1, static_cast<units>(static_cast<double>(giver.left) * share));
+        auto given = static_cast<units>(std::ceil(static_cast<double>(giver.left) * share));
+        return std::min(given, giver.left);
     }
 };
 
