@@ -9,6 +9,8 @@ CREATE EXTENSION coupon_guard;
 SET client_min_messages = error;
 SET shop.calls = 0;
 SET shop.deed = '';
+DO $$ BEGIN PERFORM coupon_guard_set_shard('one', 1); END $$;
+UPDATE coupon SET rights = 4 WHERE code = 'TOUR';
 -- In shop.deed what is to be done, by the first that is called; in shop.calls how often there was a call.
 CREATE FUNCTION do_deed(what text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -34,7 +36,7 @@ CREATE TEMP TABLE place (no int GENERATED ALWAYS AS IDENTITY, name text, command
 INSERT INTO place (name, command)
 SELECT lower(concat_ws(' ', timing, level, 'trigger on', t)),
        format('CREATE TRIGGER %s %s INSERT OR UPDATE OR DELETE ON %s FOR EACH %s EXECUTE FUNCTION on_row()', trigger, timing, t, level)
-  FROM unnest('{BEFORE,AFTER}'::text[]) AS timing, unnest('{ROW,STATEMENT}'::text[]) AS level, unnest('{coupon_redemption,coupon_quota,coupon}'::text[]) AS t,
+  FROM unnest('{BEFORE,AFTER}'::text[]) AS timing, unnest('{ROW,STATEMENT}'::text[]) AS level, unnest('{coupon_redemption,coupon_quota,coupon,coupon_transfer}'::text[]) AS t,
        unnest('{a_shop,zz_shop}'::text[]) AS trigger;
 INSERT INTO place (name, command) VALUES
   ('deferred trigger', 'CREATE CONSTRAINT TRIGGER zz AFTER INSERT OR UPDATE ON coupon_redemption DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION on_row()'),
@@ -42,7 +44,8 @@ INSERT INTO place (name, command) VALUES
   ('trigger of a foreign key', 'ALTER TABLE coupon_redemption ADD FOREIGN KEY (user_id) REFERENCES customer; CREATE RULE zz AS ON UPDATE TO customer DO ALSO SELECT is_good(1)'),
   ('condition of a trigger', 'CREATE TRIGGER zz BEFORE INSERT OR UPDATE ON coupon_redemption FOR EACH ROW WHEN (is_good(NEW.id)) EXECUTE FUNCTION on_row()'),
   ('check', 'ALTER TABLE coupon_redemption ADD CHECK (is_good(id))'), ('check of the quota', 'ALTER TABLE coupon_quota ADD CHECK (is_good(remaining)) NOT VALID'),
-  ('check of coupons', 'ALTER TABLE coupon ADD CHECK (is_good(id)) NOT VALID'),
+  ('check of coupons', 'ALTER TABLE coupon ADD CHECK (is_good(id)) NOT VALID'), ('check of coupon_transfer', 'ALTER TABLE coupon_transfer ADD CHECK (is_good(units))'),
+  ('index of coupon_transfer', 'CREATE INDEX zz ON coupon_transfer (is_good(units))'), ('default of coupon_transfer', 'ALTER TABLE coupon_transfer ADD zz bool; ALTER TABLE coupon_transfer ALTER zz SET DEFAULT is_good(random())'),
   ('index', 'CREATE INDEX zz ON coupon_redemption (is_good(id))'), ('index of the quota', 'CREATE INDEX zz ON coupon_quota (is_good(remaining))'),
   ('index of coupons', 'CREATE INDEX zz ON coupon (is_good(id))'), ('unique index', 'CREATE UNIQUE INDEX zz ON coupon_redemption (id, is_good(id))'),
   ('predicate', 'CREATE INDEX zz ON coupon_redemption (id) WHERE is_good(id)'), ('constant predicate', 'CREATE INDEX zz ON coupon_redemption (id) WHERE is_good()'),
@@ -73,7 +76,11 @@ INSERT INTO deed (name, command) VALUES
   ('renames the ledger', 'ALTER TABLE coupon_redemption RENAME TO other'), ('renames the quota', 'ALTER TABLE coupon_quota RENAME TO other'), ('renames a function', 'ALTER FUNCTION redeem_coupon(bigint, text, text, jsonb) RENAME TO other'),
   ('moves the schema', 'CREATE SCHEMA elsewhere; ALTER TABLE coupon_quota SET SCHEMA elsewhere'), ('rebuilds indexes', 'REINDEX TABLE coupon_quota; REINDEX TABLE coupon'),
   ('commits', 'CALL commits()'), ('sets search_path', 'SET search_path = nosuch'), ('sets a role', 'SET ROLE pg_monitor'), ('resets the session', 'SET LOCAL session_replication_role = replica'),
-  ('closes cursors', 'CLOSE ALL'), ('discards plans', 'DEALLOCATE ALL'), ('sets limits', 'SET LOCAL lock_timeout = 1; SET LOCAL work_mem = 64'), ('locks', 'LOCK TABLE coupon_redemption, coupon, coupon_quota');
+  ('closes cursors', 'CLOSE ALL'), ('discards plans', 'DEALLOCATE ALL'), ('sets limits', 'SET LOCAL lock_timeout = 1; SET LOCAL work_mem = 64'), ('locks', 'LOCK TABLE coupon_redemption, coupon, coupon_quota'),
+  ('releases', 'SELECT release_units(''TOUR'', 1, ''00000000-0000-0000-0000-000000000008'', ''two'')'), ('releases the same', 'SELECT release_units(''TOUR'', 2, ''00000000-0000-0000-0000-000000000001'', ''two'')'),
+  ('accepts', 'SELECT accept_units(''TOUR'', 1, ''00000000-0000-0000-0000-000000000009'', ''two'')'), ('changes rights', 'UPDATE coupon SET rights = rights - 1 WHERE code = ''TOUR'''), ('takes rights away', 'UPDATE coupon SET rights = NULL'),
+  ('settles all', 'SELECT settle_transfer(transfer_id) FROM coupon_transfer'), ('deletes transfers', 'DELETE FROM coupon_transfer'), ('writes to transfers', 'UPDATE coupon_transfer SET units = units + 1'), ('is no shard', 'DELETE FROM coupon_shard'),
+  ('adds a column to transfers', 'ALTER TABLE coupon_transfer ADD more int DEFAULT random()'), ('drops an index of transfers', 'ALTER TABLE coupon_transfer DROP CONSTRAINT coupon_transfer_pkey');
 CREATE TEMP TABLE call (no int GENERATED ALWAYS AS IDENTITY, name text, command text);
 INSERT INTO call (name, command) VALUES
   ('redeem', 'SELECT status FROM redeem_coupon(1, ''TOUR'')'), ('many', 'SELECT count(*) FROM redeem_coupon_for_each(''{1,1,2,3,4,5}''::bigint[], ''{TOUR,TOUR,TOUR,TOUR-ANY,TOUR,TOUR}'')'),
@@ -81,7 +88,9 @@ INSERT INTO call (name, command) VALUES
   ('hold, confirm', 'SELECT count(c.status) FROM hold_coupon(1, ''TOUR'') h, LATERAL confirm_hold(h.redemption_id) c'), ('redeem, void', 'SELECT count(v) FROM redeem_coupon(1, ''TOUR'') r, LATERAL void_redemption(r.redemption_id) v'),
   ('part', 'SELECT count(v) FROM redeem_coupon(1, ''TOUR-ONE'', 50) r, LATERAL void_redemption(r.redemption_id, 20) v'), ('claim', 'SELECT count(c.status) FROM claim_coupon(1, ''Tour'') c'),
   ('generate', 'SELECT count(*) FROM generate_coupons(''Tour'', 3, ''NEW-????????'')'), ('raise the cap', 'UPDATE coupon SET max_redemptions = 5 WHERE code = ''TOUR'' RETURNING 1'),
-  ('plain insert', 'INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT id, ''7'', 1 FROM coupon WHERE code = ''TOUR'' RETURNING 1'), ('look', 'SELECT status FROM check_coupon(1, ''TOUR'')');
+  ('plain insert', 'INSERT INTO coupon_redemption (coupon_id, user_id, use_no) SELECT id, ''7'', 1 FROM coupon WHERE code = ''TOUR'' RETURNING 1'), ('look', 'SELECT status FROM check_coupon(1, ''TOUR'')'),
+  ('release', 'SELECT release_units(''TOUR'', 2, ''00000000-0000-0000-0000-000000000001'', ''two'')'), ('accept', 'SELECT accept_units(''TOUR'', 2, ''00000000-0000-0000-0000-000000000002'', ''two'')'),
+  ('settle', 'SELECT settle_transfer(''00000000-0000-0000-0000-000000000003'')'), ('look at units', 'SELECT remaining FROM coupon_guard_units(''TOUR'')');
 CREATE TEMP TABLE outcome (place text, deed text, call text, answer text, calls int);
 -- What is broken, asked within a transaction, whose units at hand are in no quota: so a quota may have less than the ledger says, and never more.
 CREATE FUNCTION pg_temp.broken() RETURNS text LANGUAGE sql AS $$
@@ -120,11 +129,12 @@ DECLARE
   outcomes outcome[] := '{}';
 BEGIN
   BEGIN
-    PERFORM redeem_coupon(2, 'TOUR'), hold_coupon(3, 'TOUR', '1 microsecond'), redeem_coupon(2, 'TOUR-ONE', 20);
+    PERFORM redeem_coupon(2, 'TOUR'), hold_coupon(3, 'TOUR', '1 microsecond'), redeem_coupon(2, 'TOUR-ONE', 20),
+      accept_units('TOUR', 1, '00000000-0000-0000-0000-000000000004', 'two'), release_units('TOUR', 1, '00000000-0000-0000-0000-000000000003', 'two');
     EXECUTE at.command;
     FOR d IN SELECT deed.name AS deed, deed.command AS does, call.name AS call, call.command AS calls FROM deed, call
               WHERE abs(hashtext(concat(at.name, deed.name, call.name))) % part = 0
-                 AND (at.name ~ 'coupons?$') = (call.name IN ('claim', 'generate', 'raise the cap')) ORDER BY deed.no, call.no LOOP
+                 AND (call.name IN ('release', 'accept') OR (at.name ~ 'coupons?$') = (call.name IN ('claim', 'generate', 'raise the cap'))) ORDER BY deed.no, call.no LOOP
       SELECT at.name, d.deed, d.call, o.answer, o.calls INTO outcome FROM pg_temp.outcome_of(d.does, d.calls) AS o;
       outcomes := outcomes || outcome;
     END LOOP;
@@ -158,10 +168,10 @@ SELECT count(*) > 500 AS many, count(DISTINCT place) FILTER (WHERE calls > 0) > 
 SELECT place FROM outcome WHERE calls > 0 AND place IN ('policy', 'rule', 'trigger of a foreign key') AND call <> 'plain insert';
 
 -- A coupon, or its campaign, that is taken away in the midst of its redemption; and limits that it is given then.
-TRUNCATE coupon_redemption, coupon, campaign;
+TRUNCATE coupon_redemption, coupon, campaign, coupon_transfer, coupon_shard;
 \set ECHO none
 SET shop.calls = 0;
-CREATE FUNCTION pg_temp.redeemed_meanwhile(deed text, in_table text DEFAULT 'coupon_redemption') RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.redeemed_meanwhile(deed text, in_table text DEFAULT 'coupon_redemption', prepared text DEFAULT 'SELECT') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   answer text;
 BEGIN
@@ -171,6 +181,7 @@ BEGIN
     INSERT INTO coupon (id, code, max_per_user, campaign_id) VALUES (100, 'X', NULL, 7);
     PERFORM redeem_coupon(2, 'X', amount => 3) WHERE in_table = 'coupon_quota';
     EXECUTE format('CREATE TRIGGER zz BEFORE INSERT OR UPDATE ON %I FOR EACH ROW EXECUTE FUNCTION on_row()', in_table);
+    EXECUTE prepared;
     PERFORM set_config('shop.deed', deed, true);
     SELECT status INTO answer FROM redeem_coupon(1, 'X', amount => 3);
     answer := coalesce('broken: ' || pg_temp.broken(), answer);
@@ -187,6 +198,11 @@ SELECT pg_temp.redeemed_meanwhile('DELETE FROM coupon') AS deleted, pg_temp.rede
        pg_temp.redeemed_meanwhile('UPDATE coupon SET budget = 2') AS budget, pg_temp.redeemed_meanwhile('UPDATE campaign SET budget = 2') AS campaign_budget,
        pg_temp.redeemed_meanwhile('UPDATE coupon SET max_redemptions = 1') AS cap, pg_temp.redeemed_meanwhile('UPDATE coupon SET max_redemptions = 1', 'coupon_quota') AS second_of_cap_1,
        pg_temp.redeemed_meanwhile('UPDATE coupon SET budget = 5', 'coupon_quota') AS second_of_budget_5, pg_temp.redeemed_meanwhile('UPDATE campaign SET budget = 5', 'coupon_quota') AS of_campaign;
+-- ... and while the quota is being set up: it is counted once more, and in the end refused.
+SELECT pg_temp.redeemed_meanwhile('UPDATE campaign SET max_redemptions = max_redemptions - 1', 'coupon_quota', 'DELETE FROM coupon_quota') AS lowered,
+       pg_temp.redeemed_meanwhile('UPDATE campaign SET max_redemptions = NULL', 'coupon_quota', 'DELETE FROM coupon_quota') AS taken_away,
+       pg_temp.redeemed_meanwhile('UPDATE campaign SET rights = 1', 'coupon_quota', 'DELETE FROM coupon_quota') AS less_than_used,
+       pg_temp.redeemed_meanwhile('again and again: UPDATE campaign SET max_redemptions = max_redemptions + 1', 'coupon_quota', 'DELETE FROM coupon_quota') AS again_and_again;
 
 -- The very row that is being inserted, changed by a function in an index
 INSERT INTO coupon (code) VALUES ('X');

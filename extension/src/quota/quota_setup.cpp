@@ -23,6 +23,7 @@
 #include "quota/quota_setup.hpp"
 
 #include "catalog/invalidation.hpp"
+#include "coupon/own_changes.hpp"
 #include "quota/claims.hpp"
 #include "quota/limit.hpp"
 #include "quota/quota_ahead.hpp"
@@ -111,6 +112,51 @@ bool delete_stripes(const installation &guard, const quota_id &id) {
     return had_any;
 }
 
+// A command of its own, so that what is noted since is not what went before.
+CommandId begin_command() {
+    CommandCounterIncrement();
+    return GetCurrentCommandId(false);
+}
+
+// What is written of a limit is right only if no trigger of the shop's on coupon_quota has changed
+// limits meanwhile. Then it goes again.
+bool ends_by_own_change(const installation &guard, const quota_id &id, CommandId begun) {
+    if (!has_changed_coupons_since(begun))
+        return false;
+    end_quota(guard, id);
+    return true;
+}
+
+void report_changed_meanwhile(const quota_id &id) {
+    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                    errmsg("a trigger on table \"coupon_quota\" changed limits while the quota of "
+                           "%s " INT64_FORMAT " was being set up",
+                           name_of(owner_of(id.kind)), id.owner_id)));
+}
+
+// False: more is in use than was granted.
+bool count_and_write_quota(const installation &guard, const quota &limited, CommandId begun) {
+    const quota_id &id = limited.id;
+    bool has_quotas = lock_quotas(guard);
+    if (has_quotas) {
+        withdraw_units_ahead(guard, id);
+        delete_stripes(guard, id);
+    }
+    int64 used;
+    do
+        used = count_settled_use(guard, id);
+    while (has_quotas && delete_stripes(guard, id));
+    Assert(used >= 0);
+    if (used > limited.granted)
+        return false; // a quota has no debts: what was given back to it would be sold again
+    if (has_quotas) {
+        bool all_written = write_quota(guard, limited, limited.granted - used);
+        Assert(all_written || has_changed_coupons_since(begun));
+        (void)all_written;
+    }
+    return true;
+}
+
 } // namespace
 
 bool is_quota_set_up(const installation &guard, const quota_id &id) {
@@ -149,28 +195,19 @@ void check_grant_covers_use(const installation &guard, const quota &limited) {
 }
 
 bool set_up_quota(const installation &guard, const quota_id &id) {
-    quota limited; // as it is once its owner's row is locked
-    if (!lock_owner(guard, id, LockTupleNoKeyExclusive, true) ||
-        (lock_quotas(guard) && wait_for_anchor(guard, id)) || !find_quota(guard, id, limited))
-        return true;
-    bool has_quotas = lock_quotas(guard);
-    if (has_quotas) {
-        withdraw_units_ahead(guard, id);
-        delete_stripes(guard, id);
+    constexpr int most_attempts = 4;
+    for (int attempt = 0; attempt < most_attempts; attempt++) {
+        const CommandId begun = begin_command();
+        quota limited; // as it is once its owner's row is locked
+        if (!lock_owner(guard, id, LockTupleNoKeyExclusive, true) ||
+            (lock_quotas(guard) && wait_for_anchor(guard, id)) || !find_quota(guard, id, limited))
+            return true;
+        bool is_covered = count_and_write_quota(guard, limited, begun);
+        if (!ends_by_own_change(guard, id, begun))
+            return is_covered;
     }
-    int64 used;
-    do
-        used = count_settled_use(guard, id);
-    while (has_quotas && delete_stripes(guard, id));
-    Assert(used >= 0);
-    if (used > limited.granted)
-        return false; // a quota has no debts: what was given back to it would be sold again
-    if (has_quotas) {
-        bool all_written = write_quota(guard, limited, limited.granted - used);
-        Assert(all_written);
-        (void)all_written;
-    }
-    return true;
+    report_changed_meanwhile(id);
+    pg_unreachable();
 }
 
 outcome prepare_quota(const installation &guard, const quota_id &id) {
@@ -189,7 +226,10 @@ outcome prepare_quota(const installation &guard, const quota_id &id) {
 void set_up_new_quota(const installation &guard, const quota &created) {
     if (!lock_quotas(guard))
         return;
-    if (!write_quota(guard, created, created.granted) || has_use(guard, created.id))
+    const CommandId begun = begin_command();
+    bool all_written = write_quota(guard, created, created.granted);
+    if (!ends_by_own_change(guard, created.id, begun) &&
+        (!all_written || has_use(guard, created.id)))
         end_quota(guard, created.id);
 }
 

@@ -337,7 +337,15 @@ bool read_locked(locked_owner &owner, const quota_id &id) {
     return true;
 }
 
-void write_rights(const locked_owner &owner, int64 rights) {
+// Triggers of the shop have run since it was locked.
+void check_unchanged(const locked_owner &owner, const quota_id &id) {
+    ItemPointerData at = owner.row->tts_tid;
+    if (lock_row(owner.table, &at, owner.row, LockWaitError) != row_lock::locked)
+        report_own_change(id);
+}
+
+void write_rights(const locked_owner &owner, const quota_id &id, int64 rights) {
+    check_unchanged(owner, id);
     write_plan through_executor; // which calls our triggers, too
     memset(&through_executor, 0, sizeof through_executor);
     through_executor.table = RelationGetRelid(owner.table);
@@ -387,7 +395,7 @@ outcome send_off(const installation &guard, const transfer_request &asked, const
         if (owner.state != owner_state::as_read || granted < units ||
             !write_transfer(guard, asked, outward, id, units))
             return look_again();
-        write_rights(owner, granted - units);
+        write_rights(owner, id, granted - units);
         return decided(true);
     });
 }
@@ -458,7 +466,7 @@ bool accept_units(const installation &guard, const transfer_request &asked) {
                                 errmsg("bigint out of range")));
             if (!write_transfer(guard, asked, inward, id, asked.units))
                 return look_again();
-            write_rights(owner, rights);
+            write_rights(owner, id, rights);
             return decided(true);
         });
     });
