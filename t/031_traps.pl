@@ -34,6 +34,11 @@ my $tour = q(
 	SELECT * FROM promo.claim_coupon(4, 'Spring');
 	SELECT * FROM promo.release_claim(4, 'Spring');
 	SELECT * FROM promo.check_coupon(4, 'ONE');
+	SELECT promo.coupon_guard_set_shard('one', 3);
+	UPDATE promo.coupon SET rights = 5, budget_rights = 50 WHERE code OPERATOR(pg_catalog.=) 'ONE';
+	SELECT promo.release_units('ONE', 2, 'a0000000-0000-0000-0000-000000000001', 'two'), promo.accept_units('ONE', 1, 'a0000000-0000-0000-0000-000000000002', 'two', 'b'),
+		promo.settle_transfer('a0000000-0000-0000-0000-000000000001'), promo.coupon_guard_units('ONE');
+	SELECT * FROM promo.coupon_guard_rights;
 	SELECT * FROM promo.coupon_usage;
 	SELECT * FROM promo.campaign_usage;
 	SELECT * FROM promo.coupon_guard_verify();
@@ -45,7 +50,9 @@ my $tour = q(
 	DELETE FROM promo.coupon_redemption;
 	DELETE FROM promo.coupon_quota;
 	DELETE FROM promo.coupon;
-	DELETE FROM promo.campaign;);
+	DELETE FROM promo.campaign;
+	DELETE FROM promo.coupon_transfer;
+	DELETE FROM promo.coupon_shard;);
 
 # --- the traps --------------------------------------------------------------------------------------------------------
 
@@ -88,6 +95,8 @@ my $installation = 'CREATE EXTENSION coupon_guard SCHEMA promo';
 my $settings = join ';', map { "SET LOCAL $_" } 'standard_conforming_strings = off', 'transform_null_equals = on', 'quote_all_identifiers = on', 'check_function_bodies = off',
   'array_nulls = off', q(DateStyle = 'SQL, DMY'), 'IntervalStyle = sql_standard', 'row_security = off';
 my @inventories = map { inventory_of($traps->{node}, 'shop', "$_; $installation; RESET IntervalStyle; RESET DateStyle; RESET quote_all_identifiers") } '', $settings;
+# (A function has the names of schemas as they were quoted then.)
+foreach my $facts (map { values %$_ } @inventories) { s/\\"//g, s/"promo"/promo/g foreach values %$facts }
 is(join("\n", differences(reverse @inventories)), '', 'the extension is the same, whatever the settings');
 
 # --- the extension's own schema ---------------------------------------------------------------------------------------
@@ -123,7 +132,7 @@ sub names_of
 			|| format(' promo.%I', relname) || CASE relkind WHEN 'c' THEN ' AS (x int)' WHEN 'S' THEN '' WHEN 'v' THEN ' AS SELECT 1 AS x' ELSE ' (id bigint, code text, code_key text)' END
 		  FROM pg_class WHERE relnamespace = 'promo'::regnamespace
 		UNION ALL SELECT format('CREATE DOMAIN promo.%I AS int', typname) FROM pg_type WHERE typnamespace = 'promo'::regnamespace AND typtype = 'e'
-		UNION ALL (SELECT DISTINCT ON (proname) format('CREATE FUNCTION promo.%I(%s) RETURNS int LANGUAGE sql AS %L', proname, pg_get_function_identity_arguments(oid), 'SELECT 1')
+		UNION ALL (SELECT DISTINCT ON (proname) format('CREATE FUNCTION promo.%I(%s) RETURNS int LANGUAGE sql AS %L', proname, oidvectortypes(proargtypes), 'SELECT 1')
 		  FROM pg_proc WHERE pronamespace = 'promo'::regnamespace ORDER BY proname, oid)
 		ORDER BY 1;
 		ROLLBACK));

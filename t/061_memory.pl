@@ -37,6 +37,8 @@ $node->safe_psql(
 	  ('CAMPAIGN', NULL, NULL, NULL, true, NULL, 1), ('GONE', NULL, 1, NULL, true, NULL, NULL), ('OFF', NULL, NULL, NULL, false, NULL, NULL),
 	  ('HERS', NULL, NULL, NULL, true, 'her', NULL);
 	UPDATE coupon SET terms = jsonb_build_object('text', repeat('x', 3000)) WHERE code IN ('PLAIN', 'CAMPAIGN');
+	INSERT INTO coupon (code, max_redemptions, rights) VALUES ('SHARED', 1000000000, 1000000);
+	SELECT coupon_guard_set_shard('one', 1);
 	INSERT INTO coupon (code, campaign_id) SELECT 'CLAIM-' || i, 2 FROM generate_series(1, 50) i;
 	ALTER TABLE coupon ADD CONSTRAINT checked CHECK (coupon_code_fits(code, 'CHECK-????', 'ABCDEFGHJK'));
 	SELECT redeem_coupon('first', 'GONE')));
@@ -75,12 +77,20 @@ my %call = (
 	'has the tables proven anew' => q(ALTER TABLE coupon ALTER terms SET (n_distinct = N); SELECT redeem_coupon('user N', 'PLAIN'), redeem_coupon('user N', 'CHECK-ABAC')),
 	'is throttled' => q(SET coupon_guard.throttle_user_rate = 1; SET coupon_guard.throttle_client_rate = 1; SET coupon_guard.client = 'client N';
 		SELECT redeem_coupon('throttled', 'PLAIN'), check_coupon('user N', 'PLAIN'); RESET coupon_guard.throttle_user_rate; RESET coupon_guard.throttle_client_rate),
+	'moves units' => q(SELECT accept_units('SHARED', 3, md5('in N')::uuid, 'two'), release_units('SHARED', 2, md5('out N')::uuid, 'two'), settle_transfer(md5('out N')::uuid)),
+	'repeats a transfer' => q(SELECT accept_units('SHARED', 3, md5('in')::uuid, 'two'), release_units('SHARED', 2, md5('out')::uuid, 'two')),
+	'has no units to release' => q(SELECT release_units('GONE', 1, md5('none N')::uuid, 'two')),
+	'looks at units' => q(SELECT coupon_guard_units('SHARED'), coupon_guard_units('PLAIN'), coupon_guard_units('CAPPED')),
+	'is the same shard' => q(SELECT coupon_guard_set_shard('one', 1)),
 	'reads the statistics' => 'SELECT coupon_guard_read_stats(), coupon_guard_stats_reset()',
 	'has other settings' => q(SET coupon_guard.user_id_type = text; SELECT redeem_coupon('user N', 'PLAIN'); RESET coupon_guard.user_id_type),
 );
 # These fail, each in another place.
 my %failure = (
 	'is refused strictly' => q(SELECT redeem_coupon_strict('user N', 'GONE')),
+	'sends units to itself' => q(SELECT release_units('GONE', 1, md5('none N')::uuid, 'one')),
+	'releases what is not divided' => q(SELECT release_units('PLAIN', 1, md5('plain N')::uuid, 'two')),
+	'accepts for another limit' => q(SELECT accept_units('GONE', 3, md5('in')::uuid, 'two')),
 	'has no user' => q(SELECT redeem_coupon(NULL::text, 'PLAIN')),
 	'has a bad user' => q(SELECT redeem_coupon(' N', 'PLAIN')),
 	'has no amount' => q(SELECT redeem_coupon('user N', 'BUDGET')),
