@@ -53,6 +53,7 @@ REDEEM = Group("redeem", "Redemptions", "redemptions/s", (
     Case("redeem_capped", "redeem_coupon, one hot capped coupon", ("guard",),
          ("bare", "textbook", "textbook_count_first", "guarded_update", "for_update", "serializable", "plpgsql_capped",
           "redis_always", "redis_everysec"), GUARD, 1),
+    Case("redeem_divided", "redeem_coupon, one hot coupon whose cap is divided over shards", ("guard", "guard_shard"), ("redeem_capped",), GUARD, 1),
     Case("redeem_campaign", "redeem_coupon, one hot coupon of a hot campaign, both capped", ("guard", "guard_campaign"), ("redeem_capped",), GUARD, 1),
     Case("redeem_many", "redeem_coupon, 1,000 capped coupons", ("guard", "guard_many"), ("bare",), GUARD, 1),
     by_hand("textbook", "textbook: foreign key, then counter", "drop/textbook"),

@@ -20,6 +20,7 @@ TARGETS = (
     Target("redeem_capped", "bare", 0.92),
     Target("redeem_capped", "textbook", 50, clients=(64,)),
     Target("redeem_capped", "guarded_update", 9, clients=(64,)),
+    Target("redeem_divided", "redeem_capped", 0.98),
     Target("redeem_campaign", "redeem_capped", 0.8, clients=(64,)),
     Target("refuse_duplicate", "select_by_key", 1.0),
     Target("refuse_sold_out", "select_by_key", 1.0),
