@@ -263,31 +263,34 @@ find_crashes() {
     grep --recursive --exclude='042_disk_full_*.log' --extended-regexp 'TRAP: |terminated by signal (4|6|7|8|11)\b' "$@"
 }
 
-# start_server LOCALE <SETTINGS: in $work, on a unix socket of its own; nobody's connection settings but these apply from
-# here on.
+# start_server LOCALE [PLACE] <SETTINGS: in the directory PLACE ($work), on a unix socket of its own; nobody's connection settings but
+# these apply from here on.
 start_server() {
-    local name directory
+    local name directory place=${2:-$work}
     for name in "${!PG@}"; do
         if [ "$name" != PG_CONFIG ]; then unset "$name"; fi
     done
     directory=$("$PG_CONFIG" --bindir)
-    as_server_user "$directory/initdb" --pgdata="$work/data" --username=postgres --auth=trust --encoding=UTF8 \
+    as_server_user mkdir -p "$place/socket"
+    as_server_user "$directory/initdb" --pgdata="$place/data" --username=postgres --auth=trust --encoding=UTF8 \
         --locale="$1" --no-sync >"$work/initdb.log" 2>&1 </dev/null || die "initdb failed: $(cat "$work/initdb.log")"
     {
-        printf "%s\n" "listen_addresses = ''" "unix_socket_directories = '$work/socket'" "port = 5432"
+        printf "%s\n" "listen_addresses = ''" "unix_socket_directories = '$place/socket'" "port = 5432"
         cat
-    } | as_server_user tee -a "$work/data/postgresql.conf" >/dev/null
-    at_exit stop_server
-    as_server_user "$directory/pg_ctl" --pgdata="$work/data" --log="$work/server.log" --wait start >/dev/null 2>&1 ||
-        die "the server did not start: $(cat "$work/server.log")"
-    export PGHOST=$work/socket PGPORT=5432 PGUSER=postgres
+    } | as_server_user tee -a "$place/data/postgresql.conf" >/dev/null
+    at_exit "stop_server '$place'"
+    as_server_user "$directory/pg_ctl" --pgdata="$place/data" --log="$place/server.log" --wait start >/dev/null 2>&1 ||
+        die "the server did not start: $(cat "$place/server.log")"
+    export PGHOST=$place/socket PGPORT=5432 PGUSER=postgres
 }
 
-# By the pid in the data directory that we made: no other server can be meant.
+# stop_server PLACE: by the pid in the data directory that we made: no other server can be meant.
 stop_server() {
-    cp "$work/server.log" "$logs/${0##*/}-server.log" 2>/dev/null || true
+    local name=${0##*/}-server
+    if [ "$1" != "$work" ]; then name=$name-${1##*/}; fi
+    cp "$1/server.log" "$logs/$name.log" 2>/dev/null || true
     cd "$work" || return # see make_workplace
-    as_server_user "$("$PG_CONFIG" --bindir)/pg_ctl" --pgdata="$work/data" --mode=immediate --silent stop
+    as_server_user "$("$PG_CONFIG" --bindir)/pg_ctl" --pgdata="$1/data" --mode=immediate --silent stop
 }
 
 # begin: a place for logs, which the user who runs this can write to.

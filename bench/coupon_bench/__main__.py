@@ -6,7 +6,7 @@ import pathlib
 import signal
 import sys
 
-from . import bulk, cliff, growth, last_codes, machine, memory, merge, phases, rounds, settings as command_line, targets, wal
+from . import bulk, cliff, growth, last_codes, machine, memory, merge, phases, rounds, settings as command_line, skewed, targets, wal
 from .catalogue import GROUPS, STUDIES
 from .database import Databases, SqlError, ask, checkpoint, run_schema
 from .load import LoadError
@@ -37,7 +37,7 @@ def measure(settings, command, commit, progress):
                                          ("memory", True, memory.measure), ("bulk", True, bulk.measure),
                                          ("generated", True, bulk.generated),
                                          ("multiuse", True, bulk.multiuse), ("cliff", True, cliff.measure),
-                                         ("last_codes", True, last_codes.measure),
+                                         ("last_codes", True, last_codes.measure), ("skewed", True, skewed.measure),
                                          ("growth", False, growth.ledger), ("coupons", False, growth.coupons)):
             if study in settings.studies:
                 checkpoint()
@@ -86,6 +86,9 @@ def main():
     given, settings = command_line.parse(sys.argv[1:])
     if given.list:
         list_cases()
+        return 0
+    if given.count_shards:
+        print(command_line.shards_of(settings))
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what has been started is ended on both
     try:

@@ -9,6 +9,7 @@ import dataclasses
 
 from . import rivals
 from .callers import Asking
+from .shards import Route
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Case:
     options: tuple = ()         # for pgbench
     redis: str = ""             # instead of pgbench, redis-benchmark: the appendfsync setting
     asking: Asking = None       # instead of either, bench/callers
+    route: Route = None         # over servers that are shards, rather than on one server
+    script: str = ""            # the file of bench/cases, if it has another name
     rival: str = ""             # a file of rivals with sections: its tables, and its statements if the case has none of its own
 
 
@@ -153,7 +156,38 @@ CALLERS_OTHER = Group("callers_other", "Callers who are refused, or want one of 
          ("many_connections",), GUARD, 1, asking=Asking("group", ("--connections=2", *MANY))),
 ), waits=True)
 
-GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH, SET, CLAIM, CALLERS, CALLERS_OTHER)
+
+def sharded(name, title, route, against=(), *, script="shards_redeem", rows_each=1):
+    return Case(name, title, against=against, ledger="shards.coupon_redemption", rows_each=rows_each, route=route, script=script)
+
+
+ONE, ONE_PROXY, ONE_ROUTER = Route(1), Route(1, "proxy"), Route(1, "router")
+FOUR, FOUR_PROXY, FOUR_ROUTER = Route(4), Route(4, "proxy"), Route(4, "router")
+
+# What the router costs beside PL/Proxy, and PL/Proxy beside nothing; what four servers cost beside one, on the same machine.
+SHARDS = Group("shards", "A divided cap over shards", "redemptions/s", (
+    sharded("shards_1", "one shard, directly", ONE),
+    sharded("shards_1_proxy", "one shard, through a PL/Proxy function", ONE_PROXY, ("shards_1",), script="shards_redeem_proxy"),
+    sharded("shards_1_router", "one shard, through the router", ONE_ROUTER, ("shards_1", "shards_1_proxy")),
+    sharded("shards_4", "four shards, the clients divided", FOUR, ("shards_1",)),
+    sharded("shards_4_proxy", "four shards, through a PL/Proxy function", FOUR_PROXY, ("shards_4",), script="shards_redeem_proxy"),
+    sharded("shards_4_router", "four shards, through the router", FOUR_ROUTER, ("shards_1", "shards_4", "shards_4_proxy", "shards_1_router")),
+), waits=True)
+
+SHARDS_OTHER = Group("shards_other", "Answers without a redemption over shards", "answers/s", (
+    sharded("shards_nothing", "a C function that does nothing (the floor), directly", ONE, script="shards_nothing", rows_each=0),
+    sharded("shards_nothing_proxy", "it, through a PL/Proxy function", ONE_PROXY, ("shards_nothing",), script="shards_nothing_proxy", rows_each=0),
+    sharded("shards_sold_out", "sold out, one shard, directly", ONE, script="shards_sold_out", rows_each=0),
+    sharded("shards_sold_out_proxy", "sold out, four shards, through a PL/Proxy function", FOUR_PROXY, ("shards_sold_out",),
+            script="shards_sold_out_proxy", rows_each=0),
+    sharded("shards_sold_out_router", "sold out, four shards, through the router, which asks them all", FOUR_ROUTER,
+            ("shards_sold_out", "shards_sold_out_proxy"), script="shards_sold_out", rows_each=0),
+    sharded("shards_not_found", "not found, one shard, directly", ONE, script="shards_not_found", rows_each=0),
+    sharded("shards_not_found_router", "not found, four shards, through the router, which asks them all", FOUR_ROUTER,
+            ("shards_not_found",), script="shards_not_found", rows_each=0),
+), waits=True)
+
+GROUPS = (REDEEM, REFUSE, ORDER, OPEN, BATCH, SET, CLAIM, CALLERS, CALLERS_OTHER, SHARDS, SHARDS_OTHER)
 
 # What is not a matter of clients has a module of its own.
-STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "generated", "multiuse", "cliff", "phases", "last_codes")
+STUDIES = ("growth", "coupons", "memory", "wal", "bulk", "generated", "multiuse", "cliff", "phases", "last_codes", "skewed")

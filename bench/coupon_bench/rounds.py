@@ -3,7 +3,7 @@
 import heapq
 import sys
 
-from . import callers, figures, load, redis, rivals
+from . import callers, figures, load, redis, rivals, shards
 from .database import ask, psql, run_schema
 
 PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -20,6 +20,8 @@ def missing(case):
     """What a case needs and is not there; empty if all is."""
     if case.redis and not redis.installed():
         return "Redis is not installed"
+    if case.route:
+        return shards.missing(case.route)
     return callers.missing(case.asking) if case.asking else ""
 
 
@@ -68,6 +70,8 @@ def run_case(case, database, clients, settings, prepare=lambda: None):
         return callers.ask_redis(case.redis, clients, settings)
     if case.redis:
         return redis.benchmark(case.redis, clients, settings.seconds)
+    if case.route:
+        return shards.run_case(case, database, clients, settings)
     make_tables(case, database)
     prepare()
     rows = f"SELECT count(*) FROM {case.ledger};"

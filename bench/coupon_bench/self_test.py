@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import zlib
 
-from . import merge, rounds
+from . import merge, rounds, shards, skewed
 from .catalogue import GROUPS, STUDIES
 
 
@@ -55,6 +55,9 @@ def _studies(results):
            all(case["per_second"]["median"] > 0 and case["ledger_is_right"]
                for addition in results["cliff"]["additions"] for case in addition["cases"].values()))
     yield "each of the last codes has a user of its own", results["last_codes"]["is_right"]
+    if not shards.missing(skewed.ROUTE):
+        yield ("a skewed drop sells each unit, and nobody is refused before",
+               len(results["skewed"]["ways"]) == 4 and all(way["is_right"] for way in results["skewed"]["ways"]))
     multiuse = results["multiuse"]
     yield (f"a code for {multiuse['cap']} uses has at most four rows of quota while nobody competes for it",
            multiuse["redeemed"] == multiuse["codes"] and multiuse["used"]["rows"] <= 4 * multiuse["codes"])

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pathlib
 
+from . import skewed
 from .catalogue import GROUPS, STUDIES
 
 
@@ -25,6 +26,7 @@ class Settings:
     multiuse_codes: int
     bulk_rounds: int
     last_codes: int
+    skewed_units: int
     has_more: bool  # clients, where a group asks for them
 
     def clients_of(self, group):
@@ -48,6 +50,7 @@ def parse(arguments):
     parser.add_argument("--merge", nargs="+", type=_results, metavar="RESULTS.json",
                         help="measure nothing: one report of several runs that each measured a part.\n"
                              "Of what two of them measured, the last one's figures count")
+    parser.add_argument("--count-shards", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--results", default="bench/results", help=argparse.SUPPRESS)
     parser.add_argument("--command-line", default="", help=argparse.SUPPRESS)
     parser.add_argument("--commit", default="", help=argparse.SUPPRESS)
@@ -61,7 +64,7 @@ def parse(arguments):
 def _settings(given):
     cases, studies = _chosen(given.cases)
     if given.self_test:
-        return Settings([2], 1, 1, 0, cases, studies, 2, [100, 1000], [10, 100], 20_000, 200, 2000, 100, 2, 1000, False)
+        return Settings([2], 1, 1, 0, cases, studies, 2, [100, 1000], [10, 100], 20_000, 200, 2000, 100, 2, 1000, 400, False)
     quick = given.quick
     return Settings(
         clients=given.clients or ([1, 32, 64] if quick else [1, 8, 32, 64]),
@@ -79,8 +82,15 @@ def _settings(given):
         multiuse_codes=2000 if quick else 20_000,
         bulk_rounds=2 if quick else 4,
         last_codes=20_000 if quick else 100_000,
+        skewed_units=10_000,
         has_more=not quick and not given.clients,
     )
+
+
+def shards_of(settings):
+    """How many servers that are shards the cases want."""
+    numbers = [case.route.shards for group in GROUPS for case in group.cases if case.route and case.name in settings.cases]
+    return max(numbers + [skewed.SHARDS] * ("skewed" in settings.studies), default=0)
 
 
 def _chosen(names):

@@ -35,6 +35,12 @@ TARGETS = (
     Target("redeem_many", "bare", 0.9, clients=(64,)),
     Target("group_each_capped", "group_bare", 1.0, clients=(1, 8)),
     Target("redeem_capped", "redis_always", clients=(64,)),
+    Target("shards_1_proxy", "shards_1", clients=(64,)),
+    Target("shards_1_router", "shards_1", clients=(64,)),
+    Target("shards_1_router", "shards_1_proxy", clients=(64,)),
+    Target("shards_4", "shards_1", clients=(64,)),
+    Target("shards_4_router", "shards_1", clients=(64,)),
+    Target("shards_sold_out_router", "shards_sold_out", clients=(64,)),
     # A group_client as it is made by default, but for an event loop.
     Target("callers_group_2", "callers_connections", 5, clients=(64,)),
     Target("callers_group_2", "callers_connections", 10, clients=(256,)),

@@ -146,7 +146,7 @@ def _styled(cases):
 def _colour(name):
     if name.endswith("bare") or name in ("floor", "select_by_key"):
         return LIMIT
-    ours = (name.startswith(("redeem_", "refuse_", "order_", "batch_", "group_")) or "_group_" in name or "_futures_" in name
+    ours = (name.startswith(("redeem_", "refuse_", "order_", "batch_", "group_", "shards_")) or "_group_" in name or "_futures_" in name
             or name in ("open_uncapped", "open_capped", "open_amount", "open_budget"))
     return OURS if ours else OTHERS
 

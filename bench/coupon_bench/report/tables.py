@@ -47,7 +47,7 @@ def all_tables(results):
         tables += [_waits(group), _wait_ratios(group)] if group.get("waits") else [_latencies(group)]
     for study, table in (("growth", _growth), ("coupons", _coupons), ("wal", _wal), ("wal", _records), ("memory", _memory),
                          ("bulk", _bulk), ("generated", _generated), ("multiuse", _multiuse), ("cliff", _cliff), ("phases", _phases),
-                         ("last_codes", _last_codes)):
+                         ("last_codes", _last_codes), ("skewed", _skewed)):
         if study in results:
             tables.append(table(results[study]))
     return [table for table in tables if table and table.rows]
@@ -228,3 +228,14 @@ def _last_codes(study):
                   [f"the {study['last']} before them", as_text.rate(study["before_ms"])]],
                  f"Claimed until sold out, at {as_text.rate(study['per_second'])} codes/s over all. The last ones took, to those "
                  f"before them: {as_text.ratio(study['ratio'])}.{wrong}")
+
+
+def _skewed(study):
+    wrong = [way["title"] for way in study["ways"] if not way["is_right"]]
+    note = f"{as_text.clients(study['clients'])} through the router; twice as many buyers as units, nine of ten on one of {study['shards']} shards."
+    if wrong:
+        note += " Not each unit was sold, or somebody was refused too early: " + "; ".join(wrong) + "."
+    return Table(f"A drop of {study['units']:,} units over shards, skewed",
+                 ["units at first", "rebalance() each second", "transfers", "for 1,000 redemptions", "units moved", "first to last unit, s"],
+                 [[way["title"], "yes" if way["rebalances"] else "no"] +
+                  [as_text.rate(way[what]) for what in ("transfers", "per_thousand", "moved", "seconds")] for way in study["ways"]], note)

@@ -1,0 +1,3 @@
+-- The same through a PL/Proxy function.
+\set customer random(1, 1000000000000)
+SELECT proxy.nothing(:customer);
