@@ -1,10 +1,10 @@
 # The extension, by PGXS: make && make install && make installcheck.
 # The client has a CMakeLists.txt of its own.
 
-EXTENSION = extension/coupon_guard
+EXTENSION = extension/coupon_guard router/coupon_guard_router
 MODULE_big = coupon_guard
 EXTVERSION := $(shell sed -n '1,/"version"/s/.*"version": *"\(.*\)".*/\1/p' META.json)
-DATA_built = extension/coupon_guard--$(EXTVERSION).sql
+DATA_built = extension/coupon_guard--$(EXTVERSION).sql router/coupon_guard_router--$(EXTVERSION).sql
 DATA = $(wildcard extension/update/coupon_guard--*--*.sql)
 OBJS = $(patsubst %.cpp,%.o,$(wildcard extension/src/*/*.cpp))
 SOURCE_HEADERS = $(wildcard extension/src/*/*.hpp)
@@ -41,25 +41,31 @@ PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
 	-Iextension/src -isystem $(shell $(PG_CONFIG) --includedir-server) \
 	-DCOUPON_GUARD_VERSION='"$(EXTVERSION)"' $(COPT)
 SHLIB_LINK = -lutf8proc
-EXTRA_CLEAN = extension/coupon_guard.control
+EXTRA_CLEAN = extension/coupon_guard.control router/coupon_guard_router.control
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-all: extension/coupon_guard.control
+all: extension/coupon_guard.control router/coupon_guard_router.control
 
 # PGXS compiles the LLVM bitcode of C++ without PG_CXXFLAGS.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
 
 $(OBJS) $(OBJS:.o=.bc): $(SOURCE_HEADERS) META.json
 
-extension/coupon_guard.control: extension/coupon_guard.control.in META.json
+%.control: %.control.in META.json
 	sed 's/@VERSION@/$(EXTVERSION)/' $< > $@
 
 # The install script, in the order in which one part needs another.
-SQL_PARTS = $(addprefix extension/sql/,start.sql keys.sql types.sql tables.sql triggers.sql functions.sql generate.sql views.sql rights.sql move_user.sql verify.sql privileges.sql)
+SQL_PARTS = $(addprefix extension/sql/,start.sql keys.sql types.sql tables.sql triggers.sql functions.sql generate.sql views.sql rights.sql shards.sql move_user.sql verify.sql privileges.sql)
 extension/coupon_guard--$(EXTVERSION).sql: $(SQL_PARTS) META.json
 	awk 'FNR == 1 && NR > 1 { print "" } { print }' $(SQL_PARTS) > $@
+
+# A router's answers are of the types that a shard's are.
+ROUTER_PARTS = router/sql/start.sql extension/sql/types.sql \
+	$(addprefix router/sql/,types.sql cluster.sql remote.sql gather.sql answers.sql routed.sql catalog.sql verify.sql privileges.sql)
+router/coupon_guard_router--$(EXTVERSION).sql: $(ROUTER_PARTS) META.json
+	awk 'FNR == 1 && NR > 1 { print "" } { print }' $(ROUTER_PARTS) > $@
 
 # What PGXN takes (https://pgxn.org/spec/): HEAD, in a directory named for the distribution and its version.
 .PHONY: dist

@@ -17,7 +17,7 @@ BEGIN
 END $$;
 \set ECHO all
 GRANT SELECT ON shop.coupon, shop.campaign, shop.coupon_redemption, shop.coupon_quota, shop.coupon_usage, shop.campaign_usage,
-  shop.coupon_shard, shop.coupon_transfer, shop.coupon_user_transfer, shop.coupon_user_gate, shop.coupon_guard_rights TO regress_coupon_reader;
+  shop.coupon_shard, shop.coupon_transfer, shop.coupon_user_transfer, shop.coupon_user_gate, shop.coupon_guard_rights, shop.coupon_look TO regress_coupon_reader;
 GRANT EXECUTE ON FUNCTION shop.coupon_guard_verify() TO regress_coupon_reader;
 INSERT INTO shop.campaign (name) VALUES ('Spring');
 INSERT INTO shop.coupon (code, max_redemptions, rights) VALUES ('ONE', 5, 5), ('TWO', NULL, NULL);

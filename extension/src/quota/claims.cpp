@@ -248,24 +248,30 @@ int64 wait_for_units(const installation &guard, const quota &from, int64 most) {
     return has ? amount : 0;
 }
 
-// All that is there is asked for first, for it may be in many stripes; whoever meets rivals then
-// takes what one stripe has.
+// All that is at hand is asked for first, for it may be in many stripes: that of expired holds too,
+// then without them, for a rival may have one; whoever is too late for that takes what one stripe
+// has. So nobody is waited for as long as there is anything.
 int64 wait_for_units_ahead(const installation &guard, const quota &from, int64 most) {
     const int64 spare = units_to_spare(guard, from.id);
     if (spare > 0)
         return spare;
     int64 amount = 0;
-    int rounds_played = 0;
-    constexpr int most_for_all = 2; // the first may have to set up the quota
+    int attempts = 0;
+    constexpr int most_with_holds = 2; // the first may have to set up the quota
+    constexpr int most_for_all = 3;
     bool has = until_decided([&] {
         const TimestampTz now = GetCurrentTimestamp();
-        const bool all = rounds_played < most_for_all;
-        const int64 least = all ? Max(Min(count_left(guard, from, now), most), 1) : 1;
+        int64 at_hand = 0;
+        if (attempts < most_for_all)
+            at_hand = count_units_at_hand(guard, from.id);
+        if (attempts < most_with_holds)
+            at_hand += count_expired_use(guard, from.id, now);
+        const int64 least = Max(Min(at_hand, most), 1);
         taking result = take_units(guard, {from, least, most, now, false});
         CommandCounterIncrement();
-        rounds_played++;
+        attempts++;
         amount = result.amount;
-        return is_no(result.end) && least > 1 ? look_again() : result.end;
+        return !is_yes(result.end) && least > 1 ? look_again() : result.end;
     });
     if (!has)
         return 0;

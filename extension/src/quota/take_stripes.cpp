@@ -359,7 +359,9 @@ taking take_from_stripes(const installation &guard, const request_for_units &ask
     return seen.has_busy ? take_busy_stripe(guard, wanted, seen.busy) : without_units(look_again());
 }
 
-int64 count_stripe_units(const installation &guard, const quota_id &id) {
+namespace {
+
+int64 count_units(const installation &guard, const quota_id &id, bool also_being_changed) {
     stripe_keys keys = keys_of(id);
     SnapshotData dirty;
     index_scan scan = begin_dirty_quota_scan(guard, dirty, keys);
@@ -367,11 +369,23 @@ int64 count_stripe_units(const installation &guard, const quota_id &id) {
     while (next_row(scan)) {
         stripe_row found = read_stripe(guard, scan);
         bool is_there = !TransactionIdIsValid(dirty.xmin); // else a rival has made this version
-        if (is_there && is_current(guard, found))
+        rival_transaction other;
+        if (is_there && is_current(guard, found) &&
+            (also_being_changed || !find_rival(scan, dirty, other)))
             units = add_units(units, found.remaining);
     }
     end_scan(scan);
     return units;
+}
+
+} // namespace
+
+int64 count_stripe_units(const installation &guard, const quota_id &id) {
+    return count_units(guard, id, true);
+}
+
+int64 count_units_at_hand(const installation &guard, const quota_id &id) {
+    return count_units(guard, id, false);
 }
 
 bool has_units_at_hand(const installation &guard, const quota_id &id, int64 amount) {

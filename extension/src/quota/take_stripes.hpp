@@ -47,6 +47,9 @@ taking take_from_stripes(const installation &guard, const request_for_units &ask
 // SERIALIZABLE.
 int64 count_stripe_units(const installation &guard, const quota_id &id);
 
+// Of these, the units of stripes that no transaction in progress is changing.
+int64 count_units_at_hand(const installation &guard, const quota_id &id);
+
 // Whether the stripe that was last taken from has as many, whoever is changing it: a matter of one
 // look, without the index. Then the quota is set up, and it is not certain that there are too few.
 bool has_units_at_hand(const installation &guard, const quota_id &id, int64 amount);

@@ -303,6 +303,29 @@ int64 count_under_way(const installation &guard, const quota_id &id) {
     return sum;
 }
 
+// Whether this shard may give nothing of the limit, and no transaction in progress is changing
+// that: as of one moment, so both are read of one row. (Such a quota need not be set up, and then
+// nobody knows of it what is certain.)
+bool has_no_rights(const installation &guard, const quota_id &id) {
+    const bool of_campaign = owner_of(id.kind) == limit_owner::campaign;
+    Oid catalog::*table = of_campaign ? &catalog::campaign_table : &catalog::coupon_table;
+    Oid catalog::*index = of_campaign ? &catalog::campaign_id_index : &catalog::coupon_id_index;
+    const catalog &tables = lock_table(guard, table, AccessShareLock);
+    const AttrNumber rights = columns_of(tables, id.kind).rights;
+    ScanKeyData key = equals_bigint(1, id.owner_id);
+    SnapshotData dirty;
+    index_scan scan = begin_dirty_scan(tables.*table, tables.*index, dirty, &key, 1);
+    bool has_none = false;
+    bool is_changing = false;
+    rival_transaction other;
+    while (next_row(scan)) {
+        is_changing |= find_rival(scan, dirty, other);
+        has_none = !is_null(scan, rights) && DatumGetInt64(column_of(scan, rights)) == 0;
+    }
+    end_scan(scan);
+    return has_none && !is_changing;
+}
+
 // ---- changing rights --------------------------------------------------------------------------
 
 // What the row of the limit, which is locked, says that is not as it was read, if anything.
@@ -430,7 +453,11 @@ int64 release_units(const installation &guard, const transfer_request &asked) {
             return decided(false);
         const int64 units = wait_for_units_ahead(guard, from, asked.units);
         released = Min(units, asked.units);
-        return units == 0 ? decided(false) : send_off(guard, asked, from.id, released);
+        if (units > 0)
+            return send_off(guard, asked, from.id, released);
+        // While units were waited for, somebody else may have made this very transfer.
+        found = find_transfer(guard, asked.id, made);
+        return is_yes(found) ? look_again() : found;
     });
     return released;
 }
@@ -522,7 +549,8 @@ units_here look_at_units(const installation &guard, const code_key &owner, quota
     seen.transfers = last_number(guard, from.id);
     seen.under_way = count_under_way(guard, from.id);
     seen.remaining = has_holder ? 0 : count_remaining_units(guard, from, now);
-    seen.is_dry = has_holder || from.granted == 0 || is_certain_refusal(guard, {from, 1, 0}, now);
+    seen.is_dry =
+        has_holder || has_no_rights(guard, from.id) || is_certain_refusal(guard, {from, 1, 0}, now);
     return seen;
 }
 

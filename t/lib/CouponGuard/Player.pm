@@ -83,7 +83,7 @@ my $of_one_moment = qr/^(confirm|void|strike)$/;
 sub amount_of { return defined $_[0]{amount} ? ", amount => $_[0]{amount}" : '' }
 sub request_of { return defined $_[0]{request} ? ", request_id => '$_[0]{request}'" : '' }
 
-# %given: node, observer (a session), sessions (name => session), model, tally (what has happened, counted)
+# %given: node, database (if not postgres), observer (a session), sessions (name => session), model, tally (what has happened, counted)
 sub new
 {
 	my ($class, %given) = @_;
@@ -252,7 +252,7 @@ sub terminate
 	$session->{is_busy} = 1;
 	$session->finish; # the connection is closed when the transaction has been rolled back
 	$session->close;
-	$self->{sessions}{$name} = CouponGuard::Session->new($self->{node});
+	$self->{sessions}{$name} = CouponGuard::Session->new($self->{node}, $self->{database});
 	$self->{player}{$name} = { name => $name };
 	$self->each_model(sub { $_[0]->roll_back($name) });
 	return $self->judge($name, 'is terminated');
