@@ -125,7 +125,7 @@ EXCEPTION
 END $$;
 SET client_min_messages = error;
 CREATE TEMP TABLE tried AS
-SELECT a.no, a.what, r.no AS role_no, string_agg(DISTINCT pg_temp.outcome(r.name, replace(replace(a.command, '@', t.name), '#', CASE t.name WHEN 'shop.coupon_quota' THEN 'owner_id' WHEN 'shop.coupon_shard' THEN 'number' WHEN 'shop.coupon_transfer' THEN 'units' WHEN 'shop.coupon_user_transfer' THEN 'peer' WHEN 'shop.coupon_user_gate' THEN 'moves' ELSE 'id' END)), ' ') AS outcome
+SELECT a.no, a.what, r.no AS role_no, string_agg(DISTINCT pg_temp.outcome(r.name, replace(replace(a.command, '@', t.name), '#', CASE t.name WHEN 'shop.coupon_quota' THEN 'owner_id' WHEN 'shop.coupon_shard' THEN 'number' WHEN 'shop.coupon_transfer' THEN 'units' WHEN 'shop.coupon_user_transfer' THEN 'peer' WHEN 'shop.coupon_user_gate' THEN 'moves' WHEN 'shop.coupon_look' THEN 'begun' ELSE 'id' END)), ' ') AS outcome
   FROM attempt a JOIN (SELECT format('shop.%I', relname) AS name, 'tables' AS kind FROM member JOIN pg_class ON classid = 'pg_class'::regclass AND oid = objid AND relkind = 'r'
                        UNION ALL SELECT '', '') AS t ON t.kind = a.on_what, role r GROUP BY a.no, a.what, r.no;
 RESET client_min_messages;

@@ -43,6 +43,7 @@
 #include "quota/shares.hpp"
 
 extern "C" {
+#include "common/int.h"
 #include "utils/fmgrprotos.h"
 }
 
