@@ -63,7 +63,7 @@ extension/coupon_guard--$(EXTVERSION).sql: $(SQL_PARTS) META.json
 
 # A router's answers are of the types that a shard's are.
 ROUTER_PARTS = router/sql/start.sql extension/sql/types.sql \
-	$(addprefix router/sql/,types.sql cluster.sql remote.sql gather.sql answers.sql routed.sql catalog.sql verify.sql privileges.sql)
+	$(addprefix router/sql/,types.sql cluster.sql remote.sql gather.sql answers.sql routed.sql catalog.sql generate.sql rebalance.sql verify.sql privileges.sql)
 router/coupon_guard_router--$(EXTVERSION).sql: $(ROUTER_PARTS) META.json
 	awk 'FNR == 1 && NR > 1 { print "" } { print }' $(ROUTER_PARTS) > $@
 

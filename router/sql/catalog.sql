@@ -242,7 +242,14 @@ CREATE FUNCTION @extschema@.put_coupon(coupon pg_catalog.jsonb)
 RETURNS TABLE (shard pg_catalog.text, is_done pg_catalog.bool, message pg_catalog.text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-AS $$ BEGIN RETURN QUERY SELECT p.* FROM @extschema@.coupon_router_put(false, coupon) AS p; END $$;
+AS $$
+BEGIN
+  RETURN QUERY SELECT p.* FROM @extschema@.coupon_router_put(false, coupon) AS p;
+EXCEPTION WHEN OTHERS THEN
+  PERFORM @extschema@.coupon_router_report(SQLSTATE, SQLERRM, NULL);
+  RAISE;
+END
+$$;
 COMMENT ON FUNCTION @extschema@.put_coupon(pg_catalog.jsonb) IS
   'makes or changes a coupon on all shards: columns of coupon by their names, campaign by its name; one row a shard';
 
@@ -250,9 +257,139 @@ CREATE FUNCTION @extschema@.put_campaign(campaign pg_catalog.jsonb)
 RETURNS TABLE (shard pg_catalog.text, is_done pg_catalog.bool, message pg_catalog.text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-AS $$ BEGIN RETURN QUERY SELECT p.* FROM @extschema@.coupon_router_put(true, campaign) AS p; END $$;
+AS $$
+BEGIN
+  RETURN QUERY SELECT p.* FROM @extschema@.coupon_router_put(true, campaign) AS p;
+EXCEPTION WHEN OTHERS THEN
+  PERFORM @extschema@.coupon_router_report(SQLSTATE, SQLERRM, NULL);
+  RAISE;
+END
+$$;
 COMMENT ON FUNCTION @extschema@.put_campaign(pg_catalog.jsonb) IS
   'makes or changes a campaign on all shards: columns of campaign by their names; one row a shard';
+
+-- Nothing of it is redeemed any more; then its units go home, the copies are deleted, and the row at home last. What has redemptions stays.
+CREATE FUNCTION @extschema@.coupon_router_drop(is_campaign pg_catalog.bool, named pg_catalog.text)
+RETURNS TABLE (shard pg_catalog.text, is_done pg_catalog.bool, message pg_catalog.text)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $$
+DECLARE
+  code CONSTANT text := CASE WHEN NOT is_campaign THEN named END;
+  campaign CONSTANT text := CASE WHEN is_campaign THEN named END;
+  what CONSTANT text := CASE WHEN is_campaign THEN 'campaign' ELSE 'coupon' END;
+  key CONSTANT text := CASE WHEN is_campaign THEN 'name' ELSE 'code' END;
+  home int4;
+  one record;
+  is_home_last bool := true;
+BEGIN
+  SELECT coalesce(max(r.found->what->>key), named) AS spelled, bool_or(r.found IS NOT NULL OR NOT r.answers) AS may_be_there INTO one
+  FROM @extschema@.coupon_router_rows(@extschema@.coupon_router_shards(), code, campaign) AS r;
+  IF NOT one.may_be_there THEN
+    RETURN;
+  END IF;
+  FOR one IN SELECT p.* FROM @extschema@.coupon_router_put(is_campaign, jsonb_build_object(key, one.spelled, 'active', false)) AS p LOOP
+    is_home_last := is_home_last AND one.is_done;
+    IF NOT one.is_done THEN
+      shard := one.shard;
+      is_done := false;
+      message := one.message;
+      RETURN NEXT; -- it stays, inactive
+    END IF;
+  END LOOP;
+  IF NOT is_home_last THEN
+    RETURN;
+  END IF;
+
+  FOR one IN
+    SELECT r.shard AS at, @extschema@.coupon_router_name_of(r.shard) AS name, r.number = (r.found->what->>'id')::int8 >> 40 AS is_home
+    FROM @extschema@.coupon_router_rows(@extschema@.coupon_router_shards(), code, campaign) AS r
+    WHERE r.found IS NOT NULL ORDER BY 3 DESC, 1
+  LOOP
+    IF one.is_home THEN
+      home := one.at;
+      CONTINUE;
+    END IF;
+    shard := one.name;
+    is_done := false;
+    BEGIN
+      PERFORM @extschema@.coupon_router_send_home(one.at, home, k::"char", named) FROM unnest(CASE WHEN is_campaign THEN '{C,B}' ELSE '{c,b}' END::text[]) AS k;
+      is_done := @extschema@.shard_delete(one.at, code, campaign);
+      message := NULL;
+    EXCEPTION WHEN OTHERS THEN
+      message := SQLERRM;
+    END;
+    is_home_last := is_home_last AND is_done;
+    RETURN NEXT;
+  END LOOP;
+  shard := @extschema@.coupon_router_name_of(home);
+  is_done := false;
+  message := 'a copy is still there';
+  BEGIN
+    IF is_home_last THEN
+      is_done := @extschema@.shard_delete(home, code, campaign);
+      message := NULL;
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    message := SQLERRM;
+  END;
+  RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.coupon_router_drop(pg_catalog.bool, pg_catalog.text) IS 'drop_coupon() and drop_campaign()';
+
+-- All that a shard has of a limit goes home, and what was under way from there arrives.
+CREATE FUNCTION @extschema@.coupon_router_send_home(at pg_catalog.int4, home pg_catalog.int4, kind pg_catalog."char", name pg_catalog.text)
+RETURNS pg_catalog.void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  seen @extschema@.coupon_shard_units;
+BEGIN
+  LOOP
+    SELECT u.* INTO seen FROM @extschema@.shard_units(ARRAY[at], name, kind) AS u;
+    IF seen.under_way > 0 AND NOT @extschema@.coupon_router_complete_all(at, seen.shard, kind, name) THEN
+      RAISE EXCEPTION 'units of "%" are under way to a shard that does not answer', name USING ERRCODE = 'RC014';
+    END IF;
+    EXIT WHEN seen.is_dry IS NOT FALSE
+      OR @extschema@.coupon_router_transfer(at, seen.shard, home, @extschema@.coupon_router_name_of(home), kind, name, greatest(seen.remaining, 1)) IS NULL;
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.coupon_router_send_home(pg_catalog.int4, pg_catalog.int4, pg_catalog."char", pg_catalog.text) IS
+  'brings what a shard has of a limit to its home';
+
+CREATE FUNCTION @extschema@.drop_coupon(code pg_catalog.text)
+RETURNS TABLE (shard pg_catalog.text, is_done pg_catalog.bool, message pg_catalog.text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY SELECT d.* FROM @extschema@.coupon_router_drop(false, code) AS d;
+EXCEPTION WHEN OTHERS THEN
+  PERFORM @extschema@.coupon_router_report(SQLSTATE, SQLERRM, NULL);
+  RAISE;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.drop_coupon(pg_catalog.text) IS
+  'deletes a coupon that has no redemptions from all shards; where that cannot be done yet it is inactive, and the call is repeated';
+
+CREATE FUNCTION @extschema@.drop_campaign(name pg_catalog.text)
+RETURNS TABLE (shard pg_catalog.text, is_done pg_catalog.bool, message pg_catalog.text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY SELECT d.* FROM @extschema@.coupon_router_drop(true, name) AS d;
+EXCEPTION WHEN OTHERS THEN
+  PERFORM @extschema@.coupon_router_report(SQLSTATE, SQLERRM, NULL);
+  RAISE;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.drop_campaign(pg_catalog.text) IS
+  'deletes a campaign that has no redemptions and no coupons from all shards, likewise';
 
 -- Copies that are not as the row at their home, or whose home has them no more.
 CREATE FUNCTION @extschema@.sync()
@@ -298,6 +435,9 @@ BEGIN
     END;
   END LOOP;
   RETURN QUERY SELECT coalesce(n.name, 'p' || n.shard), NULL::text, false, n.message FROM @extschema@.coupon_router_names() AS n WHERE NOT n.answers;
+EXCEPTION WHEN OTHERS THEN
+  PERFORM @extschema@.coupon_router_report(SQLSTATE, SQLERRM, NULL);
+  RAISE;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.sync() IS
@@ -314,6 +454,9 @@ BEGIN
   SELECT n.number, n.name, (SELECT array_agg(p.partition ORDER BY p.partition) FROM @extschema@.coupon_router_partitions() AS p WHERE p.shard = n.shard),
     n.answers, n.message
   FROM @extschema@.coupon_router_names() AS n ORDER BY n.shard;
+EXCEPTION WHEN OTHERS THEN
+  PERFORM @extschema@.coupon_router_report(SQLSTATE, SQLERRM, NULL);
+  RAISE;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.shards() IS 'the shards, and whether they answer';

@@ -88,8 +88,8 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF @extschema@.coupon_router_is_silence(state, message) AND message !~ '^the shard of .* does not answer$' THEN
-    RAISE EXCEPTION 'the shard of % does not answer', coalesce('partition p' || partition, 'one of the users') USING ERRCODE = 'connection_failure',
+  IF @extschema@.coupon_router_is_silence(state, message) AND message !~ ' does not answer$' THEN
+    RAISE EXCEPTION '%', coalesce('the shard of partition p' || partition, 'a shard') || ' does not answer' USING ERRCODE = 'connection_failure',
       DETAIL = message,
       HINT = 'Whether it has done what it was asked is not known. Call again with the same request id, or look.';
   END IF;

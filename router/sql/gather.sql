@@ -217,29 +217,53 @@ $$;
 COMMENT ON FUNCTION @extschema@.coupon_router_complete_all(pg_catalog.int4, pg_catalog.text, pg_catalog."char", pg_catalog.text) IS
   'completes what has left a shard and may not have arrived';
 
--- The shards by name. A shard that does not answer has none.
+-- The shards by name. A shard that does not answer has none; it is asked twice, for the connection may be of a server that has been restarted.
 CREATE FUNCTION @extschema@.coupon_router_names()
 RETURNS TABLE (shard pg_catalog.int4, answers pg_catalog.bool, number pg_catalog.int4, name pg_catalog.text, message pg_catalog.text)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $$
+#variable_conflict use_column
 DECLARE
   one int4;
+  problem text;
 BEGIN
   FOREACH one IN ARRAY @extschema@.coupon_router_shards() LOOP
-    BEGIN
-      RETURN QUERY SELECT n.partition, true, n.number, n.name, NULL::text FROM @extschema@.shard_names(ARRAY[one]) AS n;
-    EXCEPTION WHEN OTHERS THEN
-      RETURN QUERY SELECT one, false, NULL::int4, NULL::text, SQLERRM;
-    END;
+    FOR try IN 1 .. 2 LOOP
+      BEGIN
+        problem := NULL;
+        RETURN QUERY SELECT n.partition, true, n.number, n.name, NULL::text FROM @extschema@.shard_names(ARRAY[one]) AS n;
+        EXIT;
+      EXCEPTION WHEN OTHERS THEN
+        problem := SQLERRM;
+      END;
+    END LOOP;
+    IF problem IS NOT NULL THEN
+      RETURN QUERY SELECT one, false, NULL::int4, NULL::text, problem;
+    END IF;
   END LOOP;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.coupon_router_names() IS 'number and name of each shard, and whether it answers';
 
+-- A coupon that has a holder, or is not active, stays where it is, and that shard says what the answer is. If it would redeem it, it is the
+-- user's, who is not on his shard.
+CREATE FUNCTION @extschema@.coupon_router_ask_at(INOUT search @extschema@.coupon_search, shard pg_catalog.int4, user_id pg_catalog.text, code pg_catalog.text)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  search.status := (@extschema@.shard_check_at(shard, user_id, code)).status;
+  search.verdict := CASE WHEN search.status = 'redeemed' THEN 'unavailable' ELSE 'elsewhere' END;
+  search.status := nullif(search.status, 'redeemed');
+END
+$$;
+COMMENT ON FUNCTION @extschema@.coupon_router_ask_at(@extschema@.coupon_search, pg_catalog.int4, pg_catalog.text, pg_catalog.text) IS
+  'has a shard say what the answer to a user is who is not there';
+
 -- Brings something of a limit to the user's shard, or the evidence that there is nothing anywhere.
-CREATE FUNCTION @extschema@.coupon_router_gather(INOUT search @extschema@.coupon_search, missing pg_catalog.int8)
+CREATE FUNCTION @extschema@.coupon_router_gather(INOUT search @extschema@.coupon_search, missing pg_catalog.int8, user_id pg_catalog.text)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
@@ -257,7 +281,10 @@ BEGIN
   FROM @extschema@.coupon_router_units(@extschema@.coupon_router_shards(), search.kind, search.name) AS u;
   search.verdict := 'again';
   FOREACH one IN ARRAY units LOOP
-    IF one.partition = search.shard THEN
+    IF one.has_holder AND one.partition <> search.shard THEN
+      search := @extschema@.coupon_router_ask_at(search, one.partition, user_id, search.name);
+      RETURN;
+    ELSIF one.partition = search.shard THEN
       own := one;
     END IF;
     is_answered := is_answered AND one.answers;
@@ -291,7 +318,7 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.coupon_router_gather(@extschema@.coupon_search, pg_catalog.int8) IS
+COMMENT ON FUNCTION @extschema@.coupon_router_gather(@extschema@.coupon_search, pg_catalog.int8, pg_catalog.text) IS
   'brings something of a limit to the shard of the search, or the evidence that there is nothing anywhere';
 
 -- Units are divided as the two shards have used theirs, so that they need not move again; what is missing goes first.
@@ -325,11 +352,7 @@ BEGIN
     IF one.found IS NOT NULL AND one.shard = search.shard THEN
       RETURN; -- it is here, and the shard does not tell
     ELSIF code IS NOT NULL AND (one.found->'coupon'->>'holder' IS NOT NULL OR NOT (one.found->'coupon'->>'active')::bool) THEN
-      search.verdict := 'elsewhere';
-      search.status := (@extschema@.shard_check_at(one.shard, user_id, code)).status;
-      IF search.status = 'redeemed' THEN -- its holder's, but not on the holder's shard
-        search.verdict := 'unavailable';
-      END IF;
+      search := @extschema@.coupon_router_ask_at(search, one.shard, user_id, code);
       RETURN;
     ELSIF one.found IS NOT NULL THEN
       PERFORM @extschema@.coupon_router_copy(search.shard, one.found);
@@ -408,7 +431,7 @@ BEGIN
     search.number := @extschema@.shard_begin_look(search.shard, search.kind, search.name);
   END IF;
 
-  search := @extschema@.coupon_router_gather(search, needed - lacking.remaining);
+  search := @extschema@.coupon_router_gather(search, needed - lacking.remaining, user_id);
   IF search.verdict = 'final' AND status = 'sold_out' AND units = 1 THEN
     PERFORM @extschema@.shard_end_look(search.shard, search.kind, search.name, search.number, true);
   END IF;

@@ -117,6 +117,11 @@ BEGIN
        'SELECT s.user_id AS user_id, s.redemptions AS redemptions FROM @extschema@.coupon_shard_strangers($2, $3, $4) AS s;'),
       ('verify', '', 'TABLE (invariant pg_catalog.text, coupon_id pg_catalog.int8, user_id pg_catalog.text, detail pg_catalog.text)',
        'SELECT v.invariant AS invariant, v.coupon_id AS coupon_id, v.user_id AS user_id, v.detail AS detail FROM @extschema@.coupon_guard_verify() AS v;'),
+      ('generate', 'campaign pg_catalog.text, count pg_catalog.int8, pattern pg_catalog.text, alphabet pg_catalog.text, check_character pg_catalog.bool,'
+       ' max_share pg_catalog.float8, active pg_catalog.bool, starts_at pg_catalog.timestamptz, expires_at pg_catalog.timestamptz,'
+       ' max_redemptions pg_catalog.int8, max_per_user pg_catalog.int4, budget pg_catalog.int8, terms pg_catalog.jsonb',
+       'SETOF pg_catalog.text',
+       'SELECT @extschema@.generate_coupons($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);'),
       ('is_there', '', 'pg_catalog.bool', 'SELECT true;')
     ) AS f (name, arguments, result, query)
   LOOP

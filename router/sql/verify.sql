@@ -103,6 +103,9 @@ BEGIN
   END LOOP;
   RETURN QUERY SELECT NULL::text, 'limit', l.name, l.detail FROM @extschema@.coupon_router_verify_limits(answering) AS l;
   RETURN QUERY SELECT c.shard, 'copy', c.name, c.detail FROM @extschema@.coupon_router_verify_copies() AS c;
+EXCEPTION WHEN OTHERS THEN
+  PERFORM @extschema@.coupon_router_report(SQLSTATE, SQLERRM, NULL);
+  RAISE;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.verify() IS 'one row for whatever is broken on any shard, or between them; none when all is well';
