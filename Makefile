@@ -17,7 +17,7 @@ REGRESS_OPTS = --encoding=UTF8 --no-locale
 REGRESS += privilege_matrix hostile_owner hostile_code caps units_ahead voids holds retries stacking looking usage_costs set_based ledger_by_hand quota_privileges change_triggers sold_out_memory
 REGRESS += trigger_calls answer_types index_makes column_makes parents moves
 REGRESS += for_each in_one_command quota_by_hand how_many_stripes requests user_ids keep_rows amounts holders stacking_amounts
-REGRESS += generate check_characters claiming campaign_answers campaign_holds campaign_limits rights move_user
+REGRESS += generate check_characters claiming campaign_answers campaign_holds campaign_limits rights rights_by_hand move_user
 ISOLATION = same-user isolation-levels limit-n insert-race plain-insert-race several-coupons coupon-changes \
 	delete-coupon ledger-changes waiting-ends reindex
 ISOLATION += last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory
@@ -31,7 +31,7 @@ endif
 # What these promise holds under every isolation level. expected/NAME.LEVEL.diff says what differs: where SERIALIZABLE answers with 40001.
 ISOLATION_AT_EVERY_LEVEL = same-user isolation-levels limit-n insert-race plain-insert-race several-coupons ledger-changes waiting-ends \
 	last-unit stripes cap-changes quota-setup void-races expired-holds request-races stacks sold-out-memory expired-hold-rivals \
-	triggers-off own-changes lapsed-holds claims budgets campaigns stack-amounts generate-races claim-coupons
+	triggers-off own-changes lapsed-holds claims budgets campaigns stack-amounts generate-races claim-coupons transfers
 TAP_TESTS = 1
 
 PG_CONFIG ?= pg_config

@@ -40,6 +40,23 @@ foreach my $call (
 	  $standby->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT status FROM $call");
 	is("$stdout$stderr", 'psql:<stdin>:2: ERROR:  25006', "the standby refuses $call");
 }
+# Units do not move there; what there is of them is shown.
+$primary->safe_psql('postgres', q(SELECT coupon_guard_set_shard('one', 0); INSERT INTO coupon (code, max_redemptions, rights) VALUES ('DIVIDED', 10, 4), ('DRY', 10, 0)));
+$primary->wait_for_catchup($standby);
+foreach my $call (
+	"release_units('DIVIDED', 1, gen_random_uuid(), 'two')",
+	"accept_units('DIVIDED', 1, gen_random_uuid(), 'two')",
+	'settle_transfer(gen_random_uuid())',
+	"coupon_guard_set_shard('two', 2)")
+{
+	my ($result, $stdout, $stderr) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT $call");
+	is("$stdout$stderr", 'psql:<stdin>:2: ERROR:  25006', "the standby refuses $call");
+}
+is($standby->safe_psql('postgres', q(SELECT code, shard, granted, remaining, is_dry FROM coupon_usage, coupon_guard_units(code) WHERE code LIKE 'D%' ORDER BY code)),
+	"DIVIDED|one|4|4|f\nDRY|one|0|0|t", 'the standby shows units');
+is($standby->safe_psql('postgres', q(SELECT name, rights, used FROM coupon_guard_rights ORDER BY name)), "DIVIDED|4|0\nDRY|0|0", 'and rights');
+$primary->safe_psql('postgres', q(DELETE FROM coupon WHERE rights IS NOT NULL; DELETE FROM coupon_shard));
+
 is($standby->safe_psql('postgres', "SELECT coupon_key(' Once ')"), 'once', 'the standby knows keys');
 is($standby->safe_psql('postgres', 'SELECT user_id, use_no FROM coupon_redemption'), '1|1', 'the standby shows what was redeemed');
 

@@ -7,14 +7,16 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   first_id CONSTANT int8 := number::int8 << 40;
+  its record;
+  highest int8;
 BEGIN
   IF name IS NULL OR number IS NULL THEN
     RAISE EXCEPTION 'name and number must not be null' USING ERRCODE = 'null_value_not_allowed';
   END IF;
-  LOCK TABLE @extschema@.coupon_shard IN SHARE ROW EXCLUSIVE MODE;
   IF EXISTS (SELECT FROM @extschema@.coupon_shard AS s WHERE s.name = $1 AND s.number = $2) THEN
     RETURN;
   END IF;
+  LOCK TABLE @extschema@.coupon_shard IN ACCESS EXCLUSIVE MODE; -- which waits for units that move
   IF EXISTS (SELECT FROM @extschema@.coupon_transfer) THEN
     RAISE EXCEPTION 'this shard has another name or number' USING ERRCODE = 'object_not_in_prerequisite_state',
       DETAIL = 'Units have moved from it or to it under that name.';
@@ -22,8 +24,11 @@ BEGIN
   DELETE FROM @extschema@.coupon_shard;
   INSERT INTO @extschema@.coupon_shard (name, number) VALUES (name, number);
   IF number > 0 THEN
-    PERFORM setval('@extschema@.campaign_id_seq', first_id), setval('@extschema@.coupon_id_seq', first_id),
-      setval('@extschema@.coupon_redemption_id_seq', first_id);
+    FOR its IN SELECT * FROM unnest('{campaign, coupon, coupon_redemption}'::text[]) AS table_name LOOP
+      -- It may have had this number before.
+      EXECUTE format('SELECT max(id) FROM @extschema@.%I WHERE id < $1', its.table_name) INTO highest USING first_id + (1::int8 << 40);
+      PERFORM setval(pg_get_serial_sequence(format('@extschema@.%I', its.table_name), 'id'), greatest(first_id, highest));
+    END LOOP;
   END IF;
 END
 $$;
@@ -83,7 +88,7 @@ FROM (
   WHERE g.budget IS NOT NULL
 ) AS part
 LEFT JOIN (
-  SELECT t.kind, t.owner_id, sum(t.units) AS under_way
+  SELECT t.kind, t.owner_id, least(sum(t.units), 9223372036854775807) AS under_way
   FROM (
     SELECT o.kind, o.owner_id, o.units FROM @extschema@.coupon_transfer AS o WHERE o.settled_at IS NULL
     UNION ALL

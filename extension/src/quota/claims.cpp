@@ -252,6 +252,7 @@ int64 wait_for_units(const installation &guard, const quota &from, int64 most) {
 // then without them, for a rival may have one; whoever is too late for that takes what one stripe
 // has. So nobody is waited for as long as there is anything.
 int64 wait_for_units_ahead(const installation &guard, const quota &from, int64 most) {
+    catch_up_with_own_change(guard, from.id);
     const int64 spare = units_to_spare(guard, from.id);
     if (spare > 0)
         return spare;

@@ -290,6 +290,19 @@ bool write_transfer(const installation &guard, const transfer_request &asked, ch
     return insert_row(tables.transfer_plan, values, lengthof(values));
 }
 
+// Triggers of the shop have run since. Without the row as it was written the half would be done
+// again.
+void check_written(const installation &guard, const transfer_request &asked, char direction,
+                   const quota_id &id, int64 units) {
+    transfer made;
+    if (!is_yes(find_transfer(guard, asked.id, made)) || !is_of(made, direction, id, asked) ||
+        made.units != units)
+        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                        errmsg("a trigger changed or deleted the row of the transfer that is being "
+                               "made"),
+                        errdetail("That row is why a transfer is not made twice.")));
+}
+
 int64 count_under_way(const installation &guard, const quota_id &id) {
     const catalog &tables = catalog_of(guard);
     const AttrNumber units = tables.transfer.units;
@@ -299,7 +312,8 @@ int64 count_under_way(const installation &guard, const quota_id &id) {
         begin_scan(tables.transfer_table, tables.transfer_unsettled_index, keys, lengthof(keys));
     int64 sum = 0;
     while (next_row(scan))
-        sum += DatumGetInt64(column_of(scan, units));
+        if (pg_add_s64_overflow(sum, DatumGetInt64(column_of(scan, units)), &sum))
+            sum = PG_INT64_MAX; // units that came back have left again: more than there ever were
     end_scan(scan);
     return sum;
 }
@@ -420,6 +434,7 @@ outcome send_off(const installation &guard, const transfer_request &asked, const
             !write_transfer(guard, asked, outward, id, units))
             return look_again();
         write_rights(owner, id, granted - units);
+        check_written(guard, asked, outward, id, units);
         return decided(true);
     });
 }
@@ -495,6 +510,7 @@ bool accept_units(const installation &guard, const transfer_request &asked) {
             if (!write_transfer(guard, asked, inward, id, asked.units))
                 return look_again();
             write_rights(owner, id, rights);
+            check_written(guard, asked, inward, id, asked.units);
             return decided(true);
         });
     });
