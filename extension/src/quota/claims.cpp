@@ -263,7 +263,7 @@ int64 wait_for_units_ahead(const installation &guard, const quota &from, int64 m
     bool has = until_decided([&] {
         const TimestampTz now = GetCurrentTimestamp();
         int64 at_hand = 0;
-        if (attempts < most_for_all)
+        if (attempts < most_for_all && lock_quotas(guard))
             at_hand = count_units_at_hand(guard, from.id);
         if (attempts < most_with_holds)
             at_hand += count_expired_use(guard, from.id, now);
