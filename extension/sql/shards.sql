@@ -9,15 +9,17 @@ CREATE UNLOGGED TABLE @extschema@.coupon_look (
   begun pg_catalog.int8 NOT NULL,
   in_vain pg_catalog.int8 NOT NULL DEFAULT 0,
   unanswered pg_catalog.int8 NOT NULL DEFAULT 0,
+  used pg_catalog.int8,
   PRIMARY KEY (kind, name_key)
 );
 COMMENT ON TABLE @extschema@.coupon_look IS
   'looks of routers at all shards, for units of a limit; unlogged, for its rows may be lost at any time';
 COMMENT ON COLUMN @extschema@.coupon_look.kind IS 'which limit it is, as in coupon_quota; f: codes of a campaign that nobody holds';
 COMMENT ON COLUMN @extschema@.coupon_look.name_key IS 'coupon_key() of the coupon''s code, or of the campaign''s name';
-COMMENT ON COLUMN @extschema@.coupon_look.begun IS 'number of the look that was begun last';
+COMMENT ON COLUMN @extschema@.coupon_look.begun IS 'number of the look that was begun last: the microsecond in which it began, since 1970, or a later one';
 COMMENT ON COLUMN @extschema@.coupon_look.in_vain IS 'the last one that found that no shard has anything; 0: none has';
 COMMENT ON COLUMN @extschema@.coupon_look.unanswered IS 'the last one in which a shard that may have something did not answer; 0: there was none';
+COMMENT ON COLUMN @extschema@.coupon_look.used IS 'what had been used here when units were last moved ahead of need; NULL: they have not been';
 
 CREATE FUNCTION @extschema@.coupon_shard_begin_look(kind pg_catalog."char", name pg_catalog.text)
 RETURNS pg_catalog.int8
@@ -30,7 +32,7 @@ DECLARE
 BEGIN
   INSERT INTO @extschema@.coupon_look AS l (kind, name_key, begun)
   VALUES ($1, @extschema@.coupon_key($2), (extract(epoch FROM clock_timestamp()) * 1000000)::int8)
-  ON CONFLICT ON CONSTRAINT coupon_look_pkey DO UPDATE SET begun = l.begun + 1
+  ON CONFLICT ON CONSTRAINT coupon_look_pkey DO UPDATE SET begun = greatest(l.begun + 1, excluded.begun)
   RETURNING begun INTO number;
   RETURN number;
 END
@@ -105,14 +107,15 @@ COMMENT ON FUNCTION @extschema@.coupon_shard_units(pg_catalog.text, pg_catalog."
 CREATE FUNCTION @extschema@.coupon_shard_limits(code pg_catalog.text, campaign pg_catalog.text)
 RETURNS TABLE (
   kind pg_catalog."char", name pg_catalog.text, remaining pg_catalog.int8, begun pg_catalog.int8, in_vain pg_catalog.int8,
-  unanswered pg_catalog.int8)
+  unanswered pg_catalog.int8, now pg_catalog.int8)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY
-  SELECT here.kind, here.name, here.remaining, coalesce(k.begun, 0), coalesce(k.in_vain, 0), coalesce(k.unanswered, 0)
+  SELECT here.kind, here.name, here.remaining, coalesce(k.begun, 0), coalesce(k.in_vain, 0), coalesce(k.unanswered, 0),
+    (extract(epoch FROM clock_timestamp()) * 1000000)::int8
   FROM (
     SELECT l.place, l.kind, l.name, u.remaining
     FROM @extschema@.coupon AS c
@@ -131,6 +134,25 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.coupon_shard_limits(pg_catalog.text, pg_catalog.text) IS
   'for routers: limits of a coupon that are divided over shards, in the order in which a redemption takes from them, or codes of a campaign; and looks for more';
+
+CREATE FUNCTION @extschema@.coupon_shard_use(name pg_catalog.text, kind pg_catalog."char")
+RETURNS pg_catalog.int8
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  used_now CONSTANT int8 := (SELECT u.used FROM @extschema@.coupon_guard_units($1, $2) AS u);
+  used_then int8;
+BEGIN
+  SELECT l.used INTO used_then FROM @extschema@.coupon_look AS l WHERE l.kind = $2 AND l.name_key = @extschema@.coupon_key($1);
+  INSERT INTO @extschema@.coupon_look (kind, name_key, begun, used) VALUES ($2, @extschema@.coupon_key($1), 0, used_now)
+  ON CONFLICT ON CONSTRAINT coupon_look_pkey DO UPDATE SET used = excluded.used;
+  RETURN CASE WHEN used_now < used_then THEN 0 ELSE used_now - used_then END;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.coupon_shard_use(pg_catalog.text, pg_catalog."char") IS
+  'for routers: how much of a limit has been used here since this was asked last; NULL: it was not, or there is no such limit';
 
 CREATE FUNCTION @extschema@.coupon_shard_unsettled(of_kind pg_catalog."char", of_name pg_catalog.text)
 RETURNS TABLE (transfer_id pg_catalog.uuid, kind pg_catalog."char", name pg_catalog.text, units pg_catalog.int8, peer pg_catalog.text)

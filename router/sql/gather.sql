@@ -15,7 +15,8 @@
 --
 -- One search at a time goes on a router for the users of one shard and coupon (or its campaign). The lock is one of a subtransaction that
 -- the caller rolls back at the end, so nothing can leave it behind. Who waited for it takes the result of a look that began after his own
--- refusal: that was a moment since he asked.
+-- refusal: that was a moment since he asked. After a look in vain the next one begins a tenth of a second after that began, at the earliest:
+-- so many who are refused ask the shards ten times a second, not each for himself.
 
 -- What the shards have of a limit. All are asked at once; if that fails, one by one, and a shard that does not answer has a row that says so.
 CREATE FUNCTION @extschema@.coupon_router_units(shards pg_catalog.int4[], kind pg_catalog."char", name pg_catalog.text)
@@ -423,6 +424,7 @@ BEGIN
       search.verdict := 'unavailable';
       RETURN;
     END IF;
+    PERFORM pg_sleep((greatest(lacking.in_vain, lacking.unanswered) + 100000 - lacking.now) / 1e6::float8);
   END IF;
   IF search.name IS DISTINCT FROM lacking.name OR search.kind IS DISTINCT FROM lacking.kind THEN
     search.kind := lacking.kind;

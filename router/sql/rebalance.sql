@@ -1,7 +1,7 @@
 -- Units go where they will be needed, ahead of need: so buyers need not wait for transfers.
 
--- What each shard should have of what is left: in proportion to what it has used, and a little even where nothing has been used. Units move
--- only to shards that have less than half of that.
+-- What each shard should have of what is left: in proportion to what it has used since the last time, and a little even where that is nothing.
+-- Units move only to shards that have less than half of it, and none if nothing has been used anywhere.
 CREATE FUNCTION @extschema@.rebalance()
 RETURNS TABLE (name pg_catalog.text, kind pg_catalog."char", from_shard pg_catalog.text, to_shard pg_catalog.text, units pg_catalog.int8)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -23,11 +23,13 @@ BEGIN
     FOR move IN
       WITH part AS MATERIALIZED (
         SELECT u.partition, u.shard, u.remaining,
-          floor(sum(u.remaining) OVER () * (u.used + 1) / (sum(u.used) OVER () + count(*) OVER ())) AS aim
+          floor(sum(u.remaining) OVER () * (coalesce(p.used, 0) + 1) / (coalesce(sum(p.used) OVER (), 0) + count(*) OVER ())) AS aim,
+          sum(p.used) OVER () = 0 AND bool_and(p.used IS NOT NULL) OVER () AS is_idle
         FROM @extschema@.coupon_router_units(shards, divided.kind, divided.name) AS u
+        JOIN @extschema@.shard_use(shards, divided.name, divided.kind) AS p ON p.partition = u.partition
         WHERE u.answers AND u.remaining IS NOT NULL
       ), giver AS (
-        SELECT p.*, sum(p.remaining - p.aim) OVER (ORDER BY p.partition) AS until_here FROM part AS p WHERE p.remaining > p.aim
+        SELECT p.*, sum(p.remaining - p.aim) OVER (ORDER BY p.partition) AS until_here FROM part AS p WHERE p.remaining > p.aim AND NOT p.is_idle
       ), taker AS (
         SELECT p.*, sum(p.aim - p.remaining) OVER (ORDER BY p.partition) AS until_here FROM part AS p WHERE p.remaining * 2 < p.aim
       )

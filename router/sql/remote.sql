@@ -68,6 +68,11 @@ AS $$ CLUSTER 'coupon_guard'; SPLIT shards; RUN ON $1;
   SELECT (($1))[1] AS partition, true AS answers, u.shard, u.granted, u.used, u.remaining, u.is_dry, u.under_way, u.has_holder, u.transfers, u.evidence
   FROM (SELECT) AS one LEFT JOIN @extschema@.coupon_shard_units($2, $3) AS u ON true; $$;
 
+CREATE FUNCTION @extschema@.shard_use(shards pg_catalog.int4[], owner pg_catalog.text, k pg_catalog."char")
+RETURNS TABLE (partition pg_catalog.int4, used pg_catalog.int8)
+LANGUAGE plproxy VOLATILE
+AS $$ CLUSTER 'coupon_guard'; SPLIT shards; RUN ON $1; SELECT (($1))[1] AS partition, @extschema@.coupon_shard_use($2, $3) AS used; $$;
+
 CREATE FUNCTION @extschema@.shard_rows(shards pg_catalog.int4[], coupon_code pg_catalog.text, campaign_name pg_catalog.text)
 RETURNS TABLE (partition pg_catalog.int4, number pg_catalog.int4, found pg_catalog.jsonb)
 LANGUAGE plproxy VOLATILE
@@ -77,6 +82,7 @@ AS $$ CLUSTER 'coupon_guard'; SPLIT shards; RUN ON $1;
 
 COMMENT ON FUNCTION @extschema@.shard_names(pg_catalog.int4[]) IS 'asks these shards';
 COMMENT ON FUNCTION @extschema@.shard_units(pg_catalog.int4[], pg_catalog.text, pg_catalog."char") IS 'asks these shards';
+COMMENT ON FUNCTION @extschema@.shard_use(pg_catalog.int4[], pg_catalog.text, pg_catalog."char") IS 'asks these shards';
 COMMENT ON FUNCTION @extschema@.shard_rows(pg_catalog.int4[], pg_catalog.text, pg_catalog.text) IS 'asks these shards';
 
 -- Of one shard.
@@ -87,7 +93,7 @@ BEGIN
   FOR one IN
     SELECT * FROM (VALUES
       ('limits', 'code pg_catalog.text, campaign pg_catalog.text', 'SETOF @extschema@.coupon_shard_limits',
-       'SELECT l.kind, l.name, l.remaining, l.begun, l.in_vain, l.unanswered FROM @extschema@.coupon_shard_limits($2, $3) AS l;'),
+       'SELECT l.kind, l.name, l.remaining, l.begun, l.in_vain, l.unanswered, l.now FROM @extschema@.coupon_shard_limits($2, $3) AS l;'),
       ('begin_look', 'kind pg_catalog."char", name pg_catalog.text', 'pg_catalog.int8', 'SELECT @extschema@.coupon_shard_begin_look($2, $3);'),
       ('end_look', 'kind pg_catalog."char", name pg_catalog.text, number pg_catalog.int8, is_answered pg_catalog.bool', 'pg_catalog.bool',
        'SELECT @extschema@.coupon_shard_end_look($2, $3, $4, $5);'),

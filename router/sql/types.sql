@@ -36,7 +36,8 @@ CREATE TYPE @extschema@.coupon_shard_limits AS (
   remaining pg_catalog.int8,
   begun pg_catalog.int8,
   in_vain pg_catalog.int8,
-  unanswered pg_catalog.int8
+  unanswered pg_catalog.int8,
+  now pg_catalog.int8 -- by the shard's clock, as looks are numbered
 );
 COMMENT ON TYPE @extschema@.coupon_shard_limits IS 'a limit of a coupon on a shard, and the looks for more';
 
