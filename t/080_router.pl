@@ -35,6 +35,8 @@ sub await_waiter
 
 is(told('SELECT number, name, partitions, answers FROM shards()'), '0|s0|{0}|t 1|s1|{1}|t 2|s2|{2}|t 3|s3|{3}|t', 'the shards');
 
+is(told("SELECT * FROM shard_of(@{[ user(2) ]})") . told("SELECT name FROM shard_of('@{[ user(3) ]}')"), '2|2|s2s3', 'where a user is');
+
 # --- where a user is, and answers -----------------------------------------------------------------------------------------------
 
 told(q(SELECT put_coupon('{"code": "P", "terms": {"percent": 10}}'), put_coupon('{"code": "Q"}'), put_coupon('{"code": "CAP", "max_redemptions": 1000}'),
@@ -184,6 +186,20 @@ told("SELECT release_units('WAY2', 2, '$id', 's1')", $shard[0]);
 told("SELECT accept_units('WAY2', 2, '$id', 's0')", $shard[1]);
 is(join(' ', map { told("SELECT status FROM redeem_coupon(@{[ user(3) ]}, 'WAY2')") } 1 .. 3), 'redeemed redeemed sold_out', 'units that have arrived do not arrive twice');
 is_well('units under way');
+
+# Users who have left a shard and have not arrived are brought to the other, with what they use.
+{
+	my $user = user(1);
+	told(q(SELECT put_coupon('{"code": "MOVE", "max_redemptions": 2}')));
+	told("SELECT coupon_guard_begin_moves()", $_) foreach @shard[ 0, 1 ];
+	told("SELECT redeem_coupon($user, 'MOVE')", $shard[0]);
+	told("SELECT release_user('$user', '10000000-0000-4000-8000-000000000003', 's1')", $shard[0]);
+	is(told('SELECT v::text FROM verify() AS v'), '', 'a user who is under way');
+	is(told("SELECT status FROM redeem_coupon($user, 'MOVE')"), 'already_redeemed', 'arrives');
+	is(join(' ', map { told("SELECT status FROM redeem_coupon(@{[ user($_) ]}, 'MOVE')") } 2, 3), 'redeemed sold_out', 'with the unit that he has used');
+	told("SELECT coupon_guard_end_moves()", $_) foreach @shard[ 0, 1 ];
+}
+is_well('a user has moved');
 
 # --- codes that are on one shard, and codes that are known by nobody -------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ $$;
 COMMENT ON FUNCTION @extschema@.coupon_shard_end_look(pg_catalog."char", pg_catalog.text, pg_catalog.int8, pg_catalog.bool) IS
   'for routers: ends a look that found nothing, for no shard has anything, or because one did not answer';
 
--- What there is of a limit here. The evidence is of the statement's snapshot, the rest is read after it was taken: who gets the same
+-- What there is of a limit here. Under way is also what users who move have with them: a hold of theirs may end on the way. The evidence is of the statement's snapshot, the rest is read after it was taken: who gets the same
 -- evidence twice knows that nothing came or went from the first reading to the second snapshot.
 CREATE FUNCTION @extschema@.coupon_shard_units(name pg_catalog.text, kind pg_catalog."char")
 RETURNS TABLE (
@@ -70,7 +70,12 @@ AS $$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY
-  SELECT u.shard, u.granted, u.used, u.remaining, u.is_dry, u.under_way, coalesce(c.holder IS NOT NULL, false), u.transfers,
+  SELECT u.shard, u.granted, u.used, u.remaining, u.is_dry,
+         u.under_way + (SELECT coalesce(sum(r.units), 0)::int8
+                        FROM @extschema@.coupon_user_transfer AS m
+                        CROSS JOIN LATERAL jsonb_to_recordset(m.payload->'rights') AS r (kind "char", owner_id int8, units int8)
+                        WHERE m.direction = 'o' AND m.settled_at IS NULL AND r.kind = $2 AND r.owner_id = u.owner_id),
+         coalesce(c.holder IS NOT NULL, false), u.transfers,
          concat_ws(' ', u.owner_id, u.transfers,
                    (SELECT md5(string_agg(concat_ws(' ', q.stripe, q.remaining, q.xmin, q.ctid), ',' ORDER BY q.stripe))
                     FROM @extschema@.coupon_quota AS q
@@ -177,6 +182,22 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.coupon_shard_unsettled(pg_catalog."char", pg_catalog.text) IS
   'for routers: units of a limit that have left this shard and of which it is not known that they have arrived; NULL: of all limits';
+
+CREATE FUNCTION @extschema@.coupon_shard_unsettled_users()
+RETURNS TABLE (transfer_id pg_catalog.uuid, peer pg_catalog.text, payload pg_catalog.jsonb)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  SELECT m.transfer_id, m.peer, m.payload
+  FROM @extschema@.coupon_user_transfer AS m
+  WHERE m.direction = 'o' AND m.settled_at IS NULL AND m.payload IS NOT NULL ORDER BY m.made_at;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.coupon_shard_unsettled_users() IS
+  'for routers: users who have left this shard and of whom it is not known that they have arrived';
 
 -- A coupon that has a holder goes nowhere: it is with its holder.
 CREATE FUNCTION @extschema@.coupon_shard_row(code pg_catalog.text)
@@ -443,9 +464,14 @@ BEGIN
     UNION ALL
     SELECT 'B', p.id, p.name, p.budget, p.budget_rights FROM @extschema@.campaign AS p) AS l
   CROSS JOIN LATERAL (
-    SELECT coalesce(sum(m.units) FILTER (WHERE m.settled_at IS NULL), 0)::int8 AS under_way, count(*) AS transfers
-    FROM @extschema@.coupon_transfer AS m
-    WHERE m.kind = l.kind AND m.owner_id = l.owner_id) AS t
+    SELECT coalesce(sum(m.units) FILTER (WHERE m.settled_at IS NULL), 0)::int8 AS under_way, count(*) FILTER (WHERE NOT m.of_user) AS transfers
+    FROM (
+      SELECT o.units, o.settled_at, false AS of_user FROM @extschema@.coupon_transfer AS o WHERE o.kind = l.kind AND o.owner_id = l.owner_id
+      UNION ALL
+      SELECT r.units, NULL, true
+      FROM @extschema@.coupon_user_transfer AS o
+      CROSS JOIN LATERAL jsonb_to_recordset(o.payload->'rights') AS r (kind "char", owner_id int8, units int8)
+      WHERE o.direction = 'o' AND o.settled_at IS NULL AND r.kind = l.kind AND r.owner_id = l.owner_id) AS m) AS t
   WHERE l.in_all IS NOT NULL
     AND CASE WHEN $1 IS NULL THEN l.rights IS NOT NULL OR l.owner_id >> 40 IS DISTINCT FROM (SELECT s.number FROM @extschema@.coupon_shard AS s)
              ELSE l.owner_id = ANY ($1) END;

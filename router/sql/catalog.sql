@@ -460,3 +460,26 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.shards() IS 'the shards, and whether they answer';
+
+DO $by_type$
+DECLARE
+  type text;
+BEGIN
+  FOREACH type IN ARRAY ARRAY['pg_catalog.int8', 'pg_catalog.uuid', 'pg_catalog.text'] LOOP
+    EXECUTE replace($create$
+CREATE FUNCTION @extschema@.shard_of(user_id USER, OUT partition pg_catalog.int4, OUT number pg_catalog.int4, OUT name pg_catalog.text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $body$
+BEGIN
+  partition := @extschema@.coupon_router_partition_of(@extschema@.coupon_router_hash(user_id::text));
+  SELECT n.number, n.name INTO number, name FROM @extschema@.coupon_router_names() AS n
+  WHERE n.shard = @extschema@.coupon_router_shard_of(@extschema@.coupon_router_hash(user_id::text));
+END
+$body$$create$, 'USER', type);
+    EXECUTE format('COMMENT ON FUNCTION @extschema@.shard_of(%s) IS %L', type,
+      'where a user is: the partition, and number and name of the shard (NULL: it does not answer)');
+  END LOOP;
+END
+$by_type$;

@@ -189,8 +189,8 @@ $$;
 COMMENT ON FUNCTION @extschema@.coupon_router_transfer(pg_catalog.int4, pg_catalog.text, pg_catalog.int4, pg_catalog.text, pg_catalog."char",
   pg_catalog.text, pg_catalog.int8) IS 'brings units of a limit from one shard to another';
 
--- What has left a shard, of one limit or of all, and may not have arrived. True: all of it has arrived now; false: a shard that it went to
--- does not answer, or is not one of the cluster's.
+-- What has left a shard, of one limit or of all, and may not have arrived; users too. True: all of it has arrived now; false: a shard that it
+-- went to does not answer, or is not one of the cluster's, or does not take the user.
 CREATE FUNCTION @extschema@.coupon_router_complete_all(giver pg_catalog.int4, giver_name pg_catalog.text, kind pg_catalog."char", name pg_catalog.text)
 RETURNS pg_catalog.bool
 LANGUAGE plpgsql VOLATILE
@@ -199,6 +199,7 @@ SET client_min_messages = warning
 AS $$
 DECLARE
   one @extschema@.coupon_shard_unsettled;
+  mover record;
   taker int4;
   is_all bool := true;
 BEGIN
@@ -206,6 +207,15 @@ BEGIN
     SELECT n.shard INTO taker FROM @extschema@.coupon_router_names() AS n WHERE n.name = one.peer;
     is_all := taker IS NOT NULL
       AND @extschema@.coupon_router_complete(giver, giver_name, taker, one.transfer_id, one.kind, one.name, one.units) AND is_all;
+  END LOOP;
+  FOR mover IN SELECT u.* FROM @extschema@.shard_unsettled_users(giver) AS u LOOP
+    BEGIN
+      SELECT n.shard INTO STRICT taker FROM @extschema@.coupon_router_names() AS n WHERE n.name = mover.peer;
+      PERFORM @extschema@.shard_accept_user(taker, mover.payload);
+      PERFORM @extschema@.shard_settle_user(giver, mover.transfer_id);
+    EXCEPTION WHEN OTHERS THEN
+      is_all := false;
+    END;
   END LOOP;
   RETURN is_all;
 EXCEPTION WHEN OTHERS THEN
