@@ -16,7 +16,16 @@ sub new
 	foreach my $i (0 .. $#nodes)
 	{
 		$nodes[$i]->safe_psql('postgres', "CREATE DATABASE s$i");
-		$nodes[$i]->safe_psql("s$i", "CREATE EXTENSION coupon_guard; SELECT coupon_guard_set_shard('s$i', $i)");
+		# As docs/shards.md says.
+		$nodes[$i]->safe_psql(
+			"s$i", qq(
+			CREATE EXTENSION coupon_guard;
+			SELECT coupon_guard_set_shard('s$i', $i);
+			DO \$\$ BEGIN IF to_regrole('router') IS NULL THEN CREATE ROLE router LOGIN; END IF; END \$\$;
+			GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO router;
+			GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO router;
+			GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO router;
+		));
 	}
 	$self->add_router('router');
 	return $self;
@@ -33,7 +42,7 @@ sub add_router
 		SET client_min_messages = warning;
 		CREATE EXTENSION coupon_guard_router CASCADE;
 		CREATE SERVER coupon_guard FOREIGN DATA WRAPPER plproxy OPTIONS ($options);
-		CREATE USER MAPPING FOR CURRENT_USER SERVER coupon_guard;
+		CREATE USER MAPPING FOR CURRENT_USER SERVER coupon_guard OPTIONS (user 'router');
 	));
 	return;
 }
