@@ -82,6 +82,7 @@ DECLARE
   partitions CONSTANT int4 := (SELECT count(*) FROM @extschema@.coupon_router_partitions());
   is_modular CONSTANT bool := @extschema@.coupon_router_partition_of(-1) <> partitions - 1;
   answering int4[];
+  moving uuid[];
 BEGIN
   FOR one IN
     SELECT n.*, (SELECT array_agg(p.partition) FROM @extschema@.coupon_router_partitions() AS p WHERE p.shard = n.shard) AS partitions,
@@ -93,6 +94,7 @@ BEGIN
       CONTINUE;
     END IF;
     answering := answering || one.shard;
+    moving := moving || ARRAY(SELECT u.transfer_id FROM @extschema@.shard_unsettled_users(one.shard) AS u);
     IF one.name IS NULL OR one.same_name > 1 OR one.same_number > 1 THEN
       RETURN QUERY SELECT coalesce(one.name, 'p' || one.shard), 'shard', NULL::text,
         CASE WHEN one.name IS NULL THEN 'coupon_guard_set_shard() has not been called there' ELSE 'another shard has the same name or number' END;
@@ -102,6 +104,11 @@ BEGIN
     FROM @extschema@.shard_strangers(one.shard, one.partitions, partitions, is_modular) AS s;
   END LOOP;
   RETURN QUERY SELECT NULL::text, 'limit', l.name, l.detail FROM @extschema@.coupon_router_verify_limits(answering) AS l;
+  -- Who was on the way before, and could not be brought to where he belongs.
+  RETURN QUERY
+  SELECT n.name, 'moving user', 'user ' || (u.payload->>'user_id'), format('has left for shard %s, which has not accepted the user', u.peer)
+  FROM @extschema@.coupon_router_names() AS n CROSS JOIN LATERAL @extschema@.shard_unsettled_users(n.shard) AS u
+  WHERE n.shard = ANY (answering) AND u.transfer_id = ANY (moving);
   RETURN QUERY SELECT c.shard, 'copy', c.name, c.detail FROM @extschema@.coupon_router_verify_copies() AS c;
 EXCEPTION WHEN OTHERS THEN
   PERFORM @extschema@.coupon_router_report(SQLSTATE, SQLERRM, NULL);
