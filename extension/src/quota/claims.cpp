@@ -254,7 +254,7 @@ int64 wait_for_units(const installation &guard, const quota &from, int64 most) {
 int64 wait_for_units_ahead(const installation &guard, const quota &from, int64 most) {
     catch_up_with_own_change(guard, from.id);
     const int64 spare = units_to_spare(guard, from.id);
-    if (spare > 0)
+    if (spare >= most)
         return spare;
     int64 amount = 0;
     int attempts = 0;
@@ -267,17 +267,21 @@ int64 wait_for_units_ahead(const installation &guard, const quota &from, int64 m
             at_hand = count_units_at_hand(guard, from.id);
         if (attempts < most_with_holds)
             at_hand += count_expired_use(guard, from.id, now);
-        const int64 least = Max(Min(at_hand, most), 1);
-        taking result = take_units(guard, {from, least, most, now, false});
+        amount = 0;
+        if (spare > 0 && at_hand == 0)
+            return decided(true);
+        const int64 least = Max(Min(at_hand, most - spare), 1);
+        taking result = take_units(guard, {from, least, most - spare, now, false});
         CommandCounterIncrement();
         attempts++;
         amount = result.amount;
-        return !is_yes(result.end) && least > 1 ? look_again() : result.end;
+        return !is_yes(result.end) && (least > 1 || spare > 0) ? look_again() : result.end;
     });
     if (!has)
         return 0;
-    remember_units_taken(guard, from.id, amount, 0);
-    return amount;
+    if (amount > 0)
+        remember_units_taken(guard, from.id, amount, 0);
+    return spare + amount;
 }
 
 void keep_unused_claims(const installation &guard, const claim *claims, int count) {
