@@ -57,8 +57,10 @@ sub granted { my ($self, $me, $quota) = @_; return granted_of($self->offer($me, 
 sub quotas_over
 {
 	my ($self, $coupon) = @_;
-	return grep { defined $self->granted('', $_) } map { $self->quotas_of($_) } $self->owners_over($coupon);
+	return map { $self->limits_of($_) } $self->owners_over($coupon);
 }
+
+sub limits_of { my ($self, $owner) = @_; return grep { defined $self->granted('', $_) } $self->quotas_of($owner) }
 
 sub owners_over
 {

@@ -71,8 +71,9 @@ sub call
 	push @{ $model->{open}{$name}{log} }, map { { touch => $_ } } @{ $op->{owners} };
 	$player->{op} = $op;
 	my $sql = $sql{ $op->{kind} }->($op);
-	my @lapsed = $op->{kind} =~ /^(redeem|hold|release|change)$/ ? map { $_->{id} } grep { $model->is_expired($_->{view}) } map { $model->views($name, $_) } @{ $op->{owners} } : ();
-	$sql .= "; SELECT 'ended', id FROM coupon_redemption WHERE void_reason = 'hold expired' AND id IN (" . join(', ', @lapsed) . ')' if @lapsed;
+	# Holds that it may have ended for what they had, also such as have expired while it waited.
+	my $coupons = join ', ', grep { !/^m/ } sort keys %{ $model->{owners} };
+	$sql .= "; SELECT 'ended', id FROM coupon_redemption WHERE void_reason = 'hold expired' AND coupon_id IN ($coupons)" if $op->{kind} =~ /^(redeem|hold|release|change)$/;
 	$self->{sessions}{$name}->start($sql);
 	return $self->judge($name, $sql, $name);
 }
@@ -88,12 +89,14 @@ sub judge
 	my $before = $self->{blocked};
 	$self->settle;
 	my @answered = grep { !$self->{blocked}{$_} } $self->waiting;
+	# The caller may have waited for one that has been ended in his favour.
+	$self->{player}{$_}{op}{has_waited} = 1 foreach @answered > 1 ? @answered : ();
 	$self->note($name, $what, $fresh);
 	$self->count_step($fresh, $before, @answered);
 	$self->{why} = [];
 	my ($after) = $self->explain($self->model, [ @answered ]);
 	$self->{models} = [ $after ] if $after;
-	my @faults = $after ? $self->waits_in_vain($fresh) : @{ $self->{why} };
+	my @faults = $after ? $self->waits_in_vain($fresh, $before) : @{ $self->{why} };
 	foreach my $player (map { $self->{player}{$_} } @answered)
 	{
 		$player->{is_failed} = 1 if $player->{is_open} && $self->{sessions}{ $player->{name} }{result}{sqlstate};
@@ -186,7 +189,7 @@ sub is_broken_off
 # Calls that wait for nobody who has to do with what they want, or though they need not.
 sub waits_in_vain
 {
-	my ($self, $fresh) = @_;
+	my ($self, $fresh, $before) = @_;
 	my @faults;
 	my $model = $self->model;
 	foreach my $name (sort keys %{ $self->{blocked} })
@@ -195,7 +198,9 @@ sub waits_in_vain
 		$op->{has_waited} = 1;
 		my %touchers = map { $_ => 1, /^p\d/ ? (prepared => 1) : () } $model->touchers($name, @{ $op->{owners} });
 		my @by = grep { $touchers{$_} } @{ $blocked->{by} };
-		push @faults, "$name waits for @{ $blocked->{by} } in vain" if !@by;
+		# Who waits for a transaction, a subtransaction of which has ended well, is not told of a rollback to a savepoint.
+		my $is_old = $before->{$name} && $before->{$name}{lock} eq $blocked->{lock};
+		push @faults, "$name waits for @{ $blocked->{by} } in vain" if !@by && !$is_old;
 		push @faults, "$name waits, and a look never does" if $op->{kind} eq 'look';
 		# One that sleeps has not noticed what others have brought meanwhile.
 		next if $name ne ($fresh // '') || $op->{kind} ne 'release' || $blocked->{lock} !~ /^transactionid/;
@@ -209,15 +214,15 @@ sub waits_in_vain
 	return @faults;
 }
 
-# Units in stripes that no open transaction has locked, of a quota that is set up.
+# Units in stripes that no open transaction has locked; where one of the owner's quotas is not set up, somebody may have the row to set it up.
 sub units_at_hand
 {
 	my ($self, $quota) = @_;
 	my ($table, $id) = table_of($quota);
-	my $kind = substr $quota, 0, 1;
-	my ($row) = $self->{observer}->query("SELECT coalesce(sum(remaining) FILTER (WHERE xmax::text = '0' OR pg_xact_status(xmax::text::xid8) <> 'in progress'), 0),
-		coalesce(bool_or(stripe = 0), false) FROM coupon_quota WHERE owner_id = $id AND kind = '$kind' AND generation = coupon_guard_generation()");
-	return $row->[1] eq 't' ? $row->[0] : 0;
+	my $kinds = join ', ', map { "'" . substr($_, 0, 1) . "'" } $self->model->limits_of(CouponGuard::Shard::Model::owner_of($quota));
+	my %at_hand = map { @$_ } $self->{observer}->query("SELECT kind, sum(remaining) FILTER (WHERE xmax::text = '0' OR pg_xact_status(xmax::text::xid8) <> 'in progress')
+		FROM coupon_quota WHERE owner_id = $id AND kind IN ($kinds) AND generation = coupon_guard_generation() GROUP BY kind HAVING bool_or(stripe = 0)");
+	return keys %at_hand < split(/, /, $kinds) ? 0 : $at_hand{ substr $quota, 0, 1 } || 0;
 }
 
 sub count_step
