@@ -85,7 +85,8 @@ $$;
 COMMENT ON FUNCTION @extschema@.coupon_router_collect(pg_catalog.int4, pg_catalog."char", pg_catalog.text, pg_catalog.int8) IS
   'brings units to a shard from wherever they are';
 
--- The row at home; what is lowered is gathered there as long as there is anything to gather.
+-- The row at home; what is lowered is gathered there as long as there is anything to gather. That there is not is known as in a search
+-- (gather.sql): nothing has come or gone at any shard from before the home refused until after.
 CREATE FUNCTION @extschema@.coupon_router_put_at_home(home pg_catalog.int4, is_campaign pg_catalog.bool, given pg_catalog.jsonb, old_row pg_catalog.jsonb)
 RETURNS pg_catalog.void
 LANGUAGE plpgsql VOLATILE
@@ -94,8 +95,10 @@ AS $$
 DECLARE
   lowered record;
   has_moved bool;
+  state text; -- of all shards, if none but home has anything
+  seen text;
 BEGIN
-  LOOP
+  FOR try IN 1 .. 1000 LOOP
     BEGIN
       IF is_campaign THEN
         PERFORM @extschema@.shard_put_campaign(home, given, true);
@@ -105,6 +108,7 @@ BEGIN
       RETURN;
     EXCEPTION WHEN check_violation THEN
       has_moved := false;
+      state := '';
       FOR lowered IN
         SELECT l.kind, coalesce(old_row->>'code', old_row->>'name') AS name, l.units
         FROM (VALUES (CASE WHEN is_campaign THEN 'C' ELSE 'c' END::"char", (old_row->>'max_redemptions')::int8 - (given->>'max_redemptions')::int8),
@@ -115,10 +119,15 @@ BEGIN
         IF lowered.units > 0 THEN
           has_moved := @extschema@.coupon_router_collect(home, lowered.kind, lowered.name, lowered.units) OR has_moved;
         END IF;
+        SELECT state || string_agg(CASE WHEN u.partition = home THEN u.transfers::text WHEN u.is_dry AND u.under_way = 0 THEN u.evidence END, ' ' ORDER BY u.partition)
+               || CASE WHEN bool_and(u.partition = home OR u.shard IS NULL OR (u.is_dry AND u.under_way = 0)) THEN '' END
+        INTO state
+        FROM @extschema@.coupon_router_units(@extschema@.coupon_router_shards(), lowered.kind, lowered.name) AS u;
       END LOOP;
-      IF NOT has_moved THEN
+      IF try = 1000 OR (NOT has_moved AND state = seen) THEN
         RAISE;
       END IF;
+      seen := state;
     END;
   END LOOP;
 END
