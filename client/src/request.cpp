@@ -65,6 +65,8 @@ std::optional<limited_by> limited_by_of(const answer_row &row) {
         return limited_by::coupon;
     if (name == "campaign")
         return limited_by::campaign;
+    if (name == "shard")
+        return limited_by::shard;
     throw unexpected_answer{"the server answered that it is limited by \"" + *name +
                             "\", which this version of the library does not know"};
 }

@@ -41,6 +41,7 @@ struct hold_options : redeem_options {
 enum class limited_by {
     coupon,
     campaign,
+    shard, ///< what this shard has of the limit: others may have more. Since 0.3.0
 };
 
 /// A moment, to the microsecond as PostgreSQL keeps it.
@@ -65,7 +66,7 @@ struct redemption {
     /// is left of the budget. Since 0.2.0.
     std::optional<std::int64_t> amount = {};
     /// Of a coupon that has a campaign, which of the two has refused it, by its limits or its
-    /// window. Since 0.2.0.
+    /// window; of a limit that is divided over shards, that it was this shard's part. Since 0.2.0.
     std::optional<coupon_guard::limited_by> limited_by = {};
     /// With `throttled`, when the next attempt may be made; else none. None too where the session's
     /// DateStyle is not ISO, the default. Since 0.2.0.

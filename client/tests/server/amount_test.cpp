@@ -284,6 +284,13 @@ TEST_F(OtherVersion, ALaterOneSaysWhoseLimitItIs) {
     EXPECT_EQ(guard.check(1, "SAVE10").limited_by, limited_by::campaign);
 }
 
+TEST_F(OtherVersion, AShardSaysThatOthersMayHaveMore) {
+    answer("sold_out", ", 'shard' AS limited_by");
+    client guard{connection()};
+    EXPECT_EQ(guard.redeem(1, "SAVE10").limited_by, limited_by::shard);
+    EXPECT_EQ(guard.check(1, "SAVE10").limited_by, limited_by::shard);
+}
+
 TEST_F(OtherVersion, WhoIsThrottledIsToldWhenToComeAgain) {
     answer("throttled", ", '2026-11-30 12:00:06.5+00'::timestamptz AS retry_at");
     const timestamp moment{std::chrono::microseconds{1796040006500000}};
