@@ -21,6 +21,8 @@ constexpr std::int64_t most_rounds = 10'000'000;
 constexpr std::int64_t most_buyers = 10'000'000;
 constexpr std::int64_t most_budget = 100'000'000'000; // so that no sum is too large
 constexpr double most_think_time_ms = 60'000;
+constexpr int most_shards = 16;
+constexpr double most_interval_s = 3'600;
 
 /// An option of the race itself, which only some scenarios have.
 struct race_option {
@@ -38,13 +40,19 @@ struct raw_arguments {
     std::string colour = "auto";
 };
 
+std::string strategies_of(const scenario &raced, const char *qualified) {
+    std::string text = fmt::format("Strategies of {}{}:\n", raced.name, qualified);
+    for (const auto &each : raced.strategies)
+        text += fmt::format("  {:<16}{}\n", each->name(), each->method());
+    return text + "\n";
+}
+
 std::string footer() {
     std::string text;
     for (const auto &scenario : scenarios()) {
-        text += fmt::format("Strategies of {}:\n", scenario->name);
-        for (const auto &each : scenario->strategies)
-            text += fmt::format("  {:<16}{}\n", each->name(), each->method());
-        text += "\n";
+        text += strategies_of(*scenario, "");
+        if (scenario->over_shards)
+            text += strategies_of(*scenario->over_shards, " with --shards");
     }
     return text +
            R"(Without a CONNECTION, -h, -p, -U or -d the race is run on a throw-away PostgreSQL server, started for
@@ -73,6 +81,9 @@ CLI::Validator quietly(CLI::Validator check) {
 std::chrono::microseconds from_milliseconds(double value) {
     return std::chrono::microseconds{std::llround(value * 1000)};
 }
+std::chrono::microseconds from_seconds(double value) {
+    return from_milliseconds(value * 1000);
+}
 
 void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
     const auto number = [&](const char *names, auto race_settings::*where, auto least, auto most,
@@ -83,17 +94,21 @@ void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
         raw.options.push_back({option, where});
         return option;
     };
-    const auto time = [&](const char *names, std::chrono::microseconds race_settings::*where,
-                          double least, const char *help) {
+    const auto duration = [&](const char *names, std::chrono::microseconds race_settings::*where,
+                              const char *unit, std::chrono::microseconds (*from)(double),
+                              double least, double most, const char *help) {
         CLI::Option *option =
             app.add_option_function<double>(
-                   names,
-                   [&raw, where](double value) { raw.race.*where = from_milliseconds(value); },
+                   names, [&raw, where, from](double value) { raw.race.*where = from(value); },
                    help)
-                ->type_name("MS")
-                ->check(quietly(CLI::Range(least, most_think_time_ms)));
+                ->type_name(unit)
+                ->check(quietly(CLI::Range(least, most)));
         raw.options.push_back({option, where});
         return option;
+    };
+    const auto time = [&](const char *names, std::chrono::microseconds race_settings::*where,
+                          double least, const char *help) {
+        return duration(names, where, "MS", from_milliseconds, least, most_think_time_ms, help);
     };
     const auto share = [&](const char *names, double race_settings::*where, const char *help) {
         number(names, where, 0.0, 1.0, "RATE", help)->capture_default_str();
@@ -144,6 +159,20 @@ void add_race_options(CLI::App &app, settings &wanted, raw_arguments &raw) {
     share("--walk-away-rate", &race_settings::walk_away_rate,
           "checkout: the share of holds that are abandoned");
     time("--ttl", &race_settings::ttl, 1, "checkout: how long a unit is held")->default_str("200");
+    number("--shards", &race_settings::shards, 1, most_shards, "N",
+           "drop: over N throw-away servers, to which a router leads (1 to 16)");
+    share("--skew", &race_settings::skew,
+          "drop with --shards: the share of buyers who are on one shard; 0: on all alike");
+    const auto interval = [&](const char *names, std::chrono::microseconds race_settings::*where,
+                              const char *help) {
+        duration(names, where, "SECONDS", from_seconds, 0, most_interval_s, help);
+    };
+    interval(
+        "--kill-shards-every", &race_settings::crash_interval,
+        "drop with --shards: how often one of them ends at once, and is started again [never]");
+    interval("--cut-every", &race_settings::cut_interval,
+             "drop with --shards: how often the network between the router and one of them is\n"
+             "reset, or gone for a while [never]");
 }
 
 bool has(const scenario &raced, const setting::field &where) {
@@ -151,16 +180,32 @@ bool has(const scenario &raced, const setting::field &where) {
                        [&](const setting &each) { return each.where == where; });
 }
 
+/// Over shards if that was said, where the scenario can be raced so.
+const scenario &chosen_scenario(const raw_arguments &raw) {
+    const scenario &named = scenario_named(raw.scenario);
+    const bool over_shards = raw.race.shards > 0;
+    return over_shards && named.over_shards ? *named.over_shards : named;
+}
+
+/// Why an option cannot be given.
+std::string not_for(const scenario &raced, const race_option &refused) {
+    const std::string option = refused.option->get_name();
+    if (raced.over_shards && has(*raced.over_shards, refused.where))
+        return option + " needs --shards";
+    const bool over_shards = has(raced, setting::field{&race_settings::shards});
+    return fmt::format("{} is not for the scenario {}{}", option, raced.name,
+                       over_shards ? " with --shards" : "");
+}
+
 /// The scenario's defaults, and what was said instead.
 void settle_race(const raw_arguments &raw, settings &wanted) {
-    wanted.raced = &scenario_named(raw.scenario);
+    wanted.raced = &chosen_scenario(raw);
     wanted.race = wanted.raced->defaults;
     for (const race_option &each : raw.options) {
         if (each.option->count() == 0)
             continue;
         if (!has(*wanted.raced, each.where))
-            throw CLI::ValidationError(fmt::format("{} is not for the scenario {}",
-                                                   each.option->get_name(), raw.scenario));
+            throw CLI::ValidationError(not_for(*wanted.raced, each));
         std::visit([&](auto where) { wanted.race.*where = raw.race.*where; }, each.where);
     }
     try {
@@ -250,6 +295,8 @@ void settle(const CLI::App &app, const raw_arguments &raw, settings &wanted) {
         throw CLI::ValidationError("--json and --html name the same file");
     settle_race(raw, wanted);
     settle_strategies(wanted);
+    if (wanted.server && wanted.race.shards > 0)
+        throw CLI::ValidationError("--shards is for throw-away servers, and a server is named");
     const std::map<std::string, colour_choice> choices{{"auto", colour_choice::automatic},
                                                        {"always", colour_choice::always},
                                                        {"never", colour_choice::never}};

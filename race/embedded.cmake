@@ -31,7 +31,8 @@ configure_file(${page_dir}/page.html ${CMAKE_CURRENT_BINARY_DIR}/page.html @ONLY
 file(GLOB rivals CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/rivals/*/*.sql)
 set(COUPON_RACE_EMBEDDED "")
 foreach(file ${PROJECT_SOURCE_DIR}/rivals/shop.sql ${rivals} ${CMAKE_CURRENT_LIST_DIR}/strategies/redeem_coupon.sql
-    ${CMAKE_CURRENT_LIST_DIR}/strategies/claim_coupon.sql ${CMAKE_CURRENT_BINARY_DIR}/page.html)
+    ${CMAKE_CURRENT_LIST_DIR}/strategies/claim_coupon.sql ${CMAKE_CURRENT_LIST_DIR}/strategies/sharded.sql
+    ${CMAKE_CURRENT_BINARY_DIR}/page.html)
   read_part(content ${file} "^$")
   file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR}/rivals ${file})
   string(REGEX REPLACE "^\\.\\./.*/" "" name ${name}) # what is no rival is known by its name alone

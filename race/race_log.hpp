@@ -64,6 +64,10 @@ struct race_result {
     std::int64_t broken_invariants = 0; ///< of the strategy's own tables
     std::int64_t came_back = 0;         ///< of a checkout: holds whose unit was taken back
     duration blocked{};                 ///< waiting for locks, all backends together
+    // Of a race over shards:
+    std::int64_t transfers = 0; ///< of units, from one shard to another
+    std::int64_t crashes = 0;   ///< of shards
+    std::int64_t cuts = 0;      ///< of the network between the router and a shard
 };
 
 } // namespace coupon_race

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <memory>
+#include <optional>
 #include <random>
 
 #include <pqxx/pqxx>
@@ -15,6 +16,7 @@
 #include "os/interruption.hpp"
 #include "place/race_database.hpp"
 #include "place/requirements.hpp"
+#include "place/shard_cluster.hpp"
 #include "place/throwaway_server.hpp"
 #include "scenario/bystander.hpp"
 
@@ -67,7 +69,7 @@ race_report blank_report(const settings &wanted) {
     return report;
 }
 
-/// A server that is there already, or our own.
+/// A server that is there already, or our own, or several of our own.
 class place {
   public:
     place(const settings &wanted, int connections, progress_line &progress) {
@@ -75,35 +77,56 @@ class place {
             connection_ = maintenance_connection(*wanted.server);
             return;
         }
-        progress.show("starting a throw-away server");
         forget_libpq_environment();
-        own_ = std::make_unique<throwaway_server>(find_postgres_programs(wanted.programs),
-                                                  connections + 10);
+        const std::filesystem::path programs = find_postgres_programs(wanted.programs);
+        if (wanted.race.shards > 0) {
+            shards_ = std::make_unique<shard_cluster>(
+                programs, wanted.race.shards, connections + 10,
+                [&](const std::string &how_far) { progress.show(how_far); });
+            connection_ = shards_->router();
+            return;
+        }
+        progress.show("starting a throw-away server");
+        own_ = std::make_unique<throwaway_server>(programs, connections + 10);
         connection_ = own_->connection();
     }
 
+    /// Of the server, or of the router.
     const conninfo &connection() const { return connection_; }
-    bool throwaway() const { return own_ != nullptr; }
+    bool throwaway() const { return own_ || shards_; }
+    /// Null if there is one server.
+    shard_cluster *shards() const { return shards_.get(); }
 
   private:
     std::unique_ptr<throwaway_server> own_;
+    std::unique_ptr<shard_cluster> shards_;
     conninfo connection_;
 };
+
+/// How many connections a server must take at once.
+int connections_of(const race_settings &race, const std::vector<const strategy *> &chosen) {
+    // A client has one with its shard and, by way of the router, another; as many again may be
+    // left over from before the network was cut.
+    if (race.shards > 0)
+        return 4 * race.clients + connections_besides;
+    int shared = 0;
+    for (const strategy *each : chosen)
+        shared = std::max(shared, each->shared_connections());
+    return race.clients + connections_besides + (race.buyers > 0 ? most_bystanders : 0) + shared;
+}
 
 } // namespace
 
 race_report run(const settings &wanted) {
     const scenario &raced = *wanted.raced;
-    requirements needed{false, wanted.race.clients + connections_besides +
-                                   (wanted.race.buyers > 0 ? most_bystanders : 0)};
-    int shared_connections = 0;
+    requirements needed{false};
     std::vector<const strategy *> chosen;
     for (const std::string &name : wanted.strategies) {
         chosen.push_back(raced.strategy_named(name));
         needed.extension = needed.extension || chosen.back()->needs_extension();
-        shared_connections = std::max(shared_connections, chosen.back()->shared_connections());
     }
-    needed.connections += shared_connections;
+    needed.router = wanted.race.shards > 0;
+    needed.connections = connections_of(wanted.race, chosen);
     race_report report = blank_report(wanted);
     progress_line progress;
 
@@ -113,11 +136,18 @@ race_report run(const settings &wanted) {
 
     for (const strategy *each : chosen) {
         throw_if_interrupted();
-        // Each in its own: a database has the extension once, and more than one may need it.
-        const race_database database{where.connection()};
+        // Each in its own: a database has the extension once, and more than one may need it. Over
+        // shards there is one strategy, and the servers are its own.
+        std::optional<race_database> database;
+        if (!where.shards())
+            database.emplace(where.connection());
         const turn turn{
-            *each, report.settings, database.connection(), report.seed,
-            [&](const std::string &how_far) { progress.show(each->name() + ": " + how_far); }};
+            *each,
+            report.settings,
+            database ? database->connection() : format_conninfo(where.connection()),
+            report.seed,
+            [&](const std::string &how_far) { progress.show(each->name() + ": " + how_far); },
+            where.shards()};
         raced.set_up(turn);
         report.strategies.push_back(report_on(raced, report.settings, *each, raced.run(turn)));
     }

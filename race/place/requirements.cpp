@@ -21,6 +21,9 @@ SELECT current_setting('server_version_num')::int AS version_number,
        r.rolsuper OR r.rolcreatedb AS may_create_databases,
        e.version IS NOT NULL AS extension_available,
        coalesce(e.superuser AND NOT e.trusted, true) AS extension_needs_superuser,
+       'plproxy' IN (SELECT name FROM pg_catalog.pg_available_extensions) AS plproxy_available,
+       'coupon_guard_router' IN (SELECT name FROM pg_catalog.pg_available_extensions)
+           AS router_available,
        least(
            current_setting('max_connections')::bigint
                - CASE WHEN r.rolsuper THEN 0
@@ -56,6 +59,8 @@ server_facts read_server_facts(pqxx::transaction_base &transaction) {
     facts.may_create_databases = row["may_create_databases"].as<bool>();
     facts.extension_available = row["extension_available"].as<bool>();
     facts.extension_needs_superuser = row["extension_needs_superuser"].as<bool>();
+    facts.plproxy_available = row["plproxy_available"].as<bool>();
+    facts.router_available = row["router_available"].as<bool>();
     facts.free_connections = row["free_connections"].as<int>();
     return facts;
 }
@@ -81,6 +86,12 @@ std::vector<std::string> what_is_missing(const server_facts &facts, const requir
             fmt::format("only a superuser may create the extension coupon_guard here, "
                         "and the role \"{}\" is none",
                         facts.role));
+    if (wanted.router && !facts.plproxy_available)
+        missing.push_back("PL/Proxy is not installed for this server (Debian: "
+                          "postgresql-VERSION-plproxy); a race over shards needs it");
+    if (wanted.router && !facts.router_available)
+        missing.push_back("the extension coupon_guard_router is not installed on this server: make "
+                          "install PG_CONFIG=... there");
     if (facts.free_connections < wanted.connections)
         missing.push_back(fmt::format("{} connections are needed at once, and {} are free: lower "
                                       "--clients, or raise max_connections",

@@ -21,7 +21,9 @@ struct server_facts {
     bool may_create_databases = false;
     bool extension_available = false;
     bool extension_needs_superuser = true; ///< neither trusted nor marked superuser = false
-    int free_connections = 0;              ///< for this role, as far as it can see
+    bool plproxy_available = false;
+    bool router_available = false; ///< the extension coupon_guard_router
+    int free_connections = 0;      ///< for this role, as far as it can see
 };
 
 server_facts read_server_facts(pqxx::transaction_base &transaction);
@@ -30,6 +32,7 @@ server_facts read_server_facts(pqxx::transaction_base &transaction);
 struct requirements {
     bool extension = true; ///< a strategy that uses it is among those to be run
     int connections = 0;   ///< at once
+    bool router = false;   ///< it is to be one, of a race over shards
 };
 
 /// Everything that is missing, one sentence each, with what to do about it. Empty: go ahead.

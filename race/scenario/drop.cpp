@@ -132,6 +132,7 @@ class drop : public sale {
             "redeem_coupon(user, code, request_id); killed ones asked again under the same id",
             false));
         strategies.push_back(std::make_unique<grouped_strategy>());
+        over_shards = make_sharded_drop();
     }
 
     void check(const race_settings &of) const override {

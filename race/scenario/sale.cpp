@@ -17,21 +17,30 @@ sale::sale() {
 }
 
 race_log sale::serve_all(const turn &of, conduct rules, const serving &serve) {
+    return serve_all(of, [&](int client) -> counter {
+        const auto own = std::make_shared<session>(
+            of.raced, of.connection, of.seed + static_cast<std::uint64_t>(client), rules);
+        return [own, &serve](const starting_gate &gate, std::int64_t user,
+                             const std::string &code) { return serve(*own, gate, user, code); };
+    });
+}
+
+race_log sale::serve_all(const turn &of, const std::function<counter(int client)> &open) {
     const std::int64_t buyers = of.settings.buyers;
     const int clients = of.settings.clients;
     std::atomic<std::int64_t> come{0};
     const auto one_after_the_other = [&](int client, starting_gate &gate) {
         race_log log; // hardly any has to move its log in the race
         log.reserve(static_cast<std::size_t>(2 * buyers / clients + 1));
-        session own{of.raced, of.connection, of.seed + static_cast<std::uint64_t>(client), rules};
-        serve(own, gate, -1 - client, warm_up_code);
+        const counter serve = open(client);
+        serve(gate, -1 - client, warm_up_code);
         if (!gate.wait())
             return log;
         while (!gate.called_off()) {
             const std::int64_t buyer = ++come;
             if (buyer > buyers)
                 break;
-            log.push_back(serve(own, gate, buyer, raced_code));
+            log.push_back(serve(gate, buyer, raced_code));
             log.back().client = client;
         }
         return log;

@@ -19,11 +19,16 @@ class sale : public scenario {
     using serving = std::function<attempt(session &, const starting_gate &, std::int64_t user,
                                           const std::string &code)>;
 
+    using counter =
+        std::function<attempt(const starting_gate &, std::int64_t user, const std::string &code)>;
+
     sale();
 
     /// Serves all buyers. The first of each client has a number below zero, is there to warm up,
     /// and is not in the log.
     static race_log serve_all(const turn &of, conduct rules, const serving &serve);
+    /// Likewise, each client at a counter of its own, which is opened in the client's thread.
+    static race_log serve_all(const turn &of, const std::function<counter(int client)> &open);
 
     /// One request in a transaction of its own, which is open for `hold_time` once it has got what
     /// it wants.

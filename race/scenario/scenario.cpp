@@ -23,10 +23,14 @@ void scenario::set_up(const turn &of) const {
 race_result scenario::run(const turn &of) const {
     race_result result;
     race(of, result);
+    read(of, result);
+    return result;
+}
+
+void scenario::read(const turn &of, race_result &result) const {
     result.ledger = of.raced.ledger(of.connection, raced_code);
     result.broken_invariants = of.raced.figure(of.connection, "broken");
     result.came_back = of.raced.figure(of.connection, "came_back");
-    return result;
 }
 
 const std::vector<std::unique_ptr<scenario>> &scenarios() {

@@ -21,6 +21,8 @@
 
 namespace coupon_race {
 
+class shard_cluster;
+
 /// The coupon that is raced for, and one for warming up: connections, plans and pages, so that the
 /// strategy that runs first does not pay for all.
 inline constexpr char raced_code[] = "SAVE10";
@@ -40,6 +42,10 @@ struct race_settings {
     std::chrono::microseconds hold_time{2000}; ///< in the open transaction, with the unit
     std::chrono::microseconds think_time{0};   ///< between look and write, or hold and confirmation
     std::chrono::microseconds ttl{200000};     ///< how long a unit is held
+    int shards = 0;                            ///< 0: all is on one server
+    double skew = 0;                           ///< of the buyers: are on one shard
+    std::chrono::microseconds crash_interval{0}; ///< a shard ends and is started again; 0: none
+    std::chrono::microseconds cut_interval{0};   ///< a shard's network is cut; 0: none
     /// No option: how long a buyer who finds everything held comes again, besides twenty times the
     /// ttl.
     std::chrono::microseconds patience{10000000};
@@ -67,10 +73,11 @@ struct measure {
 struct turn {
     const strategy &raced;
     const race_settings &settings;
-    std::string connection; ///< of the race's own database
+    std::string connection; ///< of the race's own database; over shards, the router's
     std::uint64_t seed = 0; ///< of pauses and of what becomes of buyers
     /// Called now and then, on the calling thread, with how far the race is: "round 3 of 200".
     std::function<void(const std::string &)> progress = [](const auto &) {};
+    shard_cluster *shards = nullptr; ///< of a race over shards
 };
 
 class scenario {
@@ -85,6 +92,8 @@ class scenario {
     // What the figures are called: of requests, of those that got what they wanted, of those that
     // did not.
     std::string attempts, redeemed, refused;
+    /// The same race over shards, with settings and strategies of its own; null if there is none.
+    std::unique_ptr<scenario> over_shards;
 
     /// Null if there is none of that name.
     const strategy *strategy_named(const std::string &wanted) const;
@@ -92,7 +101,7 @@ class scenario {
     /// Throws std::invalid_argument.
     virtual void check(const race_settings &) const {}
     /// Creates the strategy's tables and the coupons.
-    void set_up(const turn &of) const;
+    virtual void set_up(const turn &of) const;
     /// Runs the race and reads what it left in the database. Throws `interrupted`.
     race_result run(const turn &of) const;
 
@@ -113,6 +122,8 @@ class scenario {
 
   protected:
     virtual void race(const turn &of, race_result &result) const = 0;
+    /// The ledger, and what else is in the database, when the race is over.
+    virtual void read(const turn &of, race_result &result) const;
 };
 
 std::unique_ptr<scenario> make_double_click();
@@ -120,6 +131,7 @@ std::unique_ptr<scenario> make_drop();
 std::unique_ptr<scenario> make_checkout();
 std::unique_ptr<scenario> make_budget();
 std::unique_ptr<scenario> make_claim();
+std::unique_ptr<scenario> make_sharded_drop();
 
 /// All of them; the first is raced unless another is named.
 const std::vector<std::unique_ptr<scenario>> &scenarios();
@@ -137,6 +149,21 @@ enum class fate {
 
 /// The same for the same buyer and seed, so that every strategy meets the same buyers.
 fate fate_of(const race_settings &settings, std::uint64_t seed, std::int64_t buyer);
+/// A buyer of a drop over shards.
+struct sharded_buyer {
+    std::int64_t user;
+    int shard; ///< where that user is
+    bool rolls_back;
+    bool direct; ///< goes there, not to the router, as who rolls back always does
+};
+
+/// All buyers, in the order in which they come; likewise the same for the same seed. A share `skew`
+/// of them is on the last shard, the others on the rest; without skew they are on all of them
+/// alike. `shards_of_users` says where the users are, some at a time, as of shard_cluster.
+std::vector<sharded_buyer> sharded_buyers(
+    const race_settings &settings, std::uint64_t seed,
+    const std::function<std::vector<int>(std::int64_t first, std::int64_t count)> &shards_of_users);
+
 /// Likewise of a checkout.
 bool walks_away(const race_settings &settings, std::uint64_t seed, std::int64_t buyer);
 

@@ -207,7 +207,10 @@ std::optional<std::int64_t> id_unless_sold_out(bool granted, const coupon_guard:
 }
 
 guarded_strategy::guarded_strategy(std::string method, bool alone)
-    : strategy{"redeem_coupon"}
+    : guarded_strategy{"redeem_coupon", std::move(method), alone} {}
+
+guarded_strategy::guarded_strategy(const std::string &file, std::string method, bool alone)
+    : strategy{file}
     , alone_{alone} {
     method_ = std::move(method);
 }

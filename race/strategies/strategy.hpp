@@ -144,6 +144,10 @@ class guarded_strategy : public strategy {
                                      const request &asked) const override;
     bool confirm(pqxx::transaction_base &transaction, std::int64_t redemption_id) const override;
 
+  protected:
+    /// With another file to read its ledger by.
+    guarded_strategy(const std::string &file, std::string method, bool alone);
+
   private:
     bool alone_;
 };

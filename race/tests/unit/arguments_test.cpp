@@ -115,6 +115,43 @@ TEST(Arguments, OfADropAreTaken) {
     EXPECT_EQ(wanted.race.kill_rate, 0.75);
 }
 
+TEST(Arguments, ADropOverShardsHasSettingsAndAStrategyOfItsOwn) {
+    const settings wanted = parsed({"--scenario", "drop", "--shards", "4"});
+    EXPECT_EQ(wanted.raced, scenario_named("drop").over_shards.get());
+    EXPECT_EQ(wanted.race.shards, 4);
+    EXPECT_EQ(wanted.race.buyers, 2000);
+    EXPECT_EQ(wanted.race.cap, 500);
+    EXPECT_EQ(wanted.race.skew, 0);
+    EXPECT_EQ(wanted.race.crash_interval, microseconds{0});
+    EXPECT_EQ(wanted.race.cut_interval, microseconds{0});
+    EXPECT_EQ(wanted.strategies, std::vector<std::string>{"sharded"});
+}
+
+TEST(Arguments, OfADropOverShardsAreTaken) {
+    const settings wanted =
+        parsed({"--scenario", "drop", "--shards", "2", "--skew", "0.9", "--kill-shards-every", "2",
+                "--cut-every", "0.25", "--cap", "7"});
+    EXPECT_EQ(wanted.race.skew, 0.9);
+    EXPECT_EQ(wanted.race.crash_interval, microseconds{2'000'000});
+    EXPECT_EQ(wanted.race.cut_interval, microseconds{250'000});
+    EXPECT_EQ(wanted.race.cap, 7);
+}
+
+TEST(Arguments, OfShardsWhatDoesNotFitExitsWith254) {
+    expect_bad({"--shards", "2"}, "--shards is not for the scenario double-click");
+    expect_bad({"--scenario", "claim", "--shards", "2"}, "--shards is not for the scenario claim");
+    expect_bad({"--scenario", "claim", "--skew", "0.5"}, "--skew is not for the scenario claim");
+    expect_bad({"--scenario", "drop", "--skew", "0.5"}, "--skew needs --shards");
+    expect_bad({"--scenario", "drop", "--cut-every", "1"}, "--cut-every needs --shards");
+    expect_bad({"--scenario", "drop", "--shards", "2", "--kill-rate", "0.1"},
+               "--kill-rate is not for the scenario drop with --shards");
+    expect_bad({"--scenario", "drop", "--shards", "0"}, "--shards");
+    expect_bad({"--scenario", "drop", "--shards", "2", "--strategies", "textbook"},
+               "drop has no strategy textbook");
+    expect_bad({"--scenario", "drop", "--shards", "2", "host=db"},
+               "--shards is for throw-away servers");
+}
+
 TEST(Arguments, ACheckoutHasItsOwnDefaultsAndStrategies) {
     const settings wanted = parsed({"--scenario", "checkout"});
     EXPECT_EQ(wanted.race.clients, 32);

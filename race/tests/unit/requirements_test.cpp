@@ -24,6 +24,17 @@ TEST(Requirements, AGoodServerLacksNothing) {
     EXPECT_TRUE(what_is_missing(good_server(), all_of_it).empty());
 }
 
+TEST(Requirements, ARouterNeedsMore) {
+    server_facts facts = good_server();
+    const requirements of_a_router{true, 10, true};
+    auto missing = what_is_missing(facts, of_a_router);
+    ASSERT_EQ(missing.size(), 2u);
+    EXPECT_NE(missing[0].find("postgresql-VERSION-plproxy"), std::string::npos);
+    EXPECT_NE(missing[1].find("coupon_guard_router"), std::string::npos);
+    facts.plproxy_available = facts.router_available = true;
+    EXPECT_TRUE(what_is_missing(facts, of_a_router).empty());
+}
+
 TEST(Requirements, EverythingThatIsMissingIsSaidAtOnce) {
     server_facts facts;
     facts.version_number = 140009;
