@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What scripts/demo, scripts/test and scripts/bench share: telling what is being done, finding what the build needs, the build
-# itself, and a server of our own. What is missing is installed by scripts/setup.
+# itself, and servers of our own. What is missing is installed by scripts/setup.
 #
 # The caller has set `set -euo pipefail`. Nothing here touches a PostgreSQL cluster that exists: every server that runs for a test
 # is one of our own.
@@ -214,14 +214,19 @@ build_client() {
 
 # --- a server of our own ----------------------------------------------------------------------------------------------
 
-# make_workplace TEMPLATE: the directory $work, deleted at the end, for a server and for $server_user who runs it: this
-# user, or `postgres` (else `nobody`) when this user is root, since PostgreSQL refuses to run as root.
-make_workplace() {
+# Sets $server_user, who runs the server: this user, or `postgres` (else `nobody`) when this user is root, since PostgreSQL
+# refuses to run as root.
+find_server_user() {
     server_user=$(id -un)
     if [ "$(id -u)" -eq 0 ]; then
         server_user=nobody
         if getent passwd postgres >/dev/null; then server_user=postgres; fi
     fi
+}
+
+# make_workplace TEMPLATE: the directory $work, deleted at the end, for a server and for $server_user.
+make_workplace() {
+    find_server_user
     work=$(mktemp -d "$1") # short: the path of a socket must fit in 107 bytes
     at_exit 'rm -rf "$work"'
     mkdir "$work/socket"
@@ -263,24 +268,38 @@ find_crashes() {
     grep --recursive --exclude='042_disk_full_*.log' --extended-regexp 'TRAP: |terminated by signal (4|6|7|8|11)\b' "$@"
 }
 
-# start_server LOCALE [PLACE] <SETTINGS: in the directory PLACE ($work), on a unix socket of its own; nobody's connection settings but
-# these apply from here on.
-start_server() {
-    local name directory place=${2:-$work}
+# Nobody's settings for another server apply from here on.
+forget_connection_settings() {
+    local name
     for name in "${!PG@}"; do
         if [ "$name" != PG_CONFIG ]; then unset "$name"; fi
     done
-    directory=$("$PG_CONFIG" --bindir)
-    as_server_user mkdir -p "$place/socket"
-    as_server_user "$directory/initdb" --pgdata="$place/data" --username=postgres --auth=trust --encoding=UTF8 \
-        --locale="$1" --no-sync >"$work/initdb.log" 2>&1 </dev/null || die "initdb failed: $(cat "$work/initdb.log")"
+}
+
+# make_server PLACE LOCALE <SETTINGS: a server in the directory PLACE, on a unix socket of its own; it is not started.
+make_server() {
+    as_server_user mkdir -p "$1/socket"
+    as_server_user "$("$PG_CONFIG" --bindir)/initdb" --pgdata="$1/data" --username=postgres --auth=trust --encoding=UTF8 \
+        --locale="$2" --no-sync >"$work/initdb.log" 2>&1 </dev/null || die "initdb failed: $(cat "$work/initdb.log")"
     {
-        printf "%s\n" "listen_addresses = ''" "unix_socket_directories = '$place/socket'" "port = 5432"
+        printf "%s\n" "listen_addresses = ''" "unix_socket_directories = '$1/socket'" "port = 5432"
         cat
-    } | as_server_user tee -a "$place/data/postgresql.conf" >/dev/null
+    } | as_server_user tee -a "$1/data/postgresql.conf" >/dev/null
+}
+
+# run_server PLACE: until it is stopped, whatever becomes of this script.
+run_server() {
+    as_server_user "$("$PG_CONFIG" --bindir)/pg_ctl" --pgdata="$1/data" --log="$1/server.log" --wait start >/dev/null 2>&1 ||
+        die "the server did not start: $(cat "$1/server.log")"
+}
+
+# start_server LOCALE [PLACE] <SETTINGS: one in the directory PLACE ($work), until this script ends, to which psql then connects.
+start_server() {
+    local place=${2:-$work}
+    forget_connection_settings
+    make_server "$place" "$1"
     at_exit "stop_server '$place'"
-    as_server_user "$directory/pg_ctl" --pgdata="$place/data" --log="$place/server.log" --wait start >/dev/null 2>&1 ||
-        die "the server did not start: $(cat "$place/server.log")"
+    run_server "$place"
     export PGHOST=$place/socket PGPORT=5432 PGUSER=postgres
 }
 
