@@ -105,7 +105,7 @@ void cutting_proxy::run() {
     while (!is_over_) {
         if (is_reset_due_.exchange(false))
             end_all();
-        if (is_holding_) {
+        if (is_held()) {
             std::this_thread::sleep_for(held_interval);
             continue;
         }
@@ -117,7 +117,7 @@ void cutting_proxy::run() {
             is_one_due = is_one_due || each.client_until || each.server_until;
         }
         poll(events.data(), events.size(), is_one_due ? 1 : 20);
-        if (is_holding_) // since before what has come was sent, perhaps
+        if (is_held()) // since before what has come was sent, perhaps
             continue;
         const auto now = std::chrono::steady_clock::now();
         std::vector<connection> left;

@@ -30,6 +30,8 @@ enum class ending {
 /// Listens on the loopback interface, for a unix socket knows no RST, and passes everything on to
 /// the server's unix socket. While no server listens there, a client is let in and reset.
 class cutting_proxy {
+    using moment = std::chrono::steady_clock::time_point;
+
   public:
     /// A connection is cut when it has carried so many bytes in this direction; the last of them
     /// still arrives.
@@ -69,15 +71,15 @@ class cutting_proxy {
     /// Every connection that there is ends soon, by a reset. Those to come are not concerned.
     void reset_all() { is_reset_due_ = true; }
     /// What is sent from now on is not passed on, and nobody let in, as if the network were gone,
-    /// until release(). Then it arrives.
-    void hold() { is_holding_ = true; }
-    void release() { is_holding_ = false; }
+    /// until the time is over or release() is called. Then it arrives.
+    void hold_for(std::chrono::milliseconds time) {
+        held_until_ = std::chrono::steady_clock::now() + time;
+    }
+    void release() { held_until_ = moment{}; }
 
     int cuts() const { return cuts_; }
 
   private:
-    using moment = std::chrono::steady_clock::time_point;
-
     struct connection {
         int client;
         int server;
@@ -89,6 +91,7 @@ class cutting_proxy {
     void run();
     void begin_connection();
     void end_all();
+    bool is_held() const { return std::chrono::steady_clock::now() < held_until_.load(); }
     bool pass_on(connection &each, bool from_server);
     std::size_t bytes_before_cut(connection &each, bool from_server, std::size_t size,
                                  std::optional<ending> &how);
@@ -105,7 +108,7 @@ class cutting_proxy {
     std::array<std::atomic<std::size_t>, 2> carried_{};
     std::atomic<bool> is_dripping_{false};
     std::atomic<bool> is_reset_due_{false};
-    std::atomic<bool> is_holding_{false};
+    std::atomic<moment> held_until_{moment{}};
     std::atomic<int> cuts_{0};
     std::atomic<bool> is_over_{false};
     int port_ = 0;

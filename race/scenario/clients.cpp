@@ -139,7 +139,7 @@ bool session::until_told(attempt &made, const std::function<void()> &once) {
         } catch (const coupon_guard::error &caught) {
             note(outcome::failed, caught);
         }
-        if (!again || tries == most_tries)
+        if (!again || tries == most_tries || interruption_signal() != 0)
             return false;
         std::this_thread::sleep_for(pauses_.pause(tries));
     }

@@ -1,5 +1,7 @@
 #include "scenario/shard_faults.hpp"
 
+#include <algorithm>
+
 namespace coupon_race {
 
 namespace {
@@ -48,6 +50,7 @@ void shard_faults::start_again() {
     const int shard = down_->shard;
     down_.reset(); // it is tried once
     shards_.server(shard).start_again();
+    next_crash_ = std::max(next_crash_, race_clock::now() + often_.crash / 2);
 }
 
 /// Half of the cuts are felt at once, by a reset; the others are a silence first.
@@ -60,8 +63,10 @@ void shard_faults::cut_one(race_clock::time_point now) {
         shards_.network(shard).reset_all();
         return;
     }
-    held_ = misfortune{shard, now + up_to(longest_hold), draw == 2};
-    shards_.network(shard).hold();
+    const auto time = up_to(longest_hold);
+    held_ = misfortune{shard, now + time, draw == 2};
+    shards_.network(shard).hold_for(2 *
+                                    time); // and not for ever, should this thread be interrupted
 }
 
 void shard_faults::mend() {
@@ -70,6 +75,7 @@ void shard_faults::mend() {
         network.reset_all();
     network.release();
     held_.reset();
+    next_cut_ = std::max(next_cut_, race_clock::now() + often_.cut / 2);
 }
 
 int shard_faults::one_of_the_shards() {

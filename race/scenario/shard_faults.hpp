@@ -17,7 +17,8 @@ namespace coupon_race {
 /// the kernel would end a server together with the thread that has started it.
 class shard_faults {
   public:
-    /// Every so often, the first after so long; 0: never.
+    /// Every so often, the first after so long, and not before all has been well for half of it: a
+    /// busy machine starts a server slowly. 0: never.
     struct intervals {
         std::chrono::microseconds crash, cut;
     };

@@ -56,7 +56,7 @@ TEST_F(Network, WhatIsHeldArrivesWhenItIsReleased) {
     run("CREATE TABLE arrived (number int)");
     pqxx::connection sender{through()};
     one(sender);
-    proxy_.hold();
+    proxy_.hold_for(1h);
     auto sent = std::async(std::launch::async, [&] {
         pqxx::nontransaction{sender}.exec("INSERT INTO arrived VALUES (1)");
     });
@@ -71,7 +71,7 @@ TEST_F(Network, WhatIsResetWhileItIsHeldNeverArrives) {
     run("CREATE TABLE arrived (number int)");
     pqxx::connection sender{through()};
     one(sender);
-    proxy_.hold();
+    proxy_.hold_for(1h);
     auto sent = std::async(std::launch::async, [&] {
         pqxx::nontransaction{sender}.exec("INSERT INTO arrived VALUES (1)");
     });
