@@ -23,9 +23,11 @@ constexpr std::chrono::milliseconds held_interval{2};
     throw std::runtime_error{what + ": " + std::strerror(errno)};
 }
 
+// No socket is passed on to a server that is started meanwhile: it would stay open there.
+
 /// -1 if nobody listens there.
 int connect_to(const std::string &path) {
-    const int made = socket(AF_UNIX, SOCK_STREAM, 0);
+    const int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
@@ -39,7 +41,7 @@ int connect_to(const std::string &path) {
 
 /// On a port that is free.
 int listen_on_loopback(int &port) {
-    const int made = socket(AF_INET, SOCK_STREAM, 0);
+    const int made = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -153,7 +155,7 @@ bool cutting_proxy::close_what_is_due(connection &each, moment now) {
 }
 
 void cutting_proxy::begin_connection() {
-    int client = accept(listener_, nullptr, nullptr);
+    int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (client < 0)
         return;
     const int server = connect_to(server_socket_);

@@ -103,6 +103,18 @@ TEST(ThrowawayServer, HasAfterACrashWhatWasCommitted) {
     EXPECT_EQ(query(address + proxy.conninfo(), "SELECT count(*) FROM kept"), "1");
 }
 
+TEST(ThrowawayServer, StartedAgainKeepsNoConnectionOpenThatOthersClose) {
+    throwaway_server server{find_postgres_programs({}), 10};
+    cutting_proxy proxy{socket_of(test_server())};
+    const std::string through = format_conninfo(test_server().connection()) + proxy.conninfo();
+    pqxx::connection elsewhere{through};
+    one(elsewhere);
+    server.crash();
+    server.start_again();
+    proxy.reset_all();
+    EXPECT_THROW(one(elsewhere), pqxx::broken_connection);
+}
+
 } // namespace
 
 } // namespace coupon_guard_tests
