@@ -33,12 +33,31 @@ void shop::ask(int number) {
     now.richest = now.undecided = -1;
     now.of_richest = {};
     now.most_open = 0;
-    plan(_settings.question / _settings.shards, kind::answer, number,
-         (number + 1) % _settings.shards);
+    // When all is sold nothing changes any more, and the answers may as well come at once.
+    if (in_all() == 0 && _unsettled == 0)
+        plan(_settings.question, kind::answer, number, all_shards);
+    else
+        plan(_settings.question / _settings.shards, kind::answer, number,
+             (number + 1) % _settings.shards);
+}
+
+void shop::hear(int number, int answering) {
+    if (answering == all_shards) {
+        for (int i = 1; i <= _settings.shards; i++)
+            hear_from(number, (number + i) % _settings.shards);
+    } else {
+        hear_from(number, answering);
+        if (at(number).now.answered < _settings.shards) {
+            plan(_settings.question / _settings.shards, kind::answer, number,
+                 (answering + 1) % _settings.shards);
+            return;
+        }
+    }
+    conclude(number);
 }
 
 // Shard `answering` says what it has. The shard that looks answers itself, last.
-void shop::hear(int number, int answering) {
+void shop::hear_from(int number, int answering) {
     look &now = at(number).now;
     const shard &other = at(answering);
     auto place = static_cast<std::size_t>(answering);
@@ -53,11 +72,7 @@ void shop::hear(int number, int answering) {
         now.undecided = answering;
         now.most_open = other.open;
     }
-    if (++now.answered == _settings.shards)
-        conclude(number);
-    else
-        plan(_settings.question / _settings.shards, kind::answer, number,
-             (answering + 1) % _settings.shards);
+    now.answered++;
 }
 
 void shop::conclude(int number) {

@@ -21,12 +21,14 @@ struct crowd {
     const char *name;
     double zipf;
     double to_first;
+    seconds first_moves;
 };
 
 constexpr crowd crowds[] = {
-    {"even", 0, 0},
-    {"the n-th shard has 1/n", 1, 0},
-    {"9 of 10 on one shard", 0, 0.9},
+    {"even", 0, 0, 0},
+    {"the n-th shard has 1/n", 1, 0, 0},
+    {"9 of 10 on one shard", 0, 0.9, 0},
+    {"9 of 10 on one, every 20 s another", 0, 0.9, 20},
 };
 
 /// In seconds, as short as it can be.
@@ -39,16 +41,18 @@ std::string written(seconds time) {
 std::vector<transfer_rule> rules(double ahead, units lot, const std::vector<seconds> &rebalanced) {
     const std::string of_lot = "lots of " + std::to_string(lot);
     std::vector<transfer_rule> all = {
-        {"half", transfer_rule::gift::half, 0, 0, 0},
-        {of_lot, transfer_rule::gift::lot, lot, 0, 0},
-        {"by use", transfer_rule::gift::by_use, 0, 0, 0},
-        {"half, ahead", transfer_rule::gift::half, 0, ahead, 0},
-        {of_lot + ", ahead", transfer_rule::gift::lot, lot, ahead, 0},
-        {"by use, ahead", transfer_rule::gift::by_use, 0, ahead, 0},
+        {"half", transfer_rule::gift::half, 0, 0, 0, false},
+        {of_lot, transfer_rule::gift::lot, lot, 0, 0, false},
+        {"by use", transfer_rule::gift::by_use, 0, 0, 0, false},
+        {"half, ahead", transfer_rule::gift::half, 0, ahead, 0, false},
+        {of_lot + ", ahead", transfer_rule::gift::lot, lot, ahead, 0, false},
+        {"by use, ahead", transfer_rule::gift::by_use, 0, ahead, 0, false},
     };
     for (seconds every : rebalanced)
-        all.push_back(
-            {"by use, rebalance " + written(every), transfer_rule::gift::by_use, 0, 0, every});
+        all.push_back({"by use, rebalance " + written(every), transfer_rule::gift::by_use, 0, 0,
+                       every, false});
+    all.push_back({"by use, rebalance " + written(rebalanced.back()) + " by all use",
+                   transfer_rule::gift::by_use, 0, 0, rebalanced.back(), true});
     return all;
 }
 
@@ -100,6 +104,7 @@ int run(int argc, char **argv) {
         for (const transfer_rule &rule : rules(ahead, lot, rebalanced)) {
             wanted.zipf = buyers.zipf;
             wanted.to_first = buyers.to_first;
+            wanted.first_moves = buyers.first_moves;
             sales.push_back({buyers.name, rule.name, shop(wanted, rule).play()});
             print_row(sales.back());
             is_right = is_right && keeps_the_promise(sales.back().came);

@@ -28,6 +28,7 @@ void shop::move(std::int64_t which) {
     if (of.moved > 0) {
         giver.left -= of.moved;
         giver.under_way += of.moved;
+        _unsettled += of.moved;
         giver.transfers++;
         _between += of.moved;
         _result.transfers++;
@@ -67,14 +68,14 @@ void shop::accept(std::int64_t which) {
 void shop::settle(std::int64_t which) {
     const transfer &of = _transfers[static_cast<std::size_t>(which)];
     at(of.giver).under_way -= of.moved;
+    _unsettled -= of.moved;
     if (of.is_of_rebalance)
         begin_next_move();
 }
 
 // ---- dividing anew what is left ---------------------------------------------------------------
 
-// In proportion to what each shard has used since the last time, and a little for those that used
-// nothing.
+// In proportion to what each shard has used, and a little for those that used nothing.
 void shop::rebalance() {
     _result.questions++;
     _rebalanced_at = _now;
@@ -83,7 +84,7 @@ void shop::rebalance() {
     std::vector<units> parts;
     for (shard &each : _shards) {
         left += each.left;
-        parts.push_back(each.used - each.used_before + 1);
+        parts.push_back(each.used - (_rule.looks_at_all_use ? 0 : each.used_before) + 1);
         used += parts.back();
         each.used_before = each.used;
     }

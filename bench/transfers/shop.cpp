@@ -43,7 +43,10 @@ void shop::plan_next_buyer() {
 
 int shop::shard_of_buyer() {
     double where = std::uniform_real_distribution<double>(0, _share.back())(_random);
-    return static_cast<int>(std::lower_bound(_share.begin(), _share.end(), where) - _share.begin());
+    auto found = std::lower_bound(_share.begin(), _share.end(), where) - _share.begin();
+    auto moved =
+        _settings.first_moves > 0 ? static_cast<std::ptrdiff_t>(_now / _settings.first_moves) : 0;
+    return static_cast<int>((found + moved) % _settings.shards);
 }
 
 result shop::play() {

@@ -35,6 +35,7 @@ struct settings {
     seconds sale = 1'000;        ///< in which the buyers come, one as likely at any time
     double zipf = 1;             ///< the n-th shard has 1/n^zipf as many buyers as the first
     double to_first = 0;         ///< so many of all buyers are of the first shard
+    seconds first_moves = 0;     ///< so often another shard is the first; 0: never
     double rolled_back = 0.1;    ///< so many redemptions are
     seconds transaction = 0.010; ///< of a buyer, with the redemption in it
     seconds question = 0.002;    ///< to all shards, until the last has answered
@@ -77,6 +78,7 @@ class shop {
             return at != other.at ? at > other.at : number > other.number;
         }
     };
+    static constexpr int all_shards = -1;
     struct waiting {
         seconds since;
     };
@@ -133,6 +135,7 @@ class shop {
     void begin_look(int number);
     void ask(int number);
     void hear(int number, int answering);
+    void hear_from(int number, int answering);
     void conclude(int number);
     void end_look(int number);
     void refuse(shard &of);
@@ -157,6 +160,7 @@ class shop {
     std::vector<transfer> _transfers;
     std::deque<transfer> _moves; // of the rebalance, one after the other
     units _between = 0;          // out of one shard and not in the other
+    units _unsettled = 0;        // and of which it is not known yet that they are
     std::priority_queue<event> _events;
     std::uint64_t _planned = 0;
     std::int64_t _buyers_to_come;

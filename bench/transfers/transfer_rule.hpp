@@ -30,6 +30,8 @@ struct transfer_rule {
     double ahead = 0;
     /// How often what is left is divided anew among all shards; 0: never.
     seconds rebalanced_every = 0;
+    /// In proportion to all that they have used, and not to what they have since the last time.
+    bool looks_at_all_use = false;
 
     units gift_of(const holdings &giver, const holdings &taker) const {
         if (giver.left <= 0)
