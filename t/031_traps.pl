@@ -38,6 +38,12 @@ my $tour = q(
 	UPDATE promo.coupon SET rights = 5, budget_rights = 50 WHERE code OPERATOR(pg_catalog.=) 'ONE';
 	SELECT promo.release_units('ONE', 2, 'a0000000-0000-0000-0000-000000000001', 'two'), promo.accept_units('ONE', 1, 'a0000000-0000-0000-0000-000000000002', 'two', 'b'),
 		promo.settle_transfer('a0000000-0000-0000-0000-000000000001'), promo.coupon_guard_units('ONE');
+	SELECT promo.coupon_guard_begin_moves();
+	SELECT promo.coupon_guard_close_partition(0, 2), promo.coupon_guard_close_partition(0, 1, false);
+	SELECT * FROM promo.redeem_coupon('mover'::pg_catalog.text, 'ONE', 1);
+	SELECT promo.accept_user(promo.release_user('mover', 'b0000000-0000-0000-0000-000000000001', 'two')
+		OPERATOR(pg_catalog.||) '{"transfer_id": "b0000000-0000-0000-0000-000000000002", "from": "two", "to": "one"}'), promo.settle_user('b0000000-0000-0000-0000-000000000001');
+	SELECT promo.coupon_guard_end_moves();
 	SELECT * FROM promo.coupon_guard_rights;
 	SELECT * FROM promo.coupon_usage;
 	SELECT * FROM promo.campaign_usage;
@@ -52,6 +58,7 @@ my $tour = q(
 	DELETE FROM promo.coupon;
 	DELETE FROM promo.campaign;
 	DELETE FROM promo.coupon_transfer;
+	DELETE FROM promo.coupon_user_transfer;
 	DELETE FROM promo.coupon_shard;);
 
 # --- the traps --------------------------------------------------------------------------------------------------------

@@ -320,7 +320,7 @@ BEGIN
   RETURN (SELECT to_jsonb(n) FROM @extschema@.<name> AS n WHERE n.id = new_row.id);
 END
 $body$$create$, '<name>', one.name), '<key>', one.key), '<ledger_column>', one.ledger_column), '<columns>', one.columns),
-      '<new_columns>', regexp_replace(one.columns, '(\w+)(,|$)', 'new_row.\1\2', 'g')), '<defaults>', one.defaults),
+      '<new_columns>', regexp_replace(one.columns, E'(\\w+)(,|$)', E'new_row.\\1\\2', 'g')), '<defaults>', one.defaults),
       '<only_new>', one.only_new), '<only_new_values>', one.only_new_values);
     EXECUTE format('COMMENT ON FUNCTION @extschema@.coupon_shard_put_%s(pg_catalog.jsonb, pg_catalog.bool) IS %L', one.name,
       format('for routers: make or change a row of %s, at its home or as a copy; the row as it is then', one.name));

@@ -753,7 +753,7 @@ BEGIN
   RETURN (SELECT to_jsonb(n) FROM @extschema@.<name> AS n WHERE n.id = new_row.id);
 END
 $body$$create$, '<name>', one.name), '<key>', one.key), '<ledger_column>', one.ledger_column), '<columns>', one.columns),
-      '<new_columns>', regexp_replace(one.columns, '(\w+)(,|$)', 'new_row.\1\2', 'g')), '<defaults>', one.defaults),
+      '<new_columns>', regexp_replace(one.columns, E'(\\w+)(,|$)', E'new_row.\\1\\2', 'g')), '<defaults>', one.defaults),
       '<only_new>', one.only_new), '<only_new_values>', one.only_new_values);
     EXECUTE format('COMMENT ON FUNCTION @extschema@.coupon_shard_put_%s(pg_catalog.jsonb, pg_catalog.bool) IS %L', one.name,
       format('for routers: make or change a row of %s, at its home or as a copy; the row as it is then', one.name));
@@ -1092,6 +1092,7 @@ DECLARE
   campaigns jsonb;
   rights jsonb;
   held int8[];
+  coupon_ids int8[];
   one record;
 BEGIN
   IF $1 IS NULL OR $2 IS NULL OR $3 IS NULL THEN
@@ -1138,16 +1139,15 @@ BEGIN
   INTO redemptions USING $1;
   SELECT array_agg(c.id ORDER BY c.id) INTO held FROM @extschema@.coupon AS c WHERE c.holder = $1;
 
+  coupon_ids := held || ARRAY(SELECT DISTINCT (r.one->>'coupon_id')::int8 FROM jsonb_array_elements(redemptions) AS r (one));
   EXECUTE format(
-    'SELECT coalesce(jsonb_agg(%s || ''{"rights": "0", "budget_rights": "0"}'' ORDER BY r.id), ''[]'') FROM @extschema@.coupon AS r
-     WHERE r.id = ANY ($2) OR r.id IN (SELECT (one->>''coupon_id'')::int8 FROM jsonb_array_elements($1) AS one)',
+    'SELECT coalesce(jsonb_agg(%s || ''{"rights": "0", "budget_rights": "0"}'' ORDER BY r.id), ''[]'') FROM @extschema@.coupon AS r WHERE r.id = ANY ($1)',
     @extschema@.coupon_guard_row_texts('@extschema@.coupon'))
-  INTO coupons USING redemptions, held;
+  INTO coupons USING coupon_ids;
   EXECUTE format(
-    'SELECT coalesce(jsonb_agg(%s || ''{"rights": "0", "budget_rights": "0"}'' ORDER BY r.id), ''[]'') FROM @extschema@.campaign AS r
-     WHERE r.id IN (SELECT (one->>''campaign_id'')::int8 FROM jsonb_array_elements($1 || $2) AS one)',
+    'SELECT coalesce(jsonb_agg(%s || ''{"rights": "0", "budget_rights": "0"}'' ORDER BY r.id), ''[]'') FROM @extschema@.campaign AS r WHERE r.id = ANY ($1)',
     @extschema@.coupon_guard_row_texts('@extschema@.campaign'))
-  INTO campaigns USING redemptions, coupons;
+  INTO campaigns USING ARRAY(SELECT DISTINCT (r.one->>'campaign_id')::int8 FROM jsonb_array_elements(redemptions || coupons) AS r (one));
 
   -- What the live rows use of each limit; of a coupon that the user holds all rights but those that others use.
   SELECT coalesce(jsonb_agg(jsonb_build_object('kind', u.kind, 'owner_id', u.owner_id, 'units', u.units) ORDER BY strpos('CBcb', u.kind), u.owner_id), '[]')
@@ -1165,7 +1165,7 @@ BEGIN
       CROSS JOIN LATERAL (
         SELECT count(*) AS units, coalesce(sum(r.amount), 0) AS amount FROM @extschema@.coupon_redemption AS r
         WHERE c.id = ANY (held) AND r.coupon_id = c.id AND r.voided_at IS NULL) AS others
-      WHERE c.id = ANY (held) OR c.id IN (SELECT l.coupon_id FROM live AS l)
+      WHERE c.id = ANY (coupon_ids)
     ), campaign_use AS (
       SELECT p.id, p.max_redemptions, p.budget, sum(l.units) AS units, sum(l.amount) AS amount
       FROM @extschema@.campaign AS p JOIN live AS l ON l.campaign_id = p.id
