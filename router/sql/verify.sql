@@ -1,6 +1,7 @@
 -- What is broken, if anything, over all shards.
 
--- Limits whose parts do not make up the whole. Units move meanwhile, so a limit is judged when it has been found alike twice.
+-- Limits whose parts do not make up the whole. Shards are read one after the other, and units move meanwhile: so a limit is judged when two
+-- looks in a row have found it alike, with no transfer in between. All shards were like that at the moment between the two.
 CREATE FUNCTION @extschema@.coupon_router_verify_limits(shards pg_catalog.int4[])
 RETURNS TABLE (name pg_catalog.text, detail pg_catalog.text)
 LANGUAGE plpgsql VOLATILE
@@ -9,22 +10,23 @@ AS $$
 #variable_conflict use_column
 DECLARE
   ids int8[];
-  seen jsonb := '{}';
-  now_seen jsonb;
-  open_limits int8;
+  last_seen jsonb := '{}';
+  seen jsonb;
+  judged jsonb := '{}';
   is_complete CONSTANT bool := cardinality(shards) = cardinality(@extschema@.coupon_router_shards());
   numbers CONSTANT int4[] := ARRAY(SELECT n.number FROM unnest(shards) WITH ORDINALITY AS s (shard, place)
     LEFT JOIN @extschema@.coupon_router_names() AS n ON n.shard = s.shard ORDER BY s.place);
 BEGIN
-  PERFORM @extschema@.coupon_router_complete_all(n.shard, n.name, NULL, NULL) FROM @extschema@.coupon_router_names() AS n WHERE n.shard = ANY (shards);
   ids := ARRAY(SELECT DISTINCT d.owner_id FROM unnest(shards) AS s CROSS JOIN LATERAL @extschema@.shard_divided(s, NULL) AS d);
-  FOR try IN 1 .. 20 LOOP
-    SELECT coalesce(jsonb_object_agg(l.kind || l.owner_id, l.parts), '{}') INTO now_seen
+  FOR try IN 1 .. 50 LOOP
+    PERFORM @extschema@.coupon_router_complete_all(n.shard, n.name, NULL, NULL) FROM @extschema@.coupon_router_names() AS n WHERE n.shard = ANY (shards);
+    SELECT coalesce(jsonb_object_agg(l.kind || l.owner_id, l.parts), '{}') INTO seen
     FROM (SELECT d.kind, d.owner_id, jsonb_agg(to_jsonb(d) ORDER BY d.partition) AS parts
           FROM unnest(shards) AS s CROSS JOIN LATERAL @extschema@.shard_divided(s, ids) AS d GROUP BY d.kind, d.owner_id) AS l;
-    SELECT count(*) INTO open_limits FROM jsonb_each(now_seen) AS f WHERE seen->f.key IS DISTINCT FROM f.value;
-    EXIT WHEN open_limits = 0;
-    seen := now_seen;
+    SELECT judged || coalesce(jsonb_object_agg(f.key, f.value), '{}') INTO judged
+    FROM jsonb_each(seen) AS f WHERE last_seen->f.key = f.value AND NOT judged ? f.key;
+    EXIT WHEN try > 1 AND NOT EXISTS (SELECT FROM jsonb_object_keys(seen) AS k WHERE NOT judged ? k);
+    last_seen := seen;
   END LOOP;
   RETURN QUERY
   SELECT l.name, format('%s %s over the shards and %s under way, limit %s', l.rights, CASE WHEN l.kind IN ('c', 'C') THEN 'units' ELSE 'of budget' END,
@@ -35,9 +37,8 @@ BEGIN
       -- The home says what the limit is: a copy may be old.
       coalesce(max((p.value->>'in_all')::int8) FILTER (WHERE n.number = (p.value->>'owner_id')::int8 >> 40),
                CASE WHEN is_complete THEN max((p.value->>'in_all')::int8) END) AS in_all
-    FROM jsonb_each(now_seen) AS f CROSS JOIN LATERAL jsonb_array_elements(f.value) AS p
+    FROM jsonb_each(judged) AS f CROSS JOIN LATERAL jsonb_array_elements(f.value) AS p
     LEFT JOIN unnest(shards, numbers) AS n (shard, number) ON n.shard = (p.value->>'partition')::int4
-    WHERE seen->f.key = f.value
     GROUP BY f.key) AS l
   -- What is not settled may have arrived all the same, if it could not be settled just now.
   WHERE l.rights > l.in_all OR (l.rights + l.under_way < l.in_all AND is_complete);
