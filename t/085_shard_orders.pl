@@ -109,6 +109,12 @@ told(q(SELECT put_coupon('{"code": "MOVE", "max_redemptions": 100}'), put_coupon
 my ($stayed, $moved, $new) = (user(1), user(3), user(3));
 is(told("SELECT status FROM redeem_coupon($_, 'MOVE', 'm')"), 'redeemed', 'a redemption') foreach $stayed, $moved;
 
+told(q(SELECT put_campaign('{"name": "Codes"}')));
+is(told(q(SELECT count(*) FROM generate_coupons('Codes', 20, 'CODE-????????'))), '20', 'codes');
+my $code = told("SELECT code FROM claim_coupon($moved, 'Codes')");
+like($code, qr/^CODE-/, 'a claim');
+is(told("SELECT status FROM hold_coupon($moved, 'EACH', '1 hour', 'h')"), 'held', 'a hold');
+
 sub move
 {
 	my ($from, $to, $partition) = @_;
@@ -127,18 +133,23 @@ is(told("SELECT status FROM redeem_coupon($new, 'EACH')"), 'RC015', 'and whoever
 is(told("SELECT status FROM redeem_coupon($stayed, 'EACH')"), 'redeemed', 'others of the shard go on');
 on('s0', 'ALTER TABLE coupon_redemption ADD COLUMN till text');
 told('SELECT rebalance()');
-is(on('s0', "SELECT count(*) FROM coupon_redemption WHERE user_id = '$moved'"), '1', 'rebalance() completes it');
-like(verify(), qr/^s0\|user\|user $moved\|1 redemptions, on a shard that is not the user's/, 'routers have still to be told');
+is(on('s0', "SELECT count(*) FROM coupon_redemption WHERE user_id = '$moved'"), '2', 'rebalance() completes it');
+like(verify(), qr/^s0\|user\|user $moved\|2 redemptions, on a shard that is not the user's/, 'routers have still to be told');
 on('router', "ALTER SERVER coupon_guard OPTIONS (SET p3 '$connection[0]')");
 is(verify(), '', 'one is told');
 is(told("SELECT status, replayed FROM redeem_coupon($moved, 'MOVE', 'm')"), 'redeemed|t', 'the user goes on there, and is asked again by the request id');
+is(told("SELECT code, replayed FROM claim_coupon($moved, 'Codes')"), "$code|t", 'with the code');
+is(told("SELECT status FROM redeem_coupon(@{[ user(1) ]}, '$code')"), 'reserved', 'which is still nobody else\'s');
+is(told("SELECT status FROM redeem_coupon($moved, '$code')"), 'redeemed', 'and redeems it');
+is(told("SELECT status, replayed FROM hold_coupon($moved, 'EACH', '1 hour', 'h')"), 'held|t', 'with the hold');
+is(told("SELECT status FROM confirm_hold($moved, (SELECT redemption_id FROM hold_coupon($moved, 'EACH', '1 hour', 'h')))"), 'redeemed', 'which is confirmed there');
 is(told("SELECT status FROM redeem_coupon($new, 'EACH')"), 'RC015', 'those with nothing to move wait for the door');
 ok(move('s1', 's0', 3), 'which the script opens, started again');
 is(told("SELECT status FROM redeem_coupon($new, 'EACH')"), 'redeemed', 'then they go on, too');
 my $other = $cluster->router('other_router');
 is(told("SELECT status FROM redeem_coupon($_, 'EACH', 'o')", $other), 'RC015', 'a router that knows nothing yet is refused') foreach $moved, user(3);
 on('other_router', "ALTER SERVER coupon_guard OPTIONS (SET p3 '$connection[0]')");
-is(told("SELECT status FROM redeem_coupon($moved, 'EACH', 'o')", $other), 'redeemed', 'until it knows');
+is(told("SELECT status FROM redeem_coupon($moved, 'EACH', 'o')", $other), 'already_redeemed', 'until it knows');
 is(told("SELECT * FROM shard_of($moved)"), '3|0|s0', 'shard_of() says it, too');
 on($_, 'SELECT coupon_guard_end_moves()') foreach 's0', 's1';
 is(verify(), '', 'verify finds nothing');
