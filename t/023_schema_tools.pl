@@ -94,7 +94,7 @@ PYTHON
 	my $all = join "\n", (map { "remove_index coupon_campaign_$_" } qw(free holder_unique)),
 	  (map { "remove_index coupon_redemption_$_" } qw(campaign_hold campaign_use_unique campaign_voided hold request_unique use_unique voided)),
 	  (map { "remove_index coupon_transfer_$_" } qw(limit unsettled)), (map { "remove_index coupon_user_transfer_$_" } qw(last unsettled)),
-	  (map { "remove_table $_" } qw(campaign coupon coupon_quota coupon_redemption coupon_shard coupon_transfer coupon_user_gate coupon_user_transfer)), '';
+	  (map { "remove_table $_" } qw(campaign coupon coupon_look coupon_quota coupon_redemption coupon_shard coupon_transfer coupon_user_gate coupon_user_transfer)), '';
 	is($compare->('shared'), $all, 'Alembic: would remove tables in public');
 	is($compare->('own', 'schemas'), $all, 'Alembic: and in promo, if it is told to look into all schemas');
 	is($compare->('shared', 'names'), '', 'Alembic: include_name, in public');
