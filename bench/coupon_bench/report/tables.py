@@ -232,7 +232,7 @@ def _last_codes(study):
 
 def _skewed(study):
     wrong = [way["title"] for way in study["ways"] if not way["is_right"]]
-    note = f"{as_text.clients(study['clients'])} through the router; twice as many buyers as units, nine of ten on one of {study['shards']} shards."
+    note = f"{as_text.clients(study['clients'])} through the router; nine of ten buyers are on one of {study['shards']} shards."
     if wrong:
         note += " Not each unit was sold, or somebody was refused too early: " + "; ".join(wrong) + "."
     return Table(f"A drop of {study['units']:,} units over shards, skewed",
