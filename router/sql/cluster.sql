@@ -38,12 +38,14 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.coupon_router_user(pg_catalog.text) IS 'the user id as the ledger has it';
 
--- What PL/Proxy takes for the partition of a user. For nobody the shard says what is wrong.
+-- What PL/Proxy takes for the partition of a user. For nobody the shard says what is wrong. The usual case first, and nothing else: this is
+-- evaluated on each call, and what is inlined is set up on each.
 CREATE FUNCTION @extschema@.coupon_router_hash(user_id pg_catalog.text)
 RETURNS pg_catalog.int4
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-  SELECT coalesce(hashtext(@extschema@.coupon_router_user(user_id)), 0);
+  SELECT coalesce(hashtext(CASE WHEN current_setting('coupon_guard.user_id_type', true) IN ('bigint', 'uuid')
+                           THEN @extschema@.coupon_router_user(user_id) ELSE user_id END), 0);
 END;
 COMMENT ON FUNCTION @extschema@.coupon_router_hash(pg_catalog.text) IS 'the number by which PL/Proxy finds the partition of a user';
 

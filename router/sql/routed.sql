@@ -1,23 +1,37 @@
 -- The functions of coupon_guard, under their own names, each on the shard of its user.
 
 -- Those that may be refused for want of something that another shard has: asked, and while it is worth it, asked again.
--- SHARD is the call; WANT is true of an answer of want.
+-- HASH says where the user is; SHARD is the call; DONE is its status when it is granted; WANT is true of an answer of want.
 DO $searching$
 DECLARE
   one record;
 BEGIN
   FOR one IN
-    SELECT f.name, replace(f.arguments, 'USER', u.type) AS arguments, f.result, f.variables, f.shard, f.want, f.rest, f.sought, f.unsaid, f.refused, f.comment
+    SELECT f.name, replace(f.arguments, 'USER', u.type) AS arguments,
+      CASE u.type WHEN 'pg_catalog.text' THEN '@extschema@.coupon_router_hash(user_id)' ELSE 'coalesce(hashtext(user_id::text), 0)' END AS hash,
+      CASE f.name WHEN 'redeem_coupon' THEN 'redeemed' WHEN 'hold_coupon' THEN 'held' ELSE 'claimed' END AS done,
+      f.result, f.variables, f.shard, f.want, f.rest, f.sought, f.unsaid, f.refused, f.comment
     FROM (VALUES ('pg_catalog.int8'), ('pg_catalog.uuid'), ('pg_catalog.text')) AS u (type),
     (VALUES
+      ('redeem_coupon',
+       'user_id USER, code pg_catalog.text, request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL',
+       '@extschema@.coupon_redeem_answer',
+       'answer @extschema@.coupon_redeem_answer;',
+       'answer := @extschema@.shard_redeem(hash, user_id, code, request_id, metadata)::@extschema@.coupon_redeem_answer;',
+       'answer.status = ''not_found'' OR (answer.status IN (''sold_out'', ''insufficient'') AND answer.limited_by = ''shard'')',
+       'false',
+       'answer.status, user_id::text, code, NULL, 1, NULL',
+       'answer.amount := NULL; answer.limited_by := NULL;',
+       'IF answer.limited_by = ''shard'' THEN answer.limited_by := @extschema@.coupon_router_limited_by(search); END IF;',
+       'redeem a coupon for a user on his shard; a refusal is a status, never an error'),
       ('redeem_coupon',
        'user_id USER, code pg_catalog.text, amount pg_catalog.int8, metadata pg_catalog.jsonb DEFAULT NULL, request_id pg_catalog.text DEFAULT NULL,'
        ' up_to pg_catalog.bool DEFAULT false',
        '@extschema@.coupon_redeem_answer',
        'answer @extschema@.coupon_redeem_answer;',
-       'answer := @extschema@.shard_redeem(user_id, code, amount, metadata, request_id, up_to AND takes_rest);'
+       'answer := @extschema@.shard_redeem(hash, user_id, code, amount, metadata, request_id, up_to AND takes_rest)::@extschema@.coupon_redeem_answer;'
        ' IF up_to AND NOT takes_rest AND answer.status = ''insufficient'' AND answer.limited_by IS DISTINCT FROM ''shard'' THEN'
-       ' takes_rest := true; answer := @extschema@.shard_redeem(user_id, code, amount, metadata, request_id, true);'
+       ' takes_rest := true; answer := @extschema@.shard_redeem(hash, user_id, code, amount, metadata, request_id, true)::@extschema@.coupon_redeem_answer;'
        ' END IF;',
        'answer.status = ''not_found'' OR (answer.status IN (''sold_out'', ''insufficient'') AND answer.limited_by = ''shard'')',
        'up_to AND NOT takes_rest AND answer.status = ''insufficient''',
@@ -26,11 +40,23 @@ BEGIN
        'IF answer.limited_by = ''shard'' THEN answer.limited_by := @extschema@.coupon_router_limited_by(search); END IF;',
        'redeem_coupon() of an amount, which the coupon''s budget must have; with up_to as much of it as there is'),
       ('hold_coupon',
+       'user_id USER, code pg_catalog.text, ttl pg_catalog.interval DEFAULT ''15 minutes'', request_id pg_catalog.text DEFAULT NULL,'
+       ' metadata pg_catalog.jsonb DEFAULT NULL',
+       '@extschema@.coupon_hold_answer',
+       'answer @extschema@.coupon_hold_answer;',
+       'answer := @extschema@.shard_hold(hash, user_id, code, ttl, request_id, metadata)::@extschema@.coupon_hold_answer;',
+       'answer.status = ''not_found'' OR (answer.status IN (''sold_out'', ''insufficient'') AND answer.limited_by = ''shard'')',
+       'false',
+       'answer.status, user_id::text, code, NULL, 1, NULL',
+       'answer.amount := NULL; answer.limited_by := NULL;',
+       'IF answer.limited_by = ''shard'' THEN answer.limited_by := @extschema@.coupon_router_limited_by(search); END IF;',
+       'hold a coupon for a user until a deadline, to be confirmed by confirm_hold() or redeem_coupon()'),
+      ('hold_coupon',
        'user_id USER, code pg_catalog.text, ttl pg_catalog.interval, amount pg_catalog.int8, metadata pg_catalog.jsonb DEFAULT NULL,'
        ' request_id pg_catalog.text DEFAULT NULL',
        '@extschema@.coupon_hold_answer',
        'answer @extschema@.coupon_hold_answer;',
-       'answer := @extschema@.shard_hold(user_id, code, ttl, amount, metadata, request_id);',
+       'answer := @extschema@.shard_hold(hash, user_id, code, ttl, amount, metadata, request_id)::@extschema@.coupon_hold_answer;',
        'answer.status = ''not_found'' OR (answer.status IN (''sold_out'', ''insufficient'') AND answer.limited_by = ''shard'')',
        'false',
        'answer.status, user_id::text, code, NULL, 1, amount',
@@ -41,7 +67,7 @@ BEGIN
        'user_id USER, campaign pg_catalog.text',
        '@extschema@.coupon_claim_answer',
        'answer @extschema@.coupon_claim_answer;',
-       'answer := @extschema@.shard_claim(user_id, campaign);',
+       'answer := @extschema@.shard_claim(hash, user_id, campaign)::@extschema@.coupon_claim_answer;',
        'answer.status IN (''not_found'', ''sold_out'')',
        'false',
        'answer.status, user_id::text, NULL, campaign, 1, NULL',
@@ -51,12 +77,13 @@ BEGIN
     ) AS f (name, arguments, result, variables, shard, want, rest, sought, unsaid, refused, comment)
   LOOP
     EXECUTE format('CREATE FUNCTION @extschema@.%I(%s) RETURNS %s', one.name, one.arguments, one.result)
-      || replace(replace(replace(replace(replace(replace(replace($create$
+      || replace(replace(replace(replace(replace(replace(replace(replace(replace($create$
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $body$
 #variable_conflict use_variable
 DECLARE
+  hash CONSTANT pg_catalog.int4 := HASH;
   VARIABLES
   search @extschema@.coupon_search;
   takes_rest bool := false; -- the others have nothing: what there is here is what there is
@@ -64,13 +91,15 @@ BEGIN
   BEGIN
     SHARD
   EXCEPTION WHEN OTHERS THEN
-    PERFORM @extschema@.coupon_router_report(SQLSTATE, SQLERRM, @extschema@.coupon_router_partition_of(@extschema@.coupon_router_hash(user_id::text)));
+    PERFORM @extschema@.coupon_router_report(SQLSTATE, SQLERRM, @extschema@.coupon_router_partition_of(hash));
     RAISE;
   END;
-  IF (WANT) IS NOT TRUE THEN
+  IF answer.status = 'DONE' THEN -- what most calls come to takes one look
+    RETURN answer;
+  ELSIF (WANT) IS NOT TRUE THEN
     RETURN answer;
   END IF;
-  search.shard := @extschema@.coupon_router_shard_of(@extschema@.coupon_router_hash(user_id::text));
+  search.shard := @extschema@.coupon_router_shard_of(hash);
   BEGIN
     LOOP
       search := @extschema@.coupon_router_search(search, SOUGHT);
@@ -87,7 +116,7 @@ BEGIN
     WHEN SQLSTATE 'RC000' THEN
       NULL;
     WHEN OTHERS THEN
-      PERFORM @extschema@.coupon_router_report(SQLSTATE, SQLERRM, @extschema@.coupon_router_partition_of(@extschema@.coupon_router_hash(user_id::text)));
+      PERFORM @extschema@.coupon_router_report(SQLSTATE, SQLERRM, @extschema@.coupon_router_partition_of(hash));
       RAISE;
   END;
   IF (WANT) AND search.verdict IN ('unavailable', 'elsewhere') THEN
@@ -97,7 +126,7 @@ BEGIN
   REFUSED
   RETURN answer;
 END
-$body$$create$, 'VARIABLES', one.variables), 'SHARD', one.shard), 'WANT', one.want), 'REST', one.rest), 'SOUGHT', one.sought), 'UNSAID', one.unsaid), 'REFUSED', one.refused);
+$body$$create$, 'DONE', one.done), 'HASH', one.hash), 'VARIABLES', one.variables), 'SHARD', one.shard), 'WANT', one.want), 'REST', one.rest), 'SOUGHT', one.sought), 'UNSAID', one.unsaid), 'REFUSED', one.refused);
     EXECUTE format('COMMENT ON FUNCTION @extschema@.%I(%s) IS %L', one.name, regexp_replace(one.arguments, ' DEFAULT [^,]*', '', 'g'), one.comment);
   END LOOP;
 END
@@ -190,15 +219,10 @@ BEGIN
     SELECT f.name, replace(f.arguments, 'USER', u.type) AS arguments, f.result, f.body, f.comment
     FROM (VALUES ('pg_catalog.int8'), ('pg_catalog.uuid'), ('pg_catalog.text')) AS u (type),
     (VALUES
-      ('redeem_coupon',
-       'user_id USER, code pg_catalog.text, request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL',
-       '@extschema@.coupon_redeem_answer',
-       'RETURN @extschema@.redeem_coupon(user_id, code, NULL::pg_catalog.int8, metadata, request_id, false);',
-       'redeem a coupon for a user on his shard; a refusal is a status, never an error'),
       ('redeem_coupon_strict',
        'user_id USER, code pg_catalog.text, request_id pg_catalog.text DEFAULT NULL, metadata pg_catalog.jsonb DEFAULT NULL',
        '@extschema@.coupon_redeem_answer',
-       'RETURN @extschema@.coupon_router_strict(@extschema@.redeem_coupon(user_id, code, NULL::pg_catalog.int8, metadata, request_id, false), user_id::text, code, request_id);',
+       'RETURN @extschema@.coupon_router_strict(@extschema@.redeem_coupon(user_id, code, request_id, metadata), user_id::text, code, request_id);',
        'redeem_coupon(), but a refusal is an error with an SQLSTATE of its own (RC001 ...)'),
       ('redeem_coupon_strict',
        'user_id USER, code pg_catalog.text, amount pg_catalog.int8, metadata pg_catalog.jsonb DEFAULT NULL,'
@@ -229,16 +253,10 @@ BEGIN
        ' WHERE a.status = ''not_found'' OR (a.status IN (''sold_out'', ''insufficient'') AND a.limited_by = ''shard'')) AS n'
        ' ORDER BY a.place;',
        'redeem_coupon() for each of many users; one row each, in their order'),
-      ('hold_coupon',
-       'user_id USER, code pg_catalog.text, ttl pg_catalog.interval DEFAULT ''15 minutes'', request_id pg_catalog.text DEFAULT NULL,'
-       ' metadata pg_catalog.jsonb DEFAULT NULL',
-       '@extschema@.coupon_hold_answer',
-       'RETURN @extschema@.hold_coupon(user_id, code, ttl, NULL::pg_catalog.int8, metadata, request_id);',
-       'hold a coupon for a user until a deadline, to be confirmed by confirm_hold() or redeem_coupon()'),
       ('release_claim',
        'user_id USER, campaign pg_catalog.text',
        '@extschema@.coupon_claim_answer',
-       'RETURN @extschema@.shard_release_claim(user_id, campaign);',
+       'RETURN @extschema@.shard_release_claim(@extschema@.coupon_router_hash(user_id::text), user_id, campaign)::@extschema@.coupon_claim_answer;',
        'give the user''s code of the campaign back for others, unless it is redeemed or held'),
       ('confirm_hold',
        'user_id USER, redemption_id pg_catalog.int8, amount pg_catalog.int8 DEFAULT NULL',
@@ -258,7 +276,7 @@ BEGIN
       ('check_coupon',
        'user_id USER, code pg_catalog.text',
        '@extschema@.coupon_check_answer',
-       'RETURN @extschema@.coupon_router_check(@extschema@.shard_check(user_id, code), user_id::text, code);',
+       'RETURN @extschema@.coupon_router_check(@extschema@.shard_check(@extschema@.coupon_router_hash(user_id::text), user_id, code)::@extschema@.coupon_check_answer, user_id::text, code);',
        'what redeem_coupon() would answer now, and what is left to this user and on all shards that answer (NULL: no limit); changes and locks nothing')
     ) AS f (name, arguments, result, body, comment)
   LOOP
