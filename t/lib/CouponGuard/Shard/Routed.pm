@@ -12,7 +12,7 @@ use List::Util qw(any none sum0);
 use Time::HiRes qw(sleep time);
 
 my $users_known = 4000;
-my %places = (1 => 'units leave', 2 => 'units come', 3 => 'a transfer is settled', 4 => 'a redemption is written');
+my %places = (1 => 'units leave', 2 => 'units come', 3 => 'a transfer is settled', 4 => 'a redemption is written', 5 => 'a shard says what it has');
 
 sub one_of { return $_[ int(rand(@_)) ] }
 
@@ -44,6 +44,13 @@ sub new
 		$observer->query('CREATE TRIGGER stand_still AFTER INSERT OR UPDATE ON coupon_transfer FOR EACH ROW EXECUTE FUNCTION stand_still()');
 		# With a trigger rows go through the executor: both ways are played.
 		$observer->query('CREATE TRIGGER stand_still AFTER INSERT ON coupon_redemption FOR EACH ROW EXECUTE FUNCTION stand_still()') if $shard % 2;
+		# What it says is of a moment of its own: units move between what one shard says and another.
+		my ($columns) = map { $_->[0] } $observer->query("SELECT pg_get_function_result('coupon_shard_units(text, \"char\")'::regprocedure)");
+		$observer->query('ALTER FUNCTION coupon_shard_units(text, "char") RENAME TO coupon_shard_units_now');
+		$observer->query(qq(CREATE FUNCTION coupon_shard_units(name text, kind "char") RETURNS $columns LANGUAGE plpgsql AS \$\$ BEGIN
+			PERFORM pg_advisory_xact_lock_shared(81, 5);
+			RETURN QUERY SELECT * FROM public.coupon_shard_units_now(\$1, \$2);
+			END \$\$));
 	}
 	foreach my $router ('router', 'router2')
 	{
@@ -175,7 +182,7 @@ sub play_call
 	my @live = map { $self->{live}{$_} } sort { $a <=> $b } keys %{ $self->{live} };
 	my @again = grep { my $request = $_; none { ($_->{request} // '') eq $request } values %{ $self->{calls} } } sort keys %{ $self->{requests} };
 	my $kind = weighed(
-		redeem => 40, hold => 8, gather => 6, verify => 2, @live ? (void => 12, confirm => 3) : (), @again ? (again => 8) : (),
+		redeem => 36, hold => 8, gather => 10, verify => 2, @live ? (void => 12, confirm => 3) : (), @again ? (again => 8) : (),
 		rebalance => 4, sync => 1,
 		(any { $_->{kind} eq 'put' } values %{ $self->{calls} }) ? () : (put => 6));
 	if ($kind eq 'again')
@@ -246,7 +253,7 @@ sub play_direct
 sub play_place
 {
 	my ($self) = @_;
-	my ($shard, $place) = (one_of($self->shards), one_of(1, 1, 2, 2, 2, 3, 4));
+	my ($shard, $place) = (one_of($self->shards), one_of(1, 1, 2, 2, 2, 3, 4, 5, 5, 5));
 	my $is_held = delete $self->{places}{"$shard $place"};
 	my $observer = $self->{observer}[$shard];
 	if ($is_held)

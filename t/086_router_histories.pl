@@ -22,7 +22,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $histories = $ENV{COUPON_GUARD_HISTORIES} // 20;
+my $histories = $ENV{COUPON_GUARD_HISTORIES} // 15;
 my $steps = $ENV{COUPON_GUARD_STEPS} // 60;
 my $began_at = time;
 my $until = $began_at + ($ENV{COUPON_GUARD_SOAK_SECONDS} || 0);
