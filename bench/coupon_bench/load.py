@@ -76,13 +76,15 @@ def _read(output, progress, directory, warm_up):
     transactions = int(_find(r"number of transactions actually processed: (\d+)", output))
     failed = int(_find(r"number of failed transactions: (\d+)", output, "0"))
     per_second = float(_find(r"tps = ([0-9.]+) \(without", output))
-    first = re.search(r"^progress: ([0-9.]+) s, ([0-9.]+) tps", progress, re.MULTILINE)
-    if warm_up and first and transactions:
-        # The progress report tells what was done in the warm-up; the rest was done in the rest of the time.
-        ended, rate = float(first.group(1)), float(first.group(2))
+    reports = re.findall(r"^progress: ([0-9.]+) s, ([0-9.]+) tps", progress, re.MULTILINE)[:warm_up]
+    if reports and transactions:
+        # The progress reports tell what was done in the warm-up; the rest was done in the rest of the time.
+        ended, done = 0, 0
+        for at, rate in reports:
+            ended, done = float(at), done + (float(at) - ended) * float(rate)
         elapsed = transactions / per_second
         if elapsed - ended > 0.5:
-            per_second = (transactions - ended * rate) / (elapsed - ended)
+            per_second = (transactions - done) / (elapsed - ended)
     return Run(per_second, transactions, failed, _latencies(directory, warm_up))
 
 
