@@ -185,13 +185,9 @@ sub judge
 	if ($kind eq 'gather')
 	{
 		return if $row->[0] >= $call->{amount};
+		# The user's own shard it does not ask: that has refused before, and is asked again then (docs/shards.md).
 		return if !$self->is_short($call) && $call->{beside_own} && ++$self->{tally}{'gather: 0, and the own shard was open'};
 		return $self->is_short($call) ? undef : "only $row->[0] were gathered, and there were always " . $self->least_in_words($call);
-	}
-	if ($kind eq 'void')
-	{
-		$self->{void_of}{ $call->{row} } = 1;
-		return;
 	}
 	return "status $row->[0]" if $kind eq 'confirm' && $row->[0] !~ /^(redeemed|voided|expired)$/;
 	if ($kind eq 'put')
@@ -279,13 +275,16 @@ sub check_tables
 	return @found;
 }
 
-# Who was told that he has redeemed has.
+# Who was told that he has redeemed has, unless somebody has given it back.
 sub check_acknowledged
 {
 	my ($self) = @_;
-	my %is_there = map { $_->[0] => 1 } map { $self->{observer}[$_]->query('SELECT id FROM coupon_redemption') } $self->shards;
+	my $states = "SELECT id, CASE WHEN voided_at IS NULL OR void_reason = 'hold expired' THEN 'there' ELSE 'voided' END FROM coupon_redemption";
+	my %state = map { @$_ } map { $self->{observer}[$_]->query($states) } $self->shards;
 	my $acknowledged = $self->{acknowledged};
-	return map { "redemption $acknowledged->{$_} of request $_ is lost" } grep { !$is_there{ $acknowledged->{$_} } } sort keys %$acknowledged;
+	my %lost = map { $_ => $state{ $acknowledged->{$_} } // 'lost' } keys %$acknowledged;
+	return map { "redemption $acknowledged->{$_} of request $_ is $lost{$_}" }
+	  grep { $lost{$_} eq 'lost' || $lost{$_} eq 'voided' && !$self->{void_of}{ $acknowledged->{$_} } } sort keys %$acknowledged;
 }
 
 1;
