@@ -60,8 +60,12 @@ is(redeem('FREE', 3, 3, 3), 'redeemed redeemed sold_out', 'and so much is to be 
 put('{"code": "FREE2"}');
 redeem('FREE2', 0, 1, 1, 2, 2, 2);
 is(told(q(SELECT put_coupon('{"code": "FREE2", "max_redemptions": 5}'))), '23514', 'a cap below what is in use does not appear');
-is(put('{"code": "FREE2", "max_redemptions": 7}'), 's0 s1 s2 s3', 'and one above it does');
+is(redeem('FREE2', 1), 'redeemed', 'nowhere');
+told(q(UPDATE coupon SET max_redemptions = 8, rights = 3 WHERE code = 'FREE2'), $shard[1]);
+is(redeem('FREE2', 1, 0), 'unavailable redeemed', 'while it has appeared on one shard only, that one does not say sold_out');
+is(put('{"code": "FREE2", "max_redemptions": 9}'), 's0 s1 s2 s3', 'a cap above what is in use appears');
 is(redeem('FREE2', 3, 3), 'redeemed sold_out', 'with one unit left');
+is(told('SELECT invariant FROM verify()'), '', 'and the same cap on all');
 put('{"code": "MONEY", "max_per_user": null}');
 told("SELECT redeem_coupon(@{[ user($_) ]}, 'MONEY', 100)") foreach 0 .. 3;
 is(put('{"code": "MONEY", "budget": 1000}'), 's0 s1 s2 s3', 'a budget appears');

@@ -502,6 +502,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+  IF NOT EXISTS (SELECT FROM @extschema@.coupon_shard) THEN
+    RAISE EXCEPTION 'this server is no shard' USING ERRCODE = 'object_not_in_prerequisite_state',
+      HINT = 'Function coupon_guard_set_shard() makes it one.';
+  END IF;
   RETURN QUERY
   SELECT u.shard, u.granted, u.used, u.remaining, u.is_dry,
          u.under_way + (SELECT coalesce(sum(r.units), 0)::int8
@@ -516,6 +520,14 @@ BEGIN
   FROM @extschema@.coupon_guard_units($1, $2) AS u
   LEFT JOIN @extschema@.coupon AS c ON $2 IN ('c', 'b') AND c.id = u.owner_id
   WHERE $2 <> 'f' AND u.owner_id IS NOT NULL
+  UNION ALL
+  SELECT s.name, NULL, NULL, NULL, NULL, 0, false, 0, 'no limit'
+  FROM @extschema@.coupon AS c, @extschema@.coupon_shard AS s
+  WHERE c.code_key = @extschema@.coupon_key($1) AND CASE $2 WHEN 'c' THEN c.max_redemptions WHEN 'b' THEN c.budget ELSE 0 END IS NULL
+  UNION ALL
+  SELECT s.name, NULL, NULL, NULL, NULL, 0, false, 0, 'no limit'
+  FROM @extschema@.campaign AS p, @extschema@.coupon_shard AS s
+  WHERE p.name_key = @extschema@.coupon_key($1) AND CASE $2 WHEN 'C' THEN p.max_redemptions WHEN 'B' THEN p.budget ELSE 0 END IS NULL
   UNION ALL
   SELECT s.name, free.codes, 0, free.codes, free.codes = 0, way.units, false, way.transfers, concat_ws(' ', p.id, free.codes, way.transfers)
   FROM @extschema@.campaign AS p
@@ -540,7 +552,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.coupon_shard_units(pg_catalog.text, pg_catalog."char") IS
-  'for routers: what there is of a limit here, or (f) how many codes of a campaign that nobody holds; no row: no such limit; waits for nobody';
+  'for routers: what there is of a limit here (NULL: no limit), or (f) how many codes of a campaign that nobody holds; no row: no such coupon; waits for nobody';
 
 CREATE FUNCTION @extschema@.coupon_shard_limits(code pg_catalog.text, campaign pg_catalog.text)
 RETURNS TABLE (

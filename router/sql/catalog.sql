@@ -157,7 +157,7 @@ BEGIN
   WHERE k <> ALL (ARRAY[key, 'active', 'starts_at', 'expires_at', 'max_redemptions', 'max_per_user', 'terms', 'budget']
                   || CASE WHEN is_campaign THEN '{}' ELSE ARRAY['holder', 'stripes', 'campaign'] END);
   IF unknown IS NOT NULL OR named IS NULL THEN
-    RAISE EXCEPTION '%', coalesce(format('a %s has no %s', what, unknown), format('a %s must have a %s', what, key))
+    RAISE EXCEPTION '%', CASE WHEN named IS NULL THEN format('a %s must have a %s', what, key) ELSE format('a %s has no %s', what, unknown) END
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
 
@@ -198,7 +198,12 @@ BEGIN
                  ('budget', 'budget_rights', CASE WHEN is_campaign THEN 'B' ELSE 'b' END::"char")) AS a (column_name, rights_name, kind)
     WHERE old_row IS NOT NULL AND old_row->>a.column_name IS NULL AND given->>a.column_name IS NOT NULL AND old_row->>'holder' IS NULL
   LOOP
-    PERFORM @extschema@.shard_is_there(s) FROM unnest(shards) AS s;
+    SELECT sum(u.units) AS units, sum(u.amount) AS amount INTO one
+    FROM unnest(shards) AS s
+    CROSS JOIN LATERAL @extschema@.shard_uses(s, CASE WHEN NOT is_campaign THEN named END, CASE WHEN is_campaign THEN named END) AS u;
+    IF appearing.units < (CASE WHEN appearing.kind IN ('c', 'C') THEN one.units ELSE one.amount END) THEN
+      RAISE EXCEPTION 'the limit % of % "%" is below what is in use', appearing.units, what, named USING ERRCODE = 'check_violation';
+    END IF;
     FOR one IN SELECT s FROM unnest(shards) AS s WHERE s <> home LOOP
       PERFORM @extschema@.coupon_router_copy(one.s, jsonb_build_object(what, old_row || given));
     END LOOP;

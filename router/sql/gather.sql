@@ -298,7 +298,8 @@ BEGIN
     ELSIF one.partition = search.shard THEN
       own := one;
     END IF;
-    is_answered := is_answered AND one.answers;
+    -- A shard that has the row without the limit is one where it has not appeared yet (catalog.sql).
+    is_answered := is_answered AND one.answers AND (one.shard IS NULL OR one.granted IS NOT NULL);
     IF one.under_way > 0 THEN
       is_settled := false;
       is_answered := @extschema@.coupon_router_complete_all(one.partition, one.shard, search.kind, search.name) AND is_answered;

@@ -132,6 +132,10 @@ BEGIN
        'SELECT t.transfer_id AS transfer_id, t.peer AS peer, t.payload AS payload FROM @extschema@.coupon_shard_unsettled_users() AS t;'),
       ('accept_user', 'payload pg_catalog.jsonb', 'pg_catalog.bool', 'SELECT @extschema@.accept_user($2);'),
       ('settle_user', 'transfer_id pg_catalog.uuid', 'pg_catalog.bool', 'SELECT @extschema@.settle_user($2);'),
+      ('uses', 'coupon_code pg_catalog.text, campaign_name pg_catalog.text', 'TABLE (units pg_catalog.int8, amount pg_catalog.int8)',
+       'SELECT count(*) AS units, coalesce(sum(r.amount), 0)::pg_catalog.int8 AS amount FROM @extschema@.coupon_redemption AS r'
+       ' WHERE r.voided_at IS NULL AND (r.coupon_id = (SELECT c.id FROM @extschema@.coupon AS c WHERE c.code_key = @extschema@.coupon_key($2))'
+       ' OR r.campaign_id = (SELECT p.id FROM @extschema@.campaign AS p WHERE p.name_key = @extschema@.coupon_key($3)));'),
       ('put_coupon', 'given pg_catalog.jsonb, is_home pg_catalog.bool', 'pg_catalog.jsonb', 'SELECT @extschema@.coupon_shard_put_coupon($2, $3);'),
       ('put_campaign', 'given pg_catalog.jsonb, is_home pg_catalog.bool', 'pg_catalog.jsonb', 'SELECT @extschema@.coupon_shard_put_campaign($2, $3);'),
       ('delete', 'coupon pg_catalog.text, campaign pg_catalog.text', 'pg_catalog.bool', 'SELECT @extschema@.coupon_shard_delete($2, $3);'),
