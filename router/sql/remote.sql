@@ -1,8 +1,9 @@
 -- What the shards are asked, by PL/Proxy: each of these is one call, and a transaction of its own on each shard that it goes to.
 
 -- By user: the shard's own functions. The caller says where the user is (coupon_router_hash()), which spares PL/Proxy a query, and has the
--- answer as the text of a row, which it casts. PL/Proxy prepares nothing on the shard, so each call is parsed and planned there: for a
--- function in FROM, column by column, that took 150,000 instructions more, where redeeming takes 66,000 (docs/performance-notes.md).
+-- answer as the text of a row, which it casts (so the shard must write dates as ISO does: verify() looks). PL/Proxy prepares nothing on the
+-- shard, so each call is parsed and planned there: for a function in FROM, column by column, that took 150,000 instructions more, where
+-- redeeming takes 66,000 (docs/performance-notes.md).
 DO $by_user$
 DECLARE
   one record;
@@ -158,6 +159,7 @@ BEGIN
        ' max_redemptions pg_catalog.int8, max_per_user pg_catalog.int4, budget pg_catalog.int8, terms pg_catalog.jsonb',
        'SETOF pg_catalog.text',
        'SELECT @extschema@.generate_coupons($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);'),
+      ('setting', 'setting_name pg_catalog.text', 'pg_catalog.text', 'SELECT pg_catalog.current_setting($2);'),
       ('is_there', '', 'pg_catalog.bool', 'SELECT true;')
     ) AS f (name, arguments, result, query)
   LOOP

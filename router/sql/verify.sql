@@ -107,6 +107,9 @@ BEGIN
       RETURN QUERY SELECT coalesce(one.name, 'p' || one.shard), 'shard', NULL::text,
         CASE WHEN one.name IS NULL THEN 'coupon_guard_set_shard() has not been called there' ELSE 'another shard has the same name or number' END;
     END IF;
+    IF @extschema@.shard_setting(one.shard, 'datestyle') NOT LIKE 'ISO%' THEN
+      RETURN QUERY SELECT one.name, 'setting', 'datestyle', 'answers come as text, and dates in them must be as ISO has them';
+    END IF;
     RETURN QUERY SELECT one.name, v.invariant, coalesce('coupon ' || v.coupon_id, 'user ' || v.user_id), v.detail FROM @extschema@.shard_verify(one.shard) AS v;
     RETURN QUERY SELECT one.name, 'user', 'user ' || s.user_id, format('%s redemptions, on a shard that is not the user''s', s.redemptions)
     FROM @extschema@.shard_strangers(one.shard, one.partitions, partitions, is_modular) AS s;
