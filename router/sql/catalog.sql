@@ -59,7 +59,7 @@ AS $$
 DECLARE
   seen @extschema@.coupon_shard_units[];
   one @extschema@.coupon_shard_units;
-  taker_name CONSTANT text := @extschema@.coupon_router_name_of(taker);
+  taker_name CONSTANT text := (SELECT n.name FROM @extschema@.coupon_router_names() AS n WHERE n.shard = taker);
   missing int8 := units;
   moved int8;
   is_answered bool := true;
@@ -361,14 +361,18 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   seen @extschema@.coupon_shard_units;
+  home_name CONSTANT text := (SELECT n.name FROM @extschema@.coupon_router_names() AS n WHERE n.shard = home);
 BEGIN
+  IF home_name IS NULL THEN
+    RAISE EXCEPTION 'the home of "%" does not answer', name USING ERRCODE = 'connection_failure';
+  END IF;
   LOOP
     SELECT u.* INTO seen FROM @extschema@.shard_units(ARRAY[at], name, kind) AS u;
     IF seen.under_way > 0 AND NOT @extschema@.coupon_router_complete_all(at, seen.shard, kind, name) THEN
       RAISE EXCEPTION 'units of "%" are under way to a shard that does not answer', name USING ERRCODE = 'RC014';
     END IF;
     EXIT WHEN seen.is_dry IS NOT FALSE
-      OR @extschema@.coupon_router_transfer(at, seen.shard, home, @extschema@.coupon_router_name_of(home), kind, name, greatest(seen.remaining, 1)) IS NULL;
+      OR @extschema@.coupon_router_transfer(at, seen.shard, home, home_name, kind, name, greatest(seen.remaining, 1)) IS NULL;
   END LOOP;
 END
 $$;

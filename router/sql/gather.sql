@@ -161,6 +161,9 @@ DECLARE
   code_rows jsonb;
   again bool;
 BEGIN
+  IF taker_name IS NULL THEN
+    RETURN NULL; -- it has not said who it is: nothing leaves for it
+  END IF;
   FOR try IN 1 .. 3 LOOP
     BEGIN
       IF kind = 'f' THEN
