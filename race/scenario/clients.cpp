@@ -136,11 +136,16 @@ bool session::until_told(attempt &made, const std::function<void()> &once) {
             ++made.retries;
             note(outcome::failed, caught);
             again = true;
+        } catch (const coupon_guard::unexpected_answer &caught) {
+            note(outcome::failed, caught);
         } catch (const coupon_guard::error &caught) {
-            const bool is_lost = was_opened_anew();
-            made.connections_lost += is_lost;
-            note(is_lost ? outcome::unknown : outcome::failed, caught);
-            again = is_lost && rules_.asks_again_when_lost && raced_.repeatable();
+            note(outcome::failed, caught);
+            // Without an SQLSTATE it is no answer of the server's: its connection is lost, though
+            // libpqxx 6 may not have noticed.
+            again = caught.sqlstate().empty() && rules_.asks_again_when_lost && raced_.repeatable();
+            made.connections_lost += again;
+            if (again)
+                connection_.reset();
         }
         if (!again || tries == most_tries || interruption_signal() != 0)
             return false;
@@ -168,20 +173,13 @@ void session::transact(const work &once) {
     });
 }
 
-/// A broken connection does not look broken any more when libpqxx 6 has given up its transaction:
-/// it opens another for that, which has not been greeted.
-bool session::was_opened_anew() const {
-    return connection_ && connection_->is_open() && connection_->backendpid() != backend_;
-}
-
 pqxx::connection &session::connection() {
-    if (connection_ && connection_->is_open() && !was_opened_anew())
+    if (connection_ && connection_->is_open())
         return *connection_;
     connection_.reset();
     try {
         connection_ = std::make_unique<pqxx::connection>(address_);
         pqxx::nontransaction{*connection_}.exec(raced_.greeting());
-        backend_ = connection_->backendpid();
     } catch (const std::exception &caught) {
         connection_.reset();
         throw coupon_guard::connection_failed{caught.what()};

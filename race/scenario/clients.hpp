@@ -90,14 +90,11 @@ class session {
     pqxx::connection &connection();
 
   private:
-    bool was_opened_anew() const;
-
     const strategy &raced_;
     const std::string address_;
     const conduct rules_;
     coupon_guard::backoff pauses_;
     std::unique_ptr<pqxx::connection> connection_;
-    int backend_ = 0; ///< of the connection as it was greeted
 };
 
 } // namespace coupon_race
