@@ -89,6 +89,7 @@ is_well('limits that appear');
 
 put('{"code": "GONE", "max_redemptions": 8}');
 told('SELECT rebalance()');
+is(everywhere(q(SELECT coupon_shard_delete('GONE', NULL))), '55000,55000,55000,55000', 'what is left of a coupon is not deleted with units of it, nor while others have some');
 is(everywhere(q(SELECT rights FROM coupon WHERE code = 'GONE')), '2,2,2,2', 'units that are everywhere');
 is(told(q(SELECT shard, is_done FROM drop_coupon('gone'))), 's1|t s2|t s3|t s0|t', 'a coupon is deleted, at home last');
 is(everywhere(q(SELECT count(*) FROM coupon WHERE code = 'GONE')), '0,0,0,0', 'everywhere');

@@ -346,16 +346,30 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+  number CONSTANT int8 := (SELECT s.number FROM @extschema@.coupon_shard AS s);
 BEGIN
   DELETE FROM @extschema@.coupon_look AS l
   WHERE (l.kind IN ('c', 'b') AND l.name_key = @extschema@.coupon_key($1)) OR (l.kind IN ('C', 'B', 'f') AND l.name_key = @extschema@.coupon_key($2));
-  DELETE FROM @extschema@.coupon AS c WHERE c.code_key = @extschema@.coupon_key($1);
-  DELETE FROM @extschema@.campaign AS p WHERE p.name_key = @extschema@.coupon_key($2);
+  -- With its rights gone from here, or all of them home: a unit that has just come is not deleted along with its row.
+  DELETE FROM @extschema@.coupon AS c
+  WHERE c.code_key = @extschema@.coupon_key($1)
+    AND (c.max_redemptions IS NULL OR coalesce(c.rights, c.max_redemptions) = CASE WHEN c.id >> 40 = number THEN c.max_redemptions ELSE 0 END)
+    AND (c.budget IS NULL OR coalesce(c.budget_rights, c.budget) = CASE WHEN c.id >> 40 = number THEN c.budget ELSE 0 END);
+  DELETE FROM @extschema@.campaign AS p
+  WHERE p.name_key = @extschema@.coupon_key($2)
+    AND (p.max_redemptions IS NULL OR coalesce(p.rights, p.max_redemptions) = CASE WHEN p.id >> 40 = number THEN p.max_redemptions ELSE 0 END)
+    AND (p.budget IS NULL OR coalesce(p.budget_rights, p.budget) = CASE WHEN p.id >> 40 = number THEN p.budget ELSE 0 END);
+  IF EXISTS (SELECT FROM @extschema@.coupon AS c WHERE c.code_key = @extschema@.coupon_key($1))
+     OR EXISTS (SELECT FROM @extschema@.campaign AS p WHERE p.name_key = @extschema@.coupon_key($2)) THEN
+    RAISE EXCEPTION 'not all units of "%" are home', left(coalesce($1, $2), 255) USING ERRCODE = 'object_not_in_prerequisite_state',
+      HINT = 'What is redeemed or held stays. Call drop_coupon() or drop_campaign() of a router again, once it is voided.';
+  END IF;
   RETURN true;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.coupon_shard_delete(pg_catalog.text, pg_catalog.text) IS
-  'for routers: delete a coupon by its code, or a campaign by its name, that has no redemptions';
+  'for routers: delete a coupon by its code, or a campaign by its name, that has no redemptions and whose units are home';
 
 -- The rows that are of another shard, and a digest of what they have in common with the row there; or the same of given ids.
 CREATE FUNCTION @extschema@.coupon_shard_digests(is_campaign pg_catalog.bool, ids pg_catalog.int8[])

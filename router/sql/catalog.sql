@@ -371,8 +371,10 @@ BEGIN
     IF seen.under_way > 0 AND NOT @extschema@.coupon_router_complete_all(at, seen.shard, kind, name) THEN
       RAISE EXCEPTION 'units of "%" are under way to a shard that does not answer', name USING ERRCODE = 'RC014';
     END IF;
-    EXIT WHEN seen.is_dry IS NOT FALSE
-      OR @extschema@.coupon_router_transfer(at, seen.shard, home, home_name, kind, name, greatest(seen.remaining, 1)) IS NULL;
+    EXIT WHEN seen.is_dry IS NOT FALSE;
+    IF @extschema@.coupon_router_transfer(at, seen.shard, home, home_name, kind, name, greatest(seen.remaining, 1)) IS NULL THEN
+      RAISE EXCEPTION 'units of "%" may be under way to a shard that does not answer', name USING ERRCODE = 'RC014';
+    END IF;
   END LOOP;
 END
 $$;
