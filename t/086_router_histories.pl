@@ -22,11 +22,11 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $histories = $ENV{COUPON_GUARD_HISTORIES} // 15;
+my $histories = $ENV{COUPON_GUARD_HISTORIES} // 8;
 my $steps = $ENV{COUPON_GUARD_STEPS} // 60;
 my $began_at = time;
 my $until = $began_at + ($ENV{COUPON_GUARD_SOAK_SECONDS} || 0);
-my $first_seed = $ENV{COUPON_GUARD_SEED} || 1 + int(rand(1_000_000_000));
+my $first_seed = $ENV{COUPON_GUARD_SEED} || ($ENV{COUPON_GUARD_SOAK_SECONDS} ? 1 + int(rand(1_000_000_000)) : 1000);
 note("seed $first_seed");
 
 my $node = PostgreSQL::Test::Cluster->new('main');

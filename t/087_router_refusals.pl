@@ -24,7 +24,7 @@ $node->start;
 
 my $seed = $ENV{COUPON_GUARD_SEED} // int(rand 100_000);
 srand $seed;
-my $ends_at = time + ($ENV{COUPON_GUARD_SOAK_SECONDS} // 15);
+my $ends_at = time + ($ENV{COUPON_GUARD_SOAK_SECONDS} // 8);
 my ($shards, $most_units) = (4, 3);
 my $cluster = CouponGuard::Shards->new(nodes => [ ($node) x $shards ]);
 $cluster->add_router('other_router');
