@@ -85,11 +85,8 @@ outcome change_holder(const installation &guard, const campaign_code &code, Datu
     case row_lock::locked:
         if (is_as_read(catalog_of(guard).coupon, row, code)) {
             depend_on_row(table, row);
-            write_plan through_executor; // which calls our triggers, too
-            memset(&through_executor, 0, sizeof through_executor);
-            through_executor.table = RelationGetRelid(table);
             const column_value holder = {catalog_of(guard).coupon.holder, user, !has_user, true};
-            update_row(through_executor, row, &holder, 1);
+            update_row(through_executor(table), row, &holder, 1);
             result = decided(true);
         }
         break;

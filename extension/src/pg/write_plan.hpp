@@ -57,6 +57,14 @@ struct write_rules {
     int check_count;
 };
 
+// That rows are changed through the executor, and all triggers called, the extension's own too.
+inline write_plan through_executor(Relation table) {
+    write_plan plan;
+    memset(&plan, 0, sizeof plan);
+    plan.table = RelationGetRelid(table);
+    return plan;
+}
+
 // Reads from the table, which the caller has locked, how it is to be written.
 void make_write_plan(Relation table, const write_rules &rules, write_plan &plan);
 

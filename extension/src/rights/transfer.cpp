@@ -384,11 +384,8 @@ void check_unchanged(const locked_owner &owner, const quota_id &id) {
 
 void write_rights(const locked_owner &owner, const quota_id &id, int64 rights) {
     check_unchanged(owner, id);
-    write_plan through_executor; // which calls our triggers, too
-    memset(&through_executor, 0, sizeof through_executor);
-    through_executor.table = RelationGetRelid(owner.table);
     const column_value value = {owner.columns.rights, Int64GetDatum(rights), false, true};
-    update_row(through_executor, owner.row, &value, 1);
+    update_row(through_executor(owner.table), owner.row, &value, 1);
 }
 
 // Locks the row of a limit in its newest version, and does with it what is to be done; undecided if
@@ -533,12 +530,9 @@ bool settle_transfer(const installation &guard, const pg_uuid_t &id) {
         TupleTableSlot *row = table_slot_create(table, nullptr);
         outcome result = look_again();
         if (lock_row(table, &made.row, row, LockWaitBlock) == row_lock::locked) {
-            write_plan through_executor;
-            memset(&through_executor, 0, sizeof through_executor);
-            through_executor.table = RelationGetRelid(table);
             const column_value value = {catalog_of(guard).transfer.settled_at,
                                         TimestampTzGetDatum(GetCurrentTimestamp()), false, true};
-            update_row(through_executor, row, &value, 1);
+            update_row(through_executor(table), row, &value, 1);
             result = decided(true);
         }
         ExecDropSingleTupleTableSlot(row);
